@@ -1,0 +1,1 @@
+"""The platform's asset checks, by layer, behind one factory."""
