@@ -1,0 +1,78 @@
+# Two commands matter: `make run` (everything, served) and `make test` (the whole test suite).
+# Both need only Python 3.11+, pip and make; what else they need they install into .venv from requirements.lock.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements.lock
+READY := $(VENV)/.ready
+HOME_DIR ?= $(CURDIR)/.analytics
+PORT ?= 3000
+
+export DAGSTER_DISABLE_TELEMETRY := yes
+export DO_NOT_TRACK := 1
+# Without compiled bytecode `import dbt` takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help env run demo test lint types bench lock docs manifest generate check clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+env: $(READY) ## Create .venv from the lock
+
+# uv installs the lock in seconds; where it is not to be had, pip reads the same hashed file.
+$(READY): $(LOCK) pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
+		$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python $(LOCK) || \
+		$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK); \
+	else \
+		$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK); \
+	fi
+	$(BIN)/python -m pip install --version >/dev/null && $(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $(READY)
+
+manifest: $(READY) ## Build dbt's manifest, which the asset graph is made from
+	$(BIN)/analytics manifest
+
+run: $(READY) ## Demo business in, whole graph run, Dagster's UI served (first time takes minutes)
+	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
+	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics up --port $(PORT)
+
+demo: $(READY) ## The part of `make run` that ends by itself
+	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
+
+test: $(READY) ## The whole test suite
+	$(BIN)/analytics manifest --quiet
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(READY) ## Style, layers and SQL
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint dbt/models --processes 2 --disable-progress-bar
+
+types: $(READY) ## Strict types
+	$(BIN)/mypy
+
+check: $(READY) ## Does the asset graph load?
+	$(BIN)/analytics manifest --quiet
+	$(BIN)/dg check defs
+
+bench: $(READY) ## Speed as ratios to a floor measured in the same run
+	$(BIN)/python -m benchmarks.ingest
+
+generate: $(READY) ## Write what is generated from the catalogue and committed (staging models)
+	$(BIN)/python -m analytics_platform.warehouse.staging_models
+
+docs: $(READY) ## dbt's documentation of every model and column, in dbt/target
+	$(BIN)/analytics manifest --docs
+
+lock: $(READY) ## Resolve the lock anew: hashed, without a host
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --only-binary :all: --upgrade -o $(LOCK)
+
+clean: ## Remove the demo's state (not the environment)
+	rm -rf $(HOME_DIR) dbt/target dbt/logs

@@ -1,0 +1,123 @@
+"""What a deployment chooses, and the only place that reads the environment.
+
+Settings come from ``ANALYTICS_*`` variables or from one YAML file (``settings.yaml`` in the home folder, or the file
+that ``ANALYTICS_SETTINGS_FILE`` names); a variable wins over the file. The embedded default needs none. What the
+business declares (events, KPIs, tenants, owners) is not a setting: it lives in ``catalog``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Self
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+PREFIX = "ANALYTICS_"
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the text names the setting, where it may be set, and the mend."""
+
+
+def _known_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("not an IANA time zone; write one such as Europe/Amsterdam")
+    return name
+
+
+class Settings(BaseSettings):
+    """One deployment's choices; paths are absolute, days are business days in the reporting time zone."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    home: Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())] = Field(
+        default=Path(".analytics"), description="Folder of the lake, the warehouse file and Dagster's instance."
+    )
+    history_start: date = Field(
+        default=date(2022, 1, 1), description="First day that has partitions; older events are dead letters."
+    )
+    reporting_time_zone: Annotated[str, AfterValidator(_known_time_zone)] = Field(
+        default="Europe/Amsterdam", description="Time zone of the schedules and of the platform-wide day."
+    )
+    tenants_file: Path | None = Field(
+        default=None, description="YAML with this deployment's own tenants, beside those of the catalogue."
+    )
+    dbt_project_dir: Path = Field(
+        default=PROJECT_ROOT / "dbt", description="The dbt project; the one beside this package by default."
+    )
+    lock_timeout_seconds: float = Field(
+        default=600.0, ge=0, description="How long a writer waits for the warehouse before it gives up."
+    )
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the settings file and the environment.
+
+        Raises:
+            SettingsError: a value is not usable, or the file holds a name that is no setting.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments before variables before the settings file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=_settings_file())
+
+    @property
+    def lake_root(self) -> Path:
+        """Root folder of the embedded lake."""
+        return self.home / "lake"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The embedded warehouse: one DuckDB file."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder (runs, events, schedules)."""
+        return self.home / "dagster"
+
+    @property
+    def dbt_target(self) -> Path:
+        """Where dbt writes what it compiles and logs while it runs."""
+        return self.home / "dbt"
+
+
+def _settings_file() -> Path:
+    named = os.environ.get(f"{PREFIX}SETTINGS_FILE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get(f"{PREFIX}HOME", ".analytics")) / "settings.yaml"
+
+
+def _explain(problem: object) -> str:
+    """One line for a pydantic error: which setting, what is wrong, where to mend it."""
+    assert isinstance(problem, dict)
+    name = ".".join(str(part) for part in problem["loc"]) or "settings"
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(sorted(Settings.model_fields))
+        return f"{name}: no such setting in {_settings_file()}; known settings: {known}"
+    where = f"set {PREFIX}{name.upper()} or mend it in {_settings_file()}"
+    return f"{name}: {problem['msg']} (got {problem['input']!r}); {where}"

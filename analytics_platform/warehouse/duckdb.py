@@ -1,0 +1,152 @@
+"""The embedded warehouse: one DuckDB file, one writing process at a time.
+
+DuckDB lets a single process open a file for writing and refuses all others at once. A lock file beside the
+warehouse turns that refusal into a queue: writers wait for each other, readers wait for the writer, and whoever
+waits too long is told who holds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from analytics_platform.warehouse.port import QueryError, WarehouseBusyError, WarehouseMissingError
+
+_SCHEMAS = ("raw", "staging", "marts", "kpi", "extracts", "ops")
+_THREADS = 2
+_READ_RETRY_SECONDS = 0.1
+_FILE_IN_USE = "Could not set lock on file"
+
+
+class DuckDBWarehouse:
+    """A DuckDB file behind the warehouse port.
+
+    Args:
+        path: the database file; made on the first write.
+        lock_timeout: seconds that a reader or a writer waits for another process.
+        memory_limit: DuckDB's own bound, so that a year of history does not take the machine.
+    """
+
+    def __init__(self, path: Path, *, lock_timeout: float = 600.0, memory_limit: str = "1GB") -> None:
+        self._path = path
+        self._lock_timeout = lock_timeout
+        self._memory_limit = memory_limit
+        self._lock = FileLock(f"{path}.lock")
+        self._holder = Path(f"{path}.holder.json")
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._path
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the write lock; re-entrant within one process."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=self._lock_timeout)
+        except Timeout as error:
+            raise WarehouseBusyError(self._busy_text(self._holder_text())) from error
+        try:
+            self._holder.write_text(json.dumps({"pid": os.getpid(), "since": datetime.now(UTC).isoformat()}))
+            yield
+        finally:
+            if self._lock.lock_counter == 1:
+                self._holder.unlink(missing_ok=True)
+            self._lock.release()
+
+    def replace_days(self, table: str, rows: pa.Table | pa.RecordBatchReader, first: date, last: date) -> int:
+        """Replace the rows of ``first`` to ``last`` in one transaction; the table is made when it is missing."""
+        with self._writing() as connection:
+            connection.register("incoming", rows)
+            connection.execute(f"create table if not exists {table} as select * from incoming limit 0")
+            connection.execute(f"delete from {table} where day between ? and ?", [first, last])
+            return _inserted(connection, table)
+
+    def replace_table(self, table: str, rows: pa.Table) -> int:
+        """Replace a whole table in one transaction."""
+        with self._writing() as connection:
+            connection.register("incoming", rows)
+            connection.execute(f"create or replace table {table} as select * from incoming limit 0")
+            return _inserted(connection, table)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """Answer a read-only query; waits while a writer is at work."""
+        connection = self._open_for_reading()
+        try:
+            return connection.sql(sql, params=list(parameters)).to_arrow_table()
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside a transaction that commits at the end and rolls back on any error."""
+        with self.exclusive():
+            connection = self._wait_for_file(read_only=False)
+            try:
+                for schema in _SCHEMAS:
+                    connection.execute(f"create schema if not exists {schema}")
+                connection.begin()
+                yield connection
+                connection.commit()
+            finally:
+                connection.close()
+
+    def _open_for_reading(self) -> duckdb.DuckDBPyConnection:
+        if not self._path.exists():
+            raise WarehouseMissingError(f"no warehouse at {self._path}; run `analytics run` first")
+        return self._wait_for_file(read_only=True)
+
+    def _wait_for_file(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Open the file, waiting for processes that have it open in a way that excludes us."""
+        deadline = time.monotonic() + self._lock_timeout
+        while True:
+            try:
+                return self._connect(read_only=read_only)
+            except duckdb.IOException as error:
+                if _FILE_IN_USE not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise WarehouseBusyError(self._busy_text(str(error).splitlines()[0])) from error
+                time.sleep(_READ_RETRY_SECONDS)
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self._memory_limit,
+            "threads": _THREADS,
+            # A query sees the warehouse and nothing else of the machine: no files, no other databases.
+            "enable_external_access": not read_only,
+        }
+        connection = duckdb.connect(str(self._path), read_only=read_only, config=config)
+        connection.execute("set TimeZone = 'UTC'")
+        return connection
+
+    def _busy_text(self, holder: str) -> str:
+        return (
+            f"the warehouse {self._path} is in use ({holder}); waited {self._lock_timeout:g} s. "
+            "Let that process end, or raise ANALYTICS_LOCK_TIMEOUT_SECONDS"
+        )
+
+    def _holder_text(self) -> str:
+        try:
+            holder = json.loads(self._holder.read_text())
+        except (OSError, ValueError):
+            return "by another process"
+        return f"by process {holder['pid']} since {holder['since']}"
+
+
+def _inserted(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Insert the registered rows by column name; DuckDB answers with the count."""
+    (count,) = connection.execute(f"insert into {table} by name select * from incoming").fetchall()[0]
+    return int(count)

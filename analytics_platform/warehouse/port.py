@@ -1,0 +1,48 @@
+"""The port: the few things the platform needs of any warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import Protocol
+
+import pyarrow as pa
+
+
+class WarehouseBusyError(RuntimeError):
+    """Another process holds the warehouse and did not let go in time; the text names it."""
+
+
+class WarehouseMissingError(RuntimeError):
+    """There is no warehouse yet: nothing has been run."""
+
+
+class QueryError(ValueError):
+    """A query cannot be answered as written; the text is the warehouse's own."""
+
+
+class Warehouse(Protocol):
+    """A warehouse with schemas ``raw``, ``staging``, ``marts``, ``kpi`` and ``ops``.
+
+    Tables are named ``schema.table``. All writes are transactions: a reader sees the rows before or
+    after, never between.
+    """
+
+    def replace_days(self, table: str, rows: pa.Table | pa.RecordBatchReader, first: date, last: date) -> int:
+        """Replace the rows of the days ``first`` to ``last`` (inclusive, column ``day``); return the rows written."""
+
+    def replace_table(self, table: str, rows: pa.Table) -> int:
+        """Replace a whole table; return the rows written."""
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """Answer a read-only query.
+
+        Raises:
+            QueryError: the query is wrong, or would write.
+            WarehouseMissingError: nothing was ever written.
+            WarehouseBusyError: a writer kept the warehouse for too long.
+        """
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the warehouse for writing by another program (dbt) while no connection of ours is open."""
