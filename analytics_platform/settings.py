@@ -21,11 +21,13 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from analytics_platform.errors import AnalyticsError
+
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "ANALYTICS_"
 
 
-class SettingsError(ValueError):
+class SettingsError(AnalyticsError):
     """A setting cannot be used; the text names the setting, where it may be set, and the mend."""
 
 

@@ -9,16 +9,18 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from analytics_platform.errors import AnalyticsError
 
-class WarehouseBusyError(RuntimeError):
+
+class WarehouseBusyError(AnalyticsError):
     """Another process holds the warehouse and did not let go in time; the text names it."""
 
 
-class WarehouseMissingError(RuntimeError):
+class WarehouseMissingError(AnalyticsError):
     """There is no warehouse yet: nothing has been run."""
 
 
-class QueryError(ValueError):
+class QueryError(AnalyticsError):
     """A query cannot be answered as written; the text is the warehouse's own."""
 
 
