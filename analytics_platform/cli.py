@@ -267,3 +267,7 @@ def _expected_failures() -> Iterator[None]:
         yield
     except AnalyticsError as error:
         raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,349 @@
+"""The main job as a user does it: import files, run days, ask for numbers, through the `analytics` command.
+
+A few hand-written events of two tenants whose KPIs can be worked out on paper; one home folder for the whole module,
+and the tests tell its story in order.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("end_to_end")]
+
+FIRST, LAST = "2026-03-02", "2026-03-06"
+DUTCH, BRITISH = "brabant-rental", "albion-stage"
+_ids = count()
+
+
+@dataclass(frozen=True)
+class Home:
+    """A fresh deployment and its command line."""
+
+    path: Path
+
+    def analytics(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "analytics_platform.cli", *arguments],
+            env={**os.environ, "ANALYTICS_HOME": str(self.path), "DAGSTER_DISABLE_TELEMETRY": "yes"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def answer(self, *arguments: str) -> dict[str, Any]:
+        done = self.analytics(*arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        done = self.analytics("sql", query, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        rows: list[dict[str, Any]] = json.loads(done.stdout)
+        return rows
+
+
+def track(event: str, at: str, tenant: str = DUTCH, **properties: object) -> dict[str, object]:
+    return {
+        "type": "track",
+        "event": event,
+        "messageId": f"e2e-{next(_ids)}",
+        "userId": "usr_1",
+        "timestamp": at,
+        "properties": {"schema_version": 1, "tenant_id": tenant, "project_id": "prj_1", **properties},
+    }
+
+
+def subscription(at: str, number: int, mrr: int, tenant: str = DUTCH, currency: str = "EUR") -> dict[str, object]:
+    return track(
+        "subscription.started",
+        at,
+        tenant,
+        subscription_id=f"sub_{number}",
+        customer_ref=f"cus_{number}",
+        plan="pro",
+        mrr_minor=mrr,
+        currency=currency,
+        interval="month",
+        started_at=at,
+    )
+
+
+def invoice(at: str, number: int, amount: int, due: str) -> dict[str, object]:
+    return track(
+        "invoice.issued",
+        at,
+        invoice_id=f"inv_{number}",
+        booking_id=f"bkg_{number}",
+        customer_ref="cus_1",
+        amount_minor=amount,
+        tax_minor=0,
+        currency="EUR",
+        issued_at=at,
+        due_at=due,
+    )
+
+
+def paid(at: str, number: int, amount: int) -> dict[str, object]:
+    return track(
+        "invoice.paid",
+        at,
+        invoice_id=f"inv_{number}",
+        payment_id=f"pay_{number}_{at}",
+        amount_minor=amount,
+        currency="EUR",
+        paid_at=at,
+        fully_paid=False,
+    )
+
+
+def equipment(at: str, number: int, status: str) -> dict[str, object]:
+    return track(
+        "equipment.registered",
+        at,
+        equipment_id=f"eq_{number}",
+        sku="SPK-12",
+        category="audio",
+        status=status,
+        home_warehouse_id="wh_1",
+    )
+
+
+def departure(number: int, planned: str, departed: str) -> list[dict[str, object]]:
+    transport = {"transport_id": f"trp_{number}", "warehouse_id": "wh_1", "planned_departure_at": planned}
+    return [
+        track("transport.scheduled", planned, **transport, vehicle_ref="veh_1", direction="outbound"),
+        track("transport.departed", departed, **transport, departed_at=departed, loaded_items=3, expected_items=3),
+    ]
+
+
+def answer_survey(at: str, number: int, score: int) -> dict[str, object]:
+    return track(
+        "nps.submitted",
+        at,
+        survey_id="srv_1",
+        response_id=f"rsp_{number}",
+        respondent_ref=f"rsp_{number}",
+        score=score,
+        submitted_at=at,
+        touchpoint="after_rental",
+    )
+
+
+def ticket(opened: str, resolved: str) -> list[dict[str, object]]:
+    common = {"ticket_id": "tck_1"}
+    return [
+        track(
+            "ticket.opened",
+            opened,
+            **common,
+            requester_ref="usr_2",
+            priority="high",
+            category="delivery",
+            opened_at=opened,
+            source="email",
+        ),
+        track(
+            "ticket.resolved",
+            resolved,
+            **common,
+            opened_at=opened,
+            resolved_at=resolved,
+            reopen_count=0,
+            resolution="solved",
+        ),
+    ]
+
+
+def lead(created: str, qualified: str, converted: str) -> list[dict[str, object]]:
+    common = {"lead_id": "lead_1", "channel": "referral"}
+    return [
+        track("lead.created", created, **common, created_at=created),
+        track("lead.qualified", qualified, **common, qualified_at=qualified, score=80, qualified_by="rule"),
+        track("lead.converted", converted, **common, converted_at=converted, converted_to="subscription"),
+    ]
+
+
+def business() -> list[dict[str, object]]:
+    return [
+        subscription("2026-03-02T09:00:00+01:00", 1, 10_000),
+        subscription("2026-03-04T09:00:00+01:00", 2, 5_000),
+        # A quarter past midnight in Amsterdam is still the day before in London.
+        subscription("2026-03-05T00:15:00+01:00", 3, 7_000, BRITISH, "GBP"),
+        invoice("2026-03-02T10:00:00+01:00", 1, 20_000, "2026-03-03T23:00:00+01:00"),
+        invoice("2026-03-02T10:00:00+01:00", 2, 30_000, "2026-03-05T12:00:00+01:00"),
+        paid("2026-03-03T10:00:00+01:00", 1, 20_000),
+        equipment("2026-03-02T08:00:00+01:00", 1, "on_site"),
+        equipment("2026-03-02T08:00:00+01:00", 2, "available"),
+        *departure(1, "2026-03-03T07:00:00+01:00", "2026-03-03T07:14:59+01:00"),
+        *departure(2, "2026-03-03T08:00:00+01:00", "2026-03-03T08:15:00+01:00"),
+        answer_survey("2026-03-03T12:00:00+01:00", 1, 10),
+        answer_survey("2026-03-04T12:00:00+01:00", 2, 3),
+        *ticket("2026-03-03T09:00:00+01:00", "2026-03-03T10:30:00+01:00"),
+        *lead("2026-03-02T11:00:00+01:00", "2026-03-03T11:00:00+01:00", "2026-03-05T11:00:00+01:00"),
+    ]
+
+
+def write(path: Path, messages: list[dict[str, object]]) -> Path:
+    path.write_bytes(gzip.compress(b"\n".join(json.dumps(message).encode() for message in messages)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return Home(tmp_path_factory.mktemp("deployment") / "home")
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("events") / "history.ndjson.gz", business())
+
+
+@pytest.fixture(scope="module")
+def first_run(home: Home, events: Path) -> dict[str, Any]:
+    imported = home.answer("import", str(events))
+    assert imported["read"] == imported["accepted"] == len(business())
+    return home.answer("run", "--from", FIRST, "--to", LAST)
+
+
+KPI_TABLES = [
+    "kpi_mrr",
+    "kpi_invoice_collection_rate",
+    "kpi_equipment_utilisation",
+    "kpi_on_time_departures",
+    "kpi_nps",
+    "kpi_ticket_resolution",
+    "kpi_qualified_leads",
+    "kpi_channel_conversion",
+]
+
+
+def all_rows(home: Home) -> dict[str, list[dict[str, Any]]]:
+    return {table: home.sql(f"select * from kpi.{table} order by all") for table in KPI_TABLES}
+
+
+def test_a_run_builds_each_layer_and_passes_its_checks(first_run: dict[str, Any]) -> None:
+    assert first_run["checks"]["failed"] == []
+    assert first_run["checks"]["passed"] > 100
+    layers = {asset.split("/")[0] for asset in first_run["built"]}
+    assert layers >= {"raw", "loaded", "staging", "marts", "kpi", "extract", "dashboard"}
+    assert first_run["built"]["kpi/revenue/kpi_mrr"] == 5
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_numbers_are_those_worked_out_on_paper(home: Home) -> None:
+    def figures(query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in home.sql(query)]
+
+    mrr = "select cast(day as varchar), mrr_minor, new_minor from kpi.kpi_mrr where tenant_id = '{}' order by 1"
+    assert figures(mrr.format(DUTCH)) == [
+        ("2026-03-02", 10_000, 10_000),
+        ("2026-03-03", 10_000, 0),
+        ("2026-03-04", 15_000, 5_000),
+        ("2026-03-05", 15_000, 0),
+        ("2026-03-06", 15_000, 0),
+    ]
+    assert figures(mrr.format(BRITISH))[0] == ("2026-03-04", 7_000, 7_000)
+    assert figures(
+        "select cast(day as varchar), collected_minor, net_invoiced_minor from kpi.kpi_invoice_collection_rate "
+        "where basis = 'due' and day >= '2026-03-03' order by 1"
+    ) == [
+        ("2026-03-03", 20_000, 20_000),
+        ("2026-03-04", 20_000, 20_000),
+        ("2026-03-05", 20_000, 50_000),
+        ("2026-03-06", 20_000, 50_000),
+    ]
+    assert figures("select distinct fleet_items, on_rent_items from kpi.kpi_equipment_utilisation") == [(2, 1)]
+    assert figures("select planned, departed, on_time from kpi.kpi_on_time_departures where planned > 0") == [(2, 2, 1)]
+    assert figures("select promoters, detractors from kpi.kpi_nps where day = '2026-03-06'") == [(1, 1)]
+    assert figures("select final_resolution_minutes from marts.fct_tickets") == [(90.0,)]
+    assert figures("select cast(day as varchar), resolved from kpi.kpi_ticket_resolution where resolved > 0") == [
+        ("2026-03-03", 1)
+    ]
+    assert figures("select cast(day as varchar), channel, qualified_leads from kpi.kpi_qualified_leads") == [
+        ("2026-03-03", "referral", 1)
+    ]
+    assert figures(
+        "select cast(day as varchar), channel, created, converted from kpi.kpi_channel_conversion "
+        "where model = 'first_touch' and created > 0"
+    ) == [("2026-03-02", "referral", 1, 1)]
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_second_import_and_run_change_nothing(home: Home, events: Path) -> None:
+    before = all_rows(home)
+    again = home.answer("import", str(events))
+    assert (again["accepted"], again["duplicates"]) == (0, len(business()))
+    home.answer("run", "--from", FIRST, "--to", LAST)
+    assert all_rows(home) == before
+
+
+@pytest.mark.usefixtures("first_run")
+def test_a_late_payment_moves_the_collection_rate_from_its_day_on_and_nothing_else(home: Home, tmp_path: Path) -> None:
+    before = all_rows(home)
+    late = write(tmp_path / "late.ndjson.gz", [paid("2026-03-05T15:00:00+01:00", 2, 30_000)])
+    assert home.answer("import", str(late))["accepted"] == 1
+    report = home.answer("run")
+    assert (report["from"], report["to"]) == ("2026-03-05", LAST)
+    after = all_rows(home)
+    changed = {table for table in KPI_TABLES if after[table] != before[table]}
+    assert changed == {"kpi_invoice_collection_rate"}
+    days = {
+        row["day"] for row in after["kpi_invoice_collection_rate"] if row not in before["kpi_invoice_collection_rate"]
+    }
+    assert days == {"2026-03-05", "2026-03-06"}
+
+
+@pytest.mark.usefixtures("first_run")
+def test_each_line_of_an_odd_file_is_accounted_for(home: Home, tmp_path: Path) -> None:
+    good = json.dumps(answer_survey("2026-03-06T10:00:00+01:00", 9, 7)).encode()
+    lines = [b"\xef\xbb\xbf" + good, b"{broken", b"\xff\xfe", b"", b'"text"', b"x" * 20_000_000, good + b"\r"]
+    path = tmp_path / "odd.ndjson"
+    path.write_bytes(b"\n".join(lines))
+    report = home.answer("import", str(path))
+    assert report["read"] == 6
+    assert report["read"] == report["accepted"] + report["duplicates"] + report["dead_lettered"]
+    assert (report["accepted"], report["duplicates"]) == (1, 1)
+    assert sum(report["reasons"].values()) == report["dead_lettered"] == 4
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_ledger_balances_for_each_stream_day_and_tenant(home: Home) -> None:
+    unbalanced = "select * from ops.ledger where received <> accepted + duplicates + dead_lettered"
+    assert home.sql(unbalanced) == []
+    assert home.sql("select sum(accepted) as n from ops.ledger where stream = 'billing'")[0]["n"] >= 6
+
+
+def test_wrong_usage_is_one_clear_line(home: Home, tmp_path: Path) -> None:
+    fresh = Home(tmp_path / "fresh")
+    for arguments, message in [
+        (("sql", "select 1"), "analytics run"),
+        (("run", "--from", "03-2026"), "YYYY-MM-DD"),
+        (("run", "--from", "2026-03-09", "--to", "2026-03-01"), "2026-03-09"),
+        (("import", str(tmp_path / "absent.ndjson")), "does not exist"),
+        (("import", __file__, "--tenant", "nobody"), "nobody"),
+    ]:
+        done = fresh.analytics(*arguments)
+        assert done.returncode != 0
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    bad_setting = subprocess.run(
+        [sys.executable, "-m", "analytics_platform.cli", "run"],
+        env={**os.environ, "ANALYTICS_HOME": str(home.path), "ANALYTICS_REPORTING_TIME_ZONE": "Mars"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert bad_setting.returncode == 1
+    assert "reporting_time_zone" in bad_setting.stderr
+    assert "ANALYTICS_REPORTING_TIME_ZONE" in bad_setting.stderr

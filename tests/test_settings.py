@@ -1,0 +1,63 @@
+"""Settings come from variables or one file, and a bad one says where to mend it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from analytics_platform.settings import Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"ANALYTICS_{name.upper()}", raising=False)
+    monkeypatch.setenv("ANALYTICS_HOME", str(tmp_path))
+
+
+def test_the_embedded_default_needs_only_a_home(tmp_path: Path) -> None:
+    settings = Settings.from_environment()
+    assert settings.home == tmp_path
+    assert settings.warehouse_path == tmp_path / "warehouse.duckdb"
+    assert settings.history_start == date(2022, 1, 1)
+
+
+def test_a_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings.yaml").write_text("history_start: 2024-01-01\nreporting_time_zone: Europe/London\n")
+    monkeypatch.setenv("ANALYTICS_HISTORY_START", "2025-06-01")
+    settings = Settings.from_environment()
+    assert settings.history_start == date(2025, 6, 1)
+    assert settings.reporting_time_zone == "Europe/London"
+
+
+def test_the_file_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "production.yaml"
+    elsewhere.write_text("lock_timeout_seconds: 5\n")
+    monkeypatch.setenv("ANALYTICS_SETTINGS_FILE", str(elsewhere))
+    assert Settings.from_environment().lock_timeout_seconds == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HISTORY_START", "yesterday", "history_start"),
+        ("REPORTING_TIME_ZONE", "Mars/Base", "IANA time zone"),
+        ("LOCK_TIMEOUT_SECONDS", "-1", "greater than or equal to 0"),
+    ],
+)
+def test_a_bad_value_names_the_setting_and_the_mend(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(f"ANALYTICS_{name}", value)
+    with pytest.raises(SettingsError, match=says) as failure:
+        Settings.from_environment()
+    assert f"set ANALYTICS_{name}" in str(failure.value)
+    assert value in str(failure.value)
+
+
+def test_a_name_that_is_no_setting_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("histroy_start: 2024-01-01\n")
+    with pytest.raises(SettingsError, match=r"histroy_start.*known settings: .*history_start"):
+        Settings.from_environment()
