@@ -1,0 +1,130 @@
+"""Where everything in the lake lives: the only module that builds or takes apart a key.
+
+Keys are made from days, registered tenant ids, streams and reasons; each part is matched in full before it enters a
+key, so nothing that a client sends can leave its prefix or name another tenant's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from analytics_platform.lake.store import UnsafeKeyError
+
+UNKNOWN_TENANT = "_unknown"
+UNKNOWN_STREAM = "_unknown"
+
+_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_WRITER = re.compile(r"[a-z0-9]{1,63}")
+_PARTITION = re.compile(r"day=(\d{4}-\d{2}-\d{2})/tenant=([a-z0-9_-]+)/([^/]+)")
+_MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Placed:
+    """An object's place, read back from its key: its prefix's day and tenant, and its name within them."""
+
+    day: date
+    tenant: str
+    name: str
+
+
+def digest(data: bytes) -> str:
+    """Sixteen hexadecimal characters of the SHA-256: the part of an object's name that stands for its bytes."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def landing_key(day: date, tenant: str, received_hour: datetime, writer: str, sha: str) -> str:
+    """Key of a landing object; `sha` is the `digest` of its lines before compression."""
+    hour = f"{received_hour:%Y%m%dT%H}"
+    return f"landing/{_partition(day, tenant)}/{hour}-{_checked(_WRITER, writer, 'writer')}-{sha}.ndjson.zst"
+
+
+def landing_prefix(day: date, tenant: str) -> str:
+    """Prefix of all landing objects of a business day and tenant."""
+    return f"landing/{_partition(day, tenant)}/"
+
+
+def landing_day_prefix(day: date) -> str:
+    """Prefix of all landing objects of a business day."""
+    return f"landing/day={day.isoformat()}/"
+
+
+def dead_letter_key(reason: str, day: date, tenant: str, writer: str, sha: str) -> str:
+    """Key of a dead-letter object; the tenant is `UNKNOWN_TENANT` where no tenant could be told."""
+    folder = f"dead/{_checked(_NAME, reason, 'reason')}/{_partition(day, tenant)}"
+    return f"{folder}/{_checked(_WRITER, writer, 'writer')}-{sha}.ndjson.zst"
+
+
+def conflicts_key(stream: str, day: date, tenant: str) -> str:
+    """Key of what the raw build set aside: rows whose message id another payload had taken before."""
+    return f"dead/id_conflict/{_partition(day, tenant)}/raw-{_checked(_NAME, stream, 'stream')}.ndjson.zst"
+
+
+def is_conflicts_of_raw(name: str) -> bool:
+    """Whether a dead-letter object's name is one that `conflicts_key` gives."""
+    return name.startswith("raw-")
+
+
+def dead_letter_prefix(reason: str) -> str:
+    """Prefix of all dead letters of a reason."""
+    return f"dead/{_checked(_NAME, reason, 'reason')}/"
+
+
+def raw_key(stream: str, day: date, tenant: str) -> str:
+    """Key of the one Parquet object of a raw partition."""
+    return f"{raw_prefix(stream)}{_partition(day, tenant)}/events.parquet"
+
+
+def raw_prefix(stream: str) -> str:
+    """Prefix of all raw partitions of a stream."""
+    return f"raw/{_checked(_NAME, stream, 'stream')}/"
+
+
+def manifest_key(first_day: date, last_day: date, writer: str, sha: str) -> str:
+    """Key of a manifest; the span of days it speaks about stands in its name, so others need not be read."""
+    writer = _checked(_WRITER, writer, "writer")
+    return f"landing_manifests/{first_day:%Y%m%d}_{last_day:%Y%m%d}-{writer}-{sha}.json"
+
+
+MANIFEST_PREFIX = "landing_manifests/"
+LANDING_PREFIX = "landing/"
+DEAD_PREFIX = "dead/"
+RAW_PREFIX = "raw/"
+
+
+def manifest_days(key: str) -> tuple[date, date]:
+    """First and last day that a manifest speaks about."""
+    match = _MANIFEST.fullmatch(key)
+    if match is None:
+        raise UnsafeKeyError(f"{key!r} is no manifest: landing_manifests/<first day>_<last day>-…json is expected")
+    first, last = (datetime.strptime(part, "%Y%m%d").date() for part in match.groups())  # noqa: DTZ007
+    return first, last
+
+
+def placed(key: str) -> Placed:
+    """Day, tenant and name of an object below a `day=…/tenant=…/` prefix (landing, dead letters, raw)."""
+    match = _PARTITION.search(key)
+    if match is None or match.end() != len(key):
+        raise UnsafeKeyError(f"{key!r} is in no partition of the lake: …/day=D/tenant=T/<name> is expected")
+    return Placed(date.fromisoformat(match[1]), match[2], match[3])
+
+
+def is_tenant_id(text: str) -> bool:
+    """Whether a tenant id may stand in a key."""
+    return _TENANT.fullmatch(text) is not None
+
+
+def _partition(day: date, tenant: str) -> str:
+    if tenant != UNKNOWN_TENANT:
+        _checked(_TENANT, tenant, "tenant")
+    return f"day={day.isoformat()}/tenant={tenant}"
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if pattern.fullmatch(text) is None:
+        raise UnsafeKeyError(f"{text!r} cannot be the {what} of a key: it must match {pattern.pattern} in full")
+    return text

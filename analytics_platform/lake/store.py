@@ -1,0 +1,161 @@
+"""Where the lake's objects are kept: one port, here with the local folder behind it.
+
+An object is written whole or not at all, and `if_none_match` makes the first writer of a key win; everything above
+relies on these two properties and on nothing else of the store. Keys are `/`-separated and relative; who may be in a
+key is decided by `layout`.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from analytics_platform.errors import AnalyticsError
+
+_UPLOADS = ".uploads"
+
+
+class ObjectExistsError(AnalyticsError):
+    """A put with `if_none_match` found the key taken."""
+
+
+class ObjectMissingError(AnalyticsError):
+    """The store holds no object under the key."""
+
+
+class UnsafeKeyError(AnalyticsError):
+    """A key, or a part of one, could leave its place in the lake."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a listing tells: `size` in bytes, `modified_at` in UTC."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+
+class ObjectStore(Protocol):
+    """What the lake needs of an object store."""
+
+    def put(self, key: str, data: bytes, *, if_none_match: bool = False) -> None:
+        """Store `data` under `key` in one atomic step.
+
+        Raises:
+            ObjectExistsError: `if_none_match` was asked for and the key is taken.
+        """
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes; raises `ObjectMissingError` when there is none."""
+
+    def list(self, prefix: str) -> list[ObjectInfo]:
+        """All objects whose key starts with `prefix`, in the order of their keys."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; one that is not there is no error."""
+
+    def local_path(self, key: str) -> Path:
+        """A file on this machine with the object's bytes; raises `ObjectMissingError` when there is none."""
+
+
+class LocalStore:
+    """A folder as object store: atomic through a synced temporary file that is linked or renamed into place."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds the objects."""
+        return self._root
+
+    def put(self, key: str, data: bytes, *, if_none_match: bool = False) -> None:
+        """Store `data` durably; see `ObjectStore.put`."""
+        target = self._path(key)
+        if if_none_match and target.exists():
+            raise ObjectExistsError(f"{key} is in the lake already")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        upload = self._upload(data)
+        try:
+            if if_none_match:
+                os.link(upload, target)
+            else:
+                upload.replace(target)
+        except FileExistsError as error:
+            raise ObjectExistsError(f"{key} is in the lake already") from error
+        finally:
+            upload.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+
+    def get(self, key: str) -> bytes:
+        """Read the whole object."""
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise ObjectMissingError(f"{key} is not in the lake") from error
+
+    def list(self, prefix: str) -> list[ObjectInfo]:
+        """List by prefix of the key, as object stores do: `a/b` finds `a/bc/d` too."""
+        folder, _, _ = prefix.rpartition("/")
+        start = self._path(folder) if folder else self._root
+        found = (info for info in _walk(start, f"{folder}/" if folder else "") if info.key.startswith(prefix))
+        return sorted(found, key=lambda info: info.key)
+
+    def delete(self, key: str) -> None:
+        """Remove the object's file."""
+        self._path(key).unlink(missing_ok=True)
+
+    def local_path(self, key: str) -> Path:
+        """The object's own file."""
+        path = self._path(key)
+        if not path.is_file():
+            raise ObjectMissingError(f"{key} is not in the lake")
+        return path
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if "\0" in key or any(part in {"", ".", ".."} for part in parts) or parts[0] == _UPLOADS:
+            raise UnsafeKeyError(f"{key!r} is no key of the lake: relative, without empty parts or dots alone")
+        return self._root.joinpath(*parts)
+
+    def _upload(self, data: bytes) -> Path:
+        """A synced file with the data, outside every prefix that is listed."""
+        folder = self._root / _UPLOADS
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / uuid.uuid4().hex
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.name == _UPLOADS and not prefix:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+        elif entry.is_file():
+            stat = entry.stat()
+            modified_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+            yield ObjectInfo(f"{prefix}{entry.name}", stat.st_size, modified_at)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
