@@ -1,0 +1,85 @@
+{#
+  Own generic tests: each covers what would otherwise be several tests, because a test costs more in overhead than in work.
+  `day_column` limits a test to the days that the build replaces; without it the whole table is tested.
+#}
+
+{# No two rows share the columns, NULLs counted as equal. #}
+{% test unique_combination(model, columns, day_column=none) %}
+    select {{ columns | join(", ") }}
+    from {{ model }}
+    {% if day_column %}where {{ built_days(day_column) }}{% endif %}
+    group by {{ columns | join(", ") }}
+    having count(*) > 1
+{% endtest %}
+
+{# None of the columns is NULL in any row. #}
+{% test no_nulls(model, columns, day_column=none) %}
+    select {{ columns | join(", ") }}
+    from {{ model }}
+    where ({% for column in columns %}{{ column }} is null{{ " or " if not loop.last }}{% endfor %})
+    {% if day_column %}and {{ built_days(day_column) }}{% endif %}
+{% endtest %}
+
+{# None of the columns is below zero in any row (NULL passes). #}
+{% test not_negative(model, columns, day_column=none) %}
+    select {{ columns | join(", ") }}
+    from {{ model }}
+    where ({% for column in columns %}{{ column }} < 0{{ " or " if not loop.last }}{% endfor %})
+    {% if day_column %}and {{ built_days(day_column) }}{% endif %}
+{% endtest %}
+
+{# An SQL condition holds for every row; NULL counts as broken. #}
+{% test holds(model, condition, day_column=none) %}
+    select *
+    from {{ model }}
+    where not coalesce({{ condition }}, false)
+    {% if day_column %}and {{ built_days(day_column) }}{% endif %}
+{% endtest %}
+
+{# Key unique, no NULL in the key columns that may not have one: the usual pair of a table, in one query. #}
+{% test keyed_by(model, columns, nullable=[], day_column=none) %}
+    select {{ columns | join(", ") }}
+    from {{ model }}
+    {% if day_column %}where {{ built_days(day_column) }}{% endif %}
+    group by {{ columns | join(", ") }}
+    having
+        count(*) > 1
+        {% for column in columns if column not in nullable %}
+            or {{ column }} is null
+        {% endfor %}
+{% endtest %}
+
+{# Staged events of the build: one row per tenant and message, and nothing missing that the plan requires. #}
+{% test sound_events(model, required) %}
+    with built as (
+        select *
+        from {{ model }}
+        where {{ built_days("day") }}
+    )
+
+    select tenant_id, message_id
+    from built
+    group by tenant_id, message_id
+    having count(*) > 1
+
+    union all
+
+    select tenant_id, message_id
+    from built
+    where {% for column in required %}{{ column }} is null{{ " or " if not loop.last }}{% endfor %}
+{% endtest %}
+
+{# Spans of one key follow each other without overlap; an open end is NULL. #}
+{% test spans_do_not_overlap(model, key, starts, ends) %}
+    with ordered as (
+        select
+            {{ starts }} as starts,
+            {{ ends }} as ends,
+            lead({{ starts }}) over (partition by {{ key | join(", ") }} order by {{ starts }}) as next_starts
+        from {{ model }}
+    )
+
+    select starts, ends, next_starts
+    from ordered
+    where ends <= starts or (next_starts is not null and (ends is null or next_starts < ends))
+{% endtest %}
