@@ -1,0 +1,167 @@
+"""The rules between declarations: what is named must exist, what is promised twice must agree, what must be unique is.
+
+Each rule is a small function from the catalogue to the problems it sees; ``RULES`` lists them all.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from analytics_platform.catalog.errors import Problem
+from analytics_platform.catalog.governance import pattern_covers
+from analytics_platform.catalog.model import Catalog
+from analytics_platform.catalog.plan import OTHER_MEASURES, Stream
+
+
+def find_problems(catalog: Catalog) -> list[Problem]:
+    """All breaches of all rules, in the order of the rules."""
+    return [problem for rule in RULES for problem in rule(catalog)]
+
+
+def _unknown(file: str, field: str, name: str, kind: str, known: Iterable[str]) -> Iterator[Problem]:
+    known = list(known)
+    if name not in known:
+        yield Problem(file, field, f"{name!r} is not {kind}", f"write one of {', '.join(known)}")
+
+
+def _repeated(names: Iterable[object]) -> list[object]:
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def _streams_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    for stream in catalog.streams.values():
+        file = f"plan/{stream.name}.yaml"
+        yield from _unknown(file, "owner", stream.owner, "an owner", catalog.owners)
+        yield from _unknown(file, "sla_tier", stream.sla_tier, "an SLA tier", catalog.sla_tiers)
+        yield from _unknown(
+            file, "retention_class", stream.retention_class, "a retention class", catalog.retention_classes
+        )
+        measures = [*catalog.kpis, *sorted(OTHER_MEASURES)]
+        for event in stream.events:
+            for measure in event.feeds:
+                yield from _unknown(file, f"events[{event.name}].feeds", measure, "a KPI", measures)
+
+
+def _streams_and_events_are_unique(catalog: Catalog) -> Iterator[Problem]:
+    first_with: dict[int, Stream] = {}
+    first_home: dict[str, Stream] = {}
+    for stream in catalog.streams.values():
+        file = f"plan/{stream.name}.yaml"
+        if (other := first_with.setdefault(stream.order, stream)) is not stream:
+            yield Problem(file, "order", f"{stream.order} is that of {other.name} too", "write another number")
+        for event in stream.events:
+            if (other := first_home.setdefault(event.name, stream)) is not stream:
+                what = f"is declared in plan/{other.name}.yaml too"
+                yield Problem(file, f"events[{event.name}]", what, "keep it in the stream that emits it")
+
+
+def _kpis_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    for kpi in catalog.kpis.values():
+        yield from _unknown("kpis.yaml", f"{kpi.name}.owner", kpi.owner, "an owner", catalog.owners)
+        yield from _unknown("kpis.yaml", f"{kpi.name}.dashboard", kpi.dashboard, "a dashboard", catalog.dashboards)
+        for field, table in (("table", kpi.table), ("headline.table", kpi.headline_table)):
+            if table not in catalog.datasets:
+                mend = "register it in datasets.yaml or mend its name"
+                yield Problem("kpis.yaml", f"{kpi.name}.{field}", f"{table!r} is not a registered dataset", mend)
+        home = catalog.dashboards.get(kpi.dashboard)
+        if home is not None and kpi.name not in home.kpis:
+            mend = f"add {kpi.name} to {home.name}.kpis in dashboards.yaml or name another dashboard"
+            yield Problem("kpis.yaml", f"{kpi.name}.dashboard", f"{home.name} does not show the KPI", mend)
+
+
+def _dashboards_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    file = "dashboards.yaml"
+    for dashboard in catalog.dashboards.values():
+        yield from _unknown(file, f"{dashboard.name}.owner", dashboard.owner, "an owner", catalog.owners)
+        for kpi in dashboard.kpis:
+            yield from _unknown(file, f"{dashboard.name}.kpis", kpi, "a KPI", catalog.kpis)
+        for kpi in _repeated(dashboard.kpis):
+            yield Problem(file, f"{dashboard.name}.kpis", f"{kpi} is named twice", "keep one of the two")
+        for extract in dashboard.extracts:
+            at = f"{dashboard.name}.extracts[{extract.name}]"
+            yield from _unknown(file, f"{at}.owner", extract.owner, "an owner", catalog.owners)
+            if extract.source is not None and extract.source not in catalog.datasets:
+                mend = "register it in datasets.yaml or mend its name"
+                yield Problem(file, f"{at}.source", f"{extract.source!r} is not a registered dataset", mend)
+
+
+def _datasets_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    file = "datasets.yaml"
+    for name, dataset in catalog.datasets.items():
+        yield from _unknown(file, f"{name}.owner", dataset.owner, "an owner", catalog.owners)
+        yield from _unknown(
+            file, f"{name}.retention_class", dataset.retention_class, "a retention class", catalog.retention_classes
+        )
+        if dataset.sla_tier is not None:
+            yield from _unknown(file, f"{name}.sla_tier", dataset.sla_tier, "an SLA tier", catalog.sla_tiers)
+
+
+def _every_sink_is_registered(catalog: Catalog) -> Iterator[Problem]:
+    """Retention and erasure act on the registry: what is not in it would never be deleted."""
+    needed = [f"raw.{stream}" for stream in catalog.streams]
+    needed += [f"dashboard.{dashboard}" for dashboard in catalog.dashboards]
+    needed += list(_declared_pii(catalog))
+    for name in needed:
+        if name not in catalog.datasets:
+            yield Problem("datasets.yaml", name, "is not registered", "add it with owner, class and PII columns")
+    for name, dataset in catalog.datasets.items():
+        if dataset.layer in ("extract", "dashboard") and name not in needed:
+            yield Problem("datasets.yaml", name, "is not in dashboards.yaml", "remove it or declare it there")
+
+
+def _raw_datasets_agree_with_the_plan(catalog: Catalog) -> Iterator[Problem]:
+    for stream in catalog.streams.values():
+        dataset = catalog.datasets.get(f"raw.{stream.name}")
+        for key in ("owner", "sla_tier", "retention_class"):
+            if dataset is not None and (planned := getattr(stream, key)) != (said := getattr(dataset, key)):
+                what = f"{said!r}, but plan/{stream.name}.yaml says {planned!r}"
+                yield Problem("datasets.yaml", f"raw.{stream.name}.{key}", what, f"write {planned} or mend the plan")
+
+
+def _extract_datasets_agree_with_the_dashboards(catalog: Catalog) -> Iterator[Problem]:
+    for name, declared in _declared_pii(catalog).items():
+        dataset = catalog.datasets.get(name)
+        if dataset is not None and set(dataset.pii_columns) != declared:
+            what = f"{sorted(dataset.pii_columns)}, but dashboards.yaml classes {sorted(declared)} as PII"
+            yield Problem("datasets.yaml", f"{name}.pii_columns", what, f"write {sorted(declared)}")
+
+
+def _declared_pii(catalog: Catalog) -> dict[str, set[str]]:
+    """The names of all extract datasets, with the columns that are PII by their declaration."""
+    return {
+        f"extracts.{dashboard.name}.{extract.name}": {column.name for column in extract.columns if column.pii != "none"}
+        for dashboard in catalog.dashboards.values()
+        for extract in dashboard.extracts
+    }
+
+
+def _roles_cover_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    for role in catalog.access_roles.values():
+        for pattern in role.datasets:
+            if not any(pattern_covers(pattern, name) for name in catalog.datasets):
+                mend = "mend the name or register the dataset in datasets.yaml"
+                yield Problem("access_roles.yaml", f"{role.name}.datasets", f"{pattern!r} covers no dataset", mend)
+
+
+def _write_keys_are_unique(catalog: Catalog) -> Iterator[Problem]:
+    first_use: dict[str, str] = {}
+    for tenant in catalog.tenants.values():
+        for key in tenant.write_keys:
+            use = f"{tenant.tenant_id} ({key.name})"
+            if (other := first_use.setdefault(key.sha256, use)) != use:
+                field = f"write_keys[{key.name}].sha256"
+                file = f"tenants/{tenant.tenant_id}.yaml"
+                yield Problem(file, field, f"is the key of {other} too", "issue a key of its own")
+
+
+RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
+    _streams_and_events_are_unique,
+    _streams_name_what_exists,
+    _kpis_name_what_exists,
+    _dashboards_name_what_exists,
+    _datasets_name_what_exists,
+    _every_sink_is_registered,
+    _raw_datasets_agree_with_the_plan,
+    _extract_datasets_agree_with_the_dashboards,
+    _roles_cover_what_exists,
+    _write_keys_are_unique,
+)

@@ -1,0 +1,73 @@
+"""Dashboards and the extracts that they read, as promises to consumers: columns, size, owner, PII policy.
+
+How an extract is written or a page drawn is :mod:`analytics_platform.reporting`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field as Constrained
+from pydantic import model_validator
+
+from analytics_platform.catalog.declared import Declared, Listed, Name, TableName, Text, wrong
+from analytics_platform.catalog.plan import PII_CLASSES, PiiClass
+
+Audience = Literal["all", "tenant"]
+ColumnType = Literal["date", "timestamp", "string", "integer", "number", "boolean"]
+
+
+class ExtractColumn(Declared):
+    """A column of an extract."""
+
+    name: Name
+    type: ColumnType
+    pii: PiiClass
+    description: Text
+
+
+class Extract(Declared):
+    """One Parquet table that a dashboard reads.
+
+    ``source`` is the warehouse table that it is cut from; None means that reporting computes it from the headlines of
+    the dashboard's KPIs. ``row_budget`` counts the rows of a day over all tenants; ``pii_policy`` is the highest class
+    that a column may have.
+    """
+
+    name: Name
+    source: TableName | None
+    description: Text
+    owner: Name
+    schema_version: int = Constrained(ge=1)
+    day_column: Name
+    columns: Listed[ExtractColumn] = Constrained(min_length=1)
+    row_budget: int = Constrained(ge=1)
+    pii_policy: Literal["none", "pseudonymous"]
+
+    @model_validator(mode="after")
+    def _columns_keep_the_promise(self) -> "Extract":
+        names = [column.name for column in self.columns]
+        for needed, field in ((self.day_column, "day_column"), ("tenant_id", "columns")):
+            if needed not in names:
+                raise wrong(
+                    f"there is no column {needed!r}", f"declare it under columns: {', '.join(names)}", field=field
+                )
+        allowed = PII_CLASSES.index(self.pii_policy)
+        for column in self.columns:
+            if PII_CLASSES.index(column.pii) > allowed:
+                raise wrong(
+                    f"is {column.pii}, but pii_policy is {self.pii_policy}",
+                    "leave the column out or raise the policy with its owner's consent",
+                    field=f"columns[{column.name}].pii",
+                )
+        return self
+
+
+class Dashboard(Declared):
+    """A page that shows KPIs. One file per audience: ``all`` (platform staff) and, for ``tenant``, each tenant."""
+
+    name: Name
+    title: Text
+    description: Text
+    owner: Name
+    kpis: Annotated[Listed[Name], Constrained(min_length=1)]
+    audiences: Listed[Audience] = Constrained(min_length=1)
+    extracts: Listed[Extract] = Constrained(min_length=1)

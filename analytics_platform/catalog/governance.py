@@ -1,0 +1,167 @@
+"""What is promised and who answers: owners, SLA tiers, retention classes, access roles, and the registry of datasets.
+
+Only declarations: retention, erasure and grants are carried out elsewhere, from what stands here.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field as Constrained
+from pydantic import model_validator
+
+from analytics_platform.catalog.declared import ClockTime, Declared, Listed, Name, Text, matching, wrong
+from analytics_platform.catalog.plan import Event, PiiClass, Stream
+
+_DAYS_A_MONTH = 30.4375  # 365.25 / 12
+
+DatasetName = Annotated[
+    str, matching(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*", "write a dotted name such as kpi.kpi_mrr")
+]
+DatasetPattern = Annotated[
+    str,
+    matching(r"\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*(\.?\*)?", "write a dataset's name, or its beginning and *"),
+]
+
+
+class Owner(Declared):
+    """A team that answers for data; in Dagster ``team:<name>``."""
+
+    name: Name
+    title: Text
+    slack_channel: Annotated[str, matching(r"#[a-z0-9_-]{1,79}", 'write a channel such as "#data-finance"')]
+    escalation: Text
+
+
+class SlaTier(Declared):
+    """A promise about time.
+
+    ``deadline`` is the time of the next day, in the reporting time zone, by which a closed day is complete;
+    ``max_lag_minutes`` is how long landed data may wait for the hourly run; ``severity`` is that of breaking either.
+    """
+
+    name: Name
+    title: Text
+    description: Text
+    deadline: ClockTime
+    max_lag_minutes: int = Constrained(ge=1)
+    severity: Literal["critical", "warning", "info"]
+
+
+class Duration(Declared):
+    """A length of calendar time; months and years are calendar ones, so it has no fixed number of days."""
+
+    years: int = Constrained(default=0, ge=0)
+    months: int = Constrained(default=0, ge=0)
+    days: int = Constrained(default=0, ge=0)
+
+    @property
+    def about_days(self) -> float:
+        """Its length in days with months of average length: for comparison, never for deleting."""
+        return (12 * self.years + self.months) * _DAYS_A_MONTH + self.days
+
+    def __str__(self) -> str:
+        parts = [
+            f"{n} {unit}" for n, unit in ((self.years, "years"), (self.months, "months"), (self.days, "days")) if n
+        ]
+        return " ".join(parts) or "0 days"
+
+
+class RetentionClass(Declared):
+    """How long data must and may be kept, counted from ``clock``.
+
+    ``business_date`` is the event's own; ``end_of_financial_year`` the end of the financial year that holds it.
+    """
+
+    name: Name
+    title: Text
+    description: Text
+    clock: Literal["business_date", "end_of_financial_year"]
+    min_keep: Duration
+    max_keep: Duration
+    basis: Text
+
+    @model_validator(mode="after")
+    def _may_is_not_shorter_than_must(self) -> "RetentionClass":
+        if self.max_keep.about_days <= 0:
+            raise wrong("keeps nothing", "write how long the data may be kept, such as {months: 25}", field="max_keep")
+        if self.max_keep.about_days < self.min_keep.about_days:
+            raise wrong(
+                f"{self.max_keep} is shorter than min_keep, {self.min_keep}",
+                f"write {self.min_keep} or longer",
+                field="max_keep",
+            )
+        return self
+
+
+class AccessRole(Declared):
+    """Who may see what; what no role grants is denied.
+
+    ``tenants: own`` filters rows to the principal's tenants; columns above ``max_pii`` are masked.
+    """
+
+    name: Name
+    title: Text
+    description: Text
+    tenants: Literal["all", "own"]
+    max_pii: PiiClass
+    datasets: Listed[DatasetPattern] = Constrained(min_length=1)
+
+    def may_see(self, dataset: str) -> bool:
+        """Whether one of the role's patterns covers the dataset of that name."""
+        return any(pattern_covers(pattern, dataset) for pattern in self.datasets)
+
+
+def pattern_covers(pattern: str, dataset: str) -> bool:
+    """Whether a dataset pattern (a name, or its beginning and ``*``) covers the name."""
+    return dataset.startswith(pattern[:-1]) if pattern.endswith("*") else dataset == pattern
+
+
+Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "ops"]
+
+
+class Dataset(Declared):
+    """A table or other sink, for retention, erasure and access.
+
+    ``tenant_column`` is None where tenants are kept apart by path; ``subject_columns`` say whom a row is about,
+    ``pii_columns`` are all whose class is not none (the subject columns among them). ``sla_tier`` is None where nothing
+    is promised about time.
+    """
+
+    name: DatasetName
+    layer: Layer
+    description: Text
+    owner: Name
+    retention_class: Name
+    sla_tier: Name | None
+    tenant_column: Name | None
+    subject_columns: Listed[Name] = ()
+    pii_columns: Listed[Name] = ()
+
+    @model_validator(mode="after")
+    def _subjects_are_pii(self) -> "Dataset":
+        missing = [column for column in self.subject_columns if column not in self.pii_columns]
+        if missing:
+            raise wrong(
+                f"{', '.join(missing)} would tell a person but are not listed", "add them here", field="pii_columns"
+            )
+        return self
+
+
+def staging_datasets(streams: Iterable[Stream]) -> dict[str, Dataset]:
+    """The registry's entries of the staging tables, by name; they follow from the plan: one per event, as it is classed."""
+    datasets = [_staging(stream, event) for stream in streams for event in stream.events]
+    return {dataset.name: dataset for dataset in datasets}
+
+
+def _staging(stream: Stream, event: Event) -> Dataset:
+    return Dataset(
+        name=f"staging.stg_{stream.name}__{event.table_name}",
+        layer="staging",
+        description=f"Typed rows of {event.name}.",
+        owner=stream.owner,
+        retention_class=stream.retention_class,
+        sla_tier=stream.sla_tier,
+        tenant_column="tenant_id",
+        subject_columns=tuple(field.name for field in event.pii_fields if field.pii in ("pseudonymous", "personal")),
+        pii_columns=tuple(field.name for field in event.pii_fields),
+    )

@@ -1,0 +1,78 @@
+"""The KPIs as they are declared: what a number means, who answers for it, and how its headline is read.
+
+How a KPI is computed is SQL (``dbt/models/kpi``); this room only names the table and its columns.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field as Constrained
+from pydantic import model_validator
+
+from analytics_platform.catalog.declared import Declared, Listed, Name, TableName, Text, matching, wrong
+
+Domain = Literal["revenue", "operations", "customer_success", "growth"]
+
+SignedColumn = Annotated[
+    str, matching(r"-?[a-z][a-z0-9_]*", "write a column's name, with - in front when it is subtracted")
+]
+
+
+class Headline(Declared):
+    """How one figure is read from a table for any selection of rows.
+
+    ``sum``: the sum of the numerator's columns. ``ratio``: that sum over the sum of the denominator's columns, NULL
+    when the latter is 0. ``median``: the median of the one numerator column over the rows of ``table``. A leading ``-``
+    subtracts a column; ``filter`` keeps the rows whose columns equal the values; the result is multiplied by ``scale``.
+    ``snapshot`` marks a stock at the day's end, whose figure for a period is that of its last day; otherwise the days
+    of the period are summed before dividing. ``table`` and ``day_column`` stand where they are not the KPI table's.
+    """
+
+    kind: Literal["sum", "ratio", "median"]
+    numerator: Listed[SignedColumn] = Constrained(min_length=1)
+    denominator: Listed[SignedColumn] = ()
+    filter: Mapping[Name, str] = {}
+    scale: Annotated[float, Constrained(strict=False, gt=0)]
+    snapshot: bool
+    table: TableName | None = None
+    day_column: Name = "day"
+
+    @model_validator(mode="after")
+    def _parts_fit_the_kind(self) -> "Headline":
+        if (self.kind == "ratio") != bool(self.denominator):
+            raise wrong(
+                f"a {self.kind} was given {len(self.denominator)} columns to divide by",
+                "name the columns of the denominator for a ratio, none for a sum or a median",
+                field="denominator",
+            )
+        if self.kind == "median" and (len(self.numerator) != 1 or self.table is None):
+            raise wrong("a median is taken over one column of a fact table", "write one numerator and the table")
+        return self
+
+
+class Kpi(Declared):
+    """A number that the business is steered by.
+
+    ``definition`` is the text that finance signs; ``target`` is in ``unit`` (None: no level is a target, and
+    ``target_reason`` says why); ``dashboard`` is the one that it is at home on.
+    """
+
+    name: Name
+    title: Text
+    domain: Domain
+    owner: Name
+    dashboard: Name
+    description: Text
+    definition: Text
+    unit: Literal["money_minor", "percent", "score", "minutes", "count"]
+    direction: Literal["up", "down"]
+    table: TableName
+    headline: Headline
+    drill_downs: Listed[Name] = Constrained(min_length=1)
+    target: Annotated[float, Constrained(strict=False)] | None
+    target_reason: Text
+
+    @property
+    def headline_table(self) -> str:
+        """The table that the headline is read from: the KPI's own unless the headline names another."""
+        return self.headline.table or self.table

@@ -1,0 +1,41 @@
+"""The loaded catalogue: every declaration by name, and the look-ups that all rooms need."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from analytics_platform.catalog.dashboards import Dashboard
+from analytics_platform.catalog.declared import Declared, Listed
+from analytics_platform.catalog.governance import AccessRole, Dataset, Owner, RetentionClass, SlaTier
+from analytics_platform.catalog.kpis import Kpi
+from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
+from analytics_platform.catalog.tenants import HolidayCalendar, Tenant, WriteKey, hash_write_key
+
+
+class Catalog(Declared):
+    """What is declared, each collection keyed by name in the order of its file (streams in their own order)."""
+
+    streams: Mapping[str, Stream]
+    common_fields: Listed[Field]
+    vocabularies: Mapping[str, Vocabulary]
+    kpis: Mapping[str, Kpi]
+    owners: Mapping[str, Owner]
+    sla_tiers: Mapping[str, SlaTier]
+    retention_classes: Mapping[str, RetentionClass]
+    access_roles: Mapping[str, AccessRole]
+    datasets: Mapping[str, Dataset]
+    dashboards: Mapping[str, Dashboard]
+    holiday_calendars: Mapping[str, HolidayCalendar]
+    tenants: Mapping[str, Tenant]
+
+    @cached_property
+    def events(self) -> Mapping[str, Event]:
+        """All events of the plan by name, stream by stream."""
+        return {event.name: event for stream in self.streams.values() for event in stream.events}
+
+    @cached_property
+    def _write_keys(self) -> Mapping[str, tuple[Tenant, WriteKey]]:
+        return {key.sha256: (tenant, key) for tenant in self.tenants.values() for key in tenant.write_keys}
+
+    def find_write_key(self, plain: str) -> tuple[Tenant, WriteKey] | None:
+        """The tenant and registry entry of a plain write key; None when it is not registered."""
+        return self._write_keys.get(hash_write_key(plain))

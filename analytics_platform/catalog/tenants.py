@@ -1,0 +1,92 @@
+"""Tenants: whose data it is, when their day, week and financial year run, and the hashes of their write keys."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field as Constrained
+from pydantic import model_validator
+
+from analytics_platform.catalog.declared import (
+    ClockTime,
+    CurrencyCode,
+    Declared,
+    Listed,
+    MonthDay,
+    Name,
+    TenantId,
+    Text,
+    TimeZoneName,
+    matching,
+    wrong,
+)
+
+KeyKind = Literal["server", "browser", "scanner", "import"]
+Site = Literal["product", "marketing"]
+Sha256 = Annotated[
+    str, matching(r"[0-9a-f]{64}", "write the key's SHA-256 in 64 lower-case hex digits, never the key itself")
+]
+
+
+def hash_write_key(plain: str) -> str:
+    """The form in which a write key is registered: SHA-256 of its UTF-8 bytes, in lower-case hex."""
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class HolidayCalendar(Declared):
+    """Public holidays that tenants share."""
+
+    name: Name
+    title: Text
+    source: Text
+    days: Mapping[date, Text]
+
+
+class WriteKey(Declared):
+    """A key that producers send with. ``site`` decides the stream of page, identify and group calls."""
+
+    name: Name
+    sha256: Annotated[
+        str, matching(r"[0-9a-f]{64}", "write the key's SHA-256 in 64 lower-case hex digits, never the key")
+    ]
+    kind: KeyKind
+    site: Site
+
+
+class OpeningHours(NamedTuple):
+    """Opening and closing time of a weekday, ``HH:MM`` in the tenant's time zone."""
+
+    opens: ClockTime
+    closes: ClockTime
+
+
+class Tenant(Declared):
+    """An organisation whose data is kept apart from all others'.
+
+    ``financial_year_end`` is ``MM-DD``; ``business_hours`` go by ISO weekday (1 is Monday; absent is closed);
+    ``holidays`` are the calendar's days and the tenant's own, in order.
+    """
+
+    tenant_id: TenantId
+    name: Text
+    country: Annotated[str, matching(r"[A-Z]{2}", "write an ISO 3166-1 alpha-2 code such as NL")]
+    time_zone: TimeZoneName
+    currency: CurrencyCode
+    financial_year_end: MonthDay
+    on_time_threshold_minutes: int = Constrained(default=15, ge=0)
+    business_hours: Mapping[Annotated[int, Constrained(ge=1, le=7)], OpeningHours]
+    holiday_calendar: Name | None = None
+    holidays: Listed[date] = ()
+    write_keys: Listed[WriteKey] = ()
+
+    @model_validator(mode="after")
+    def _opens_before_it_closes(self) -> "Tenant":
+        for weekday, hours in self.business_hours.items():
+            if hours.opens >= hours.closes:
+                raise wrong(
+                    f"opens at {hours.opens} but closes at {hours.closes}",
+                    "write a closing time after the opening time of the same day",
+                    field=f"business_hours.{weekday}",
+                )
+        return self
