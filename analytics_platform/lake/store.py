@@ -54,6 +54,9 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> bytes:
         """The object's bytes; raises `ObjectMissingError` when there is none."""
 
+    def info(self, key: str) -> ObjectInfo | None:
+        """What a listing would tell of the object; None when there is none."""
+
     def list(self, prefix: str) -> list[ObjectInfo]:
         """All objects whose key starts with `prefix`, in the order of their keys."""
 
@@ -99,6 +102,13 @@ class LocalStore:
             return self._path(key).read_bytes()
         except FileNotFoundError as error:
             raise ObjectMissingError(f"{key} is not in the lake") from error
+
+    def info(self, key: str) -> ObjectInfo | None:
+        """Look at the object's file."""
+        try:
+            return _info(key, self._path(key).stat())
+        except FileNotFoundError:
+            return None
 
     def list(self, prefix: str) -> list[ObjectInfo]:
         """List by prefix of the key, as object stores do: `a/b` finds `a/bc/d` too."""
@@ -147,9 +157,11 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
         elif entry.is_file():
-            stat = entry.stat()
-            modified_at = datetime.fromtimestamp(stat.st_mtime, UTC)
-            yield ObjectInfo(f"{prefix}{entry.name}", stat.st_size, modified_at)
+            yield _info(f"{prefix}{entry.name}", entry.stat())
+
+
+def _info(key: str, stat: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,86 @@
+"""Dead letters: what was refused, verbatim, with the reason and the mend, as objects of the lake.
+
+One NDJSON line per letter. The bytes stand in `raw` as text where they are UTF-8 and as base64 where they are not
+(`encoding` says which); `bytes` and `sha256` speak of the whole line also where only its start was kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import orjson
+import zstandard
+
+from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT
+
+_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A refused message and where it came from; `line` counts from 1 within `source`."""
+
+    reason: str
+    detail: str
+    raw: bytes
+    day: date
+    tenant: str = UNKNOWN_TENANT
+    stream: str = UNKNOWN_STREAM
+    source: str | None = None
+    line: int | None = None
+    total_bytes: int | None = None
+    sha256: str | None = None
+
+    def as_line(self) -> bytes:
+        """The letter as one NDJSON line, the same bytes for the same letter."""
+        text, encoding = _readable(self.raw)
+        letter = {
+            "reason": self.reason,
+            "detail": self.detail,
+            "stream": self.stream,
+            "day": self.day,
+            "tenant_id": self.tenant,
+            "source": self.source,
+            "line": self.line,
+            "bytes": self.total_bytes or len(self.raw),
+            "sha256": self.sha256 or hashlib.sha256(self.raw).hexdigest(),
+            "cut": self.total_bytes is not None and self.total_bytes > len(self.raw),
+            "encoding": encoding,
+            "raw": text,
+        }
+        return orjson.dumps(letter, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def compressed(lines: bytes) -> bytes:
+    """NDJSON lines as the bytes of a landing or dead-letter object."""
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(lines)
+
+
+def lines_of(data: bytes) -> list[bytes]:
+    """The NDJSON lines of a landing or dead-letter object, each without its newline."""
+    with zstandard.ZstdDecompressor().stream_reader(data) as reader:
+        return reader.read().splitlines()
+
+
+def count_by_stream(data: bytes) -> Counter[str]:
+    """How many lines of each stream a landing or dead-letter object holds, by reading them."""
+    return Counter(orjson.loads(line)["stream"] for line in lines_of(data))
+
+
+def raw_bytes(letter: dict[str, Any]) -> bytes:
+    """The refused bytes of a letter that was read back."""
+    if letter["encoding"] == "base64":
+        return base64.b64decode(letter["raw"])
+    return str(letter["raw"]).encode()
+
+
+def _readable(raw: bytes) -> tuple[str, str]:
+    try:
+        return raw.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(raw).decode("ascii"), "base64"

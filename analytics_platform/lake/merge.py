@@ -1,0 +1,237 @@
+"""The set operation behind raw: landing lines and rows that raw holds already in, rows to keep and losers out.
+
+Runs in a DuckDB of its own, in memory, bounded, for one batch of partitions. Of all rows with the same message id the
+first in `_RANK` stays: the earliest received, and between equals the order of every other column, so the answer
+depends on the set of rows alone. A loser with the winner's payload is a duplicate; one with another payload is a
+conflict, once per payload.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from analytics_platform.errors import AnalyticsError
+from analytics_platform.lake.schema import JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
+
+PartitionKey = tuple[str, date, str]
+"""Stream, day and tenant."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MEMORY_LIMIT = "192MB"
+_THREADS = 2
+_MAX_LINE_BYTES = 1 << 20
+_ROWS_PER_BATCH = 50_000
+_COLUMNS = tuple(LANDING_COLUMNS)
+_FIRST_RANKED = ("received_at", "payload_hash", "sent_at")
+_RANK = ", ".join(
+    f"{name} nulls last" for name in (*_FIRST_RANKED, *(c for c in RAW_SCHEMA.names if c not in _FIRST_RANKED))
+)
+
+# Most batches have no doubled id: the narrow aggregate finds that out without sorting a single wide row.
+_LOSERS = f"""
+create or replace temp table losers as
+with doubled as (
+    select stream, day, tenant_id, message_id from incoming group by all having count(*) > 1
+), ranked as (
+    select incoming.rowid as row, stream, day, tenant_id,
+        row_number() over same_id as place,
+        payload_hash <> first_value(payload_hash) over same_id as is_other_payload,
+        row_number() over same_payload as place_in_payload
+    from incoming semi join doubled using (stream, day, tenant_id, message_id)
+    window same_id as (partition by stream, day, tenant_id, message_id order by {_RANK}),
+        same_payload as (partition by stream, day, tenant_id, message_id, payload_hash order by {_RANK})
+)
+select row, stream, day, tenant_id, is_other_payload and place_in_payload = 1 as is_conflict
+from ranked where place > 1
+"""
+
+_KEPT = "incoming anti join losers on incoming.rowid = losers.row"
+
+
+class LandingCorruptError(AnalyticsError):
+    """A landing object cannot be read back as it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What goes into one batch; paths are files on this machine.
+
+    `landing` has the streams to take from each landing file, `held` the stream of each raw file whose rows take part,
+    `conflicts` files with landing lines that lost earlier.
+    """
+
+    landing: Mapping[Path, frozenset[str]]
+    held: Mapping[Path, str]
+    conflicts: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The rows of one partition after the merge: how many, the latest received, the earliest business time."""
+
+    rows: int
+    watermark: datetime
+    earliest_occurred_at: datetime
+
+
+class Merge:
+    """One merged batch; answers are valid until the surrounding `merging` ends."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def lines(self) -> dict[tuple[str, PartitionKey], int]:
+        """How many lines each landing file gave to each partition, by path."""
+        query = "select path, stream, day, tenant_id, count(*) from incoming where path is not null group by all"
+        return {(path, (stream, day, tenant)): n for path, stream, day, tenant, n in self._rows(query)}
+
+    def kept(self) -> dict[PartitionKey, Kept]:
+        """What remains of each partition; partitions without rows are absent."""
+        query = (
+            "select stream, day, tenant_id, count(*), epoch_us(max(received_at)), epoch_us(min(occurred_at)) "
+            f"from {_KEPT} group by all"
+        )
+        return {
+            (stream, day, tenant): Kept(rows, _moment(received), _moment(occurred))
+            for stream, day, tenant, rows, received, occurred in self._rows(query)
+        }
+
+    def dropped(self) -> dict[PartitionKey, int]:
+        """Duplicates that this batch dropped, by partition."""
+        query = "select stream, day, tenant_id, count(*) from losers where not is_conflict group by all"
+        return {(stream, day, tenant): n for stream, day, tenant, n in self._rows(query)}
+
+    def conflicts(self) -> dict[PartitionKey, list[dict[str, Any]]]:
+        """All losers with another payload, in the order of id and rank, as rows of landing columns."""
+        query = (
+            f"select {', '.join(_COLUMNS)} from incoming semi join (select row from losers where is_conflict) lost "
+            f"on incoming.rowid = lost.row order by message_id, {_RANK}"
+        )
+        found: dict[PartitionKey, list[dict[str, Any]]] = {}
+        for row in self._rows(query):
+            named = dict(zip(_COLUMNS, row, strict=True))
+            found.setdefault((named["stream"], named["day"], named["tenant_id"]), []).append(named)
+        return found
+
+    def sorted_rows(self) -> pa.RecordBatchReader:
+        """The kept rows by stream, day, tenant, event time and message id, in the columns of `RAW_SCHEMA`."""
+        names = ", ".join(RAW_SCHEMA.names)
+        query = f"select {names} from {_KEPT} order by stream, day, tenant_id, event_at, message_id"
+        return self._connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH)
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query).fetchall()
+
+
+@contextmanager
+def connected() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A bounded DuckDB in memory that spills to a folder of its own."""
+    with TemporaryDirectory(prefix="analytics-raw-") as folder, duckdb.connect(":memory:") as connection:
+        connection.execute(f"set memory_limit = '{_MEMORY_LIMIT}'; set threads = {_THREADS}")
+        connection.execute(f"set temp_directory = {_literal(folder)}")
+        connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
+        yield connection
+
+
+def merge(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Merge:
+    """Read a batch and decide which of its rows stay.
+
+    Raises:
+        LandingCorruptError: a landing file is not what was written.
+    """
+    _name_files(connection, wanted)
+    sources = [part for part in (_landing(wanted), _held(wanted), _lost_before(wanted)) if part] or [_nothing()]
+    try:
+        connection.execute(f"create or replace temp table incoming as {' union all '.join(sources)}")
+    except duckdb.InvalidInputException as error:
+        raise LandingCorruptError(f"a landing object is damaged; restore it from a copy: {error}") from error
+    connection.execute(_LOSERS)
+    return Merge(connection)
+
+
+def read_parquet_rows(connection: duckdb.DuckDBPyConnection, paths: tuple[Path, ...]) -> Iterator[pa.RecordBatch]:
+    """The rows of raw objects, object by object."""
+    query = f"select {', '.join(RAW_SCHEMA.names)} from read_parquet({_listed(paths)})"
+    connection.execute("set preserve_insertion_order = true")
+    yield from connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH)
+
+
+def _nothing() -> str:
+    columns = ", ".join(f"null::{kind.replace('JSON', 'VARCHAR')} as {name}" for name, kind in LANDING_COLUMNS.items())
+    return f"select null::varchar as path, {columns} limit 0"
+
+
+def _name_files(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
+    landing = [(str(path), stream) for path, streams in wanted.landing.items() for stream in sorted(streams)]
+    named = landing + [(str(path), stream) for path, stream in wanted.held.items()]
+    files = pa.table({"path": [path for path, _ in named], "stream": [stream for _, stream in named]})
+    connection.register("files", files)
+
+
+def _landing(wanted: Wanted) -> str:
+    if not wanted.landing:
+        return ""
+    columns = ", ".join(_selected(name) for name in _COLUMNS)
+    lines = _read_lines(wanted.landing)
+    return (
+        f"select filename as path, {columns} from {lines} lines "
+        "semi join files on files.path = lines.filename and files.stream = lines.stream"
+    )
+
+
+def _lost_before(wanted: Wanted) -> str:
+    if not wanted.conflicts:
+        return ""
+    columns = ", ".join(_selected(name) for name in _COLUMNS)
+    return f"select null as path, {columns} from {_read_lines(wanted.conflicts)} lines"
+
+
+def _held(wanted: Wanted) -> str:
+    if not wanted.held:
+        return ""
+    columns = ", ".join(
+        "files.stream" if name == "stream" else f"{name}::timestamp" if kind == "TIMESTAMP" else name
+        for name, kind in LANDING_COLUMNS.items()
+    )
+    source = f"read_parquet({_listed(wanted.held)}, filename = true)"
+    return f"select null as path, {columns} from {source} rows join files on files.path = filename"
+
+
+def _selected(name: str) -> str:
+    return f"{name}::varchar as {name}" if name in JSON_COLUMNS else f"lines.{name}"
+
+
+def _read_lines(paths: Mapping[Path, Any] | tuple[Path, ...]) -> str:
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in LANDING_COLUMNS.items())
+    return (
+        f"read_json({_listed(paths)}, format = 'newline_delimited', compression = 'zstd', filename = true, "
+        f"maximum_object_size = {_MAX_LINE_BYTES}, columns = {{{columns}}})"
+    )
+
+
+def _listed(paths: Mapping[Path, Any] | tuple[Path, ...]) -> str:
+    return f"[{', '.join(_quoted(str(path)) for path in paths)}]"
+
+
+def _quoted(path: str) -> str:
+    """A path as SQL text; DuckDB reads paths as glob patterns, so those characters become classes of themselves."""
+    plain = re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", path)
+    return _literal(plain)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

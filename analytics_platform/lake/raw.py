@@ -1,0 +1,316 @@
+"""From landing to raw: one Parquet object per stream, day and tenant, a function of what has landed.
+
+`deduplicate(existing + landing)`: a build reads the rows that raw holds and the landing objects that it does not, so
+it may run in any order and as often as one likes, costs what is new, and keeps rows whose landing objects were removed
+since. Many small partitions go through one read, because each read has a price of its own. Which row stays is decided
+in `merge`, what a raw object says of itself in `partition`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_bytes
+from analytics_platform.lake.layout import conflicts_key, landing_prefix, placed, raw_key, raw_prefix
+from analytics_platform.lake.merge import (
+    Kept,
+    LandingCorruptError,
+    Merge,
+    PartitionKey,
+    Wanted,
+    connected,
+    merge,
+    read_parquet_rows,
+)
+from analytics_platform.lake.partition import RawPartition, read_partition, statement
+from analytics_platform.lake.schema import DICTIONARY_COLUMNS, JSON_COLUMNS, RAW_SCHEMA, landing_line
+from analytics_platform.lake.store import ObjectInfo, ObjectStore
+
+__all__ = ["RAW_SCHEMA", "LandingCorruptError", "RawPartition", "build_partitions", "scan"]
+
+Progress = Callable[[int, int], None]
+
+# Compressed bytes and objects of one batch: about 60 MB of lines, well inside the merge's memory.
+_BATCH_BYTES = 6_000_000
+_BATCH_OBJECTS = 500
+_ROW_GROUP = 100_000
+_SCAN_OBJECTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Stale:
+    """A partition to build: what raw holds of it, if anything, and the landing objects that it does not hold."""
+
+    stream: str
+    day: date
+    tenant: str
+    held: RawPartition | None
+    fresh: tuple[ObjectInfo, ...]
+
+    @property
+    def key(self) -> PartitionKey:
+        return self.stream, self.day, self.tenant
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Partitions that are read together."""
+
+    current: list[RawPartition] = field(default_factory=list)
+    stale: list[_Stale] = field(default_factory=list)
+    partitions: int = 0
+    bytes: int = 0
+    objects: set[str] = field(default_factory=set)
+
+    def add(self, current: list[RawPartition], stale: list[_Stale]) -> None:
+        self.current += current
+        self.stale += stale
+        self.partitions += 1
+        fresh = {info.key: info.size for item in stale for info in item.fresh}
+        self.objects |= fresh.keys()
+        self.bytes += sum(fresh.values()) + sum(item.held.bytes for item in stale if item.held is not None)
+
+    @property
+    def is_full(self) -> bool:
+        return self.bytes >= _BATCH_BYTES or len(self.objects) >= _BATCH_OBJECTS
+
+
+def build_partitions(
+    store: ObjectStore,
+    *,
+    streams: Sequence[str],
+    partitions: Sequence[tuple[date, str]],
+    progress: Progress | None = None,
+) -> list[RawPartition]:
+    """Bring the raw objects of the given streams and (day, tenant) partitions up to what has landed.
+
+    A partition that holds all its landing objects already is not written (`changed` is false). One without any row
+    gets an object too, so that it can be told from one that was never built.
+
+    Args:
+        store: the lake.
+        streams: streams to build.
+        partitions: business day and tenant of each partition.
+        progress: called with the partitions done and the partitions in all.
+
+    Raises:
+        LandingCorruptError: a landing object cannot be read back.
+    """
+    built: list[RawPartition] = []
+    done = 0
+    with connected() as connection:
+        for batch in _batches(store, streams, partitions):
+            built += batch.current
+            built += _build(store, connection, batch.stale)
+            done += batch.partitions
+            if progress is not None:
+                progress(done, len(partitions))
+    return built
+
+
+def scan(store: ObjectStore, stream: str, first_day: date, last_day: date) -> pa.RecordBatchReader:
+    """All rows of a stream from `first_day` to `last_day`, by day, tenant, event time, in batches of `RAW_SCHEMA`."""
+    keys = [info.key for info in store.list(raw_prefix(stream)) if first_day <= placed(info.key).day <= last_day]
+    return pa.RecordBatchReader.from_batches(RAW_SCHEMA, _read_all(store, keys))
+
+
+def _read_all(store: ObjectStore, keys: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with connected() as connection:
+        for start in range(0, len(keys), _SCAN_OBJECTS):
+            paths = tuple(store.local_path(key) for key in keys[start : start + _SCAN_OBJECTS])
+            for batch in read_parquet_rows(connection, paths):
+                yield batch.cast(RAW_SCHEMA)
+
+
+def _batches(store: ObjectStore, streams: Sequence[str], partitions: Sequence[tuple[date, str]]) -> Iterator[_Batch]:
+    batch = _Batch()
+    for day, tenant in sorted(set(partitions)):
+        batch.add(*_planned(store, streams, day, tenant))
+        if batch.is_full:
+            yield batch
+            batch = _Batch()
+    if batch.partitions:
+        yield batch
+
+
+def _planned(
+    store: ObjectStore, streams: Sequence[str], day: date, tenant: str
+) -> tuple[list[RawPartition], list[_Stale]]:
+    """Which streams of a partition are current, and what the others lack."""
+    landed = store.list(landing_prefix(day, tenant))
+    current: list[RawPartition] = []
+    stale: list[_Stale] = []
+    for stream in streams:
+        info = store.info(raw_key(stream, day, tenant))
+        held = None if info is None else read_partition(store, stream, info)
+        names = {} if held is None else held.landing_objects
+        fresh = tuple(found for found in landed if placed(found.key).name not in names)
+        if held is not None and not fresh:
+            current.append(held)
+        else:
+            stale.append(_Stale(stream, day, tenant, held, fresh))
+    return current, stale
+
+
+def _build(store: ObjectStore, connection: duckdb.DuckDBPyConnection, stale: list[_Stale]) -> list[RawPartition]:
+    """Merge one batch and put its raw objects, conflicts first: a crash between the two is mended by the next build."""
+    if not stale:
+        return []
+    with TemporaryDirectory(prefix="analytics-conflicts-") as folder:
+        merged = merge(connection, _wanted(store, stale, Path(folder)))
+        outcome = _outcome(store, merged, stale)
+        rows = _Rows(merged.sorted_rows())
+        return [
+            _put(store, outcome[item.key], rows.take(outcome[item.key].accepted))
+            for item in sorted(stale, key=lambda item: item.key)
+        ]
+
+
+def _wanted(store: ObjectStore, stale: Iterable[_Stale], folder: Path) -> Wanted:
+    landing: dict[Path, set[str]] = {}
+    held: dict[Path, str] = {}
+    conflicts: list[Path] = []
+    for item in stale:
+        for info in item.fresh:
+            landing.setdefault(store.local_path(info.key), set()).add(item.stream)
+        if item.held is not None and item.held.accepted:
+            held[store.local_path(item.held.key)] = item.stream
+        if item.held is not None and item.held.conflicts:
+            path = folder / f"{len(conflicts)}.ndjson.zst"
+            path.write_bytes(_lost_before(store, item))
+            conflicts.append(path)
+    return Wanted({path: frozenset(streams) for path, streams in landing.items()}, held, tuple(conflicts))
+
+
+def _lost_before(store: ObjectStore, item: _Stale) -> bytes:
+    """The landing lines that earlier builds set aside: needed to tell a repeated loser from a new one."""
+    letters = lines_of(store.get(conflicts_key(*item.key)))
+    return compressed(b"\n".join(raw_bytes(orjson.loads(letter)) for letter in letters))
+
+
+def _outcome(store: ObjectStore, merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, RawPartition]:
+    lines = _lines_by_object(merged)
+    kept, dropped, conflicts = merged.kept(), merged.dropped(), merged.conflicts()
+    outcome: dict[PartitionKey, RawPartition] = {}
+    for item in stale:
+        lost = conflicts.get(item.key, [])
+        if lost:
+            store.put(conflicts_key(*item.key), _letters(item, lost))
+        fresh = dict.fromkeys((placed(info.key).name for info in item.fresh), 0)
+        fresh |= lines.get(item.key, {})
+        outcome[item.key] = _accounted(item, kept.get(item.key), fresh, dropped.get(item.key, 0), len(lost))
+    return outcome
+
+
+def _lines_by_object(merged: Merge) -> dict[PartitionKey, dict[str, int]]:
+    """Lines per landing object's name and partition; a line outside its object's partition is corruption."""
+    found: dict[PartitionKey, dict[str, int]] = {}
+    for (path, key), lines in merged.lines().items():
+        place = placed(_below_landing(path))
+        if (place.day, place.tenant) != key[1:]:
+            raise LandingCorruptError(f"{path} holds a line of {key[1]} and {key[2]}; restore it from a copy")
+        found.setdefault(key, {})[place.name] = lines
+    return found
+
+
+def _below_landing(path: str) -> str:
+    return "/".join(Path(path).parts[-3:])
+
+
+def _accounted(item: _Stale, kept: Kept | None, fresh: dict[str, int], dropped: int, conflicts: int) -> RawPartition:
+    """What becomes of every line that ever landed in the partition, with this batch's lines added."""
+    held = item.held
+    objects = {**(held.landing_objects if held else {}), **fresh}
+    return RawPartition(
+        stream=item.stream,
+        day=item.day,
+        tenant=item.tenant,
+        landed=(held.landed if held else 0) + sum(fresh.values()),
+        duplicates=(held.duplicates if held else 0) + dropped,
+        conflicts=conflicts,
+        accepted=kept.rows if kept else 0,
+        bytes=0,
+        watermark=kept.watermark if kept else None,
+        earliest_occurred_at=kept.earliest_occurred_at if kept else None,
+        landing_objects=dict(sorted(objects.items())),
+        changed=True,
+    )
+
+
+def _letters(item: _Stale, lost: Iterable[dict[str, Any]]) -> bytes:
+    letters = (
+        DeadLetter(
+            reason="id_conflict",
+            detail=f"messageId {row['message_id']!r} had come before with another payload, which was kept; "
+            "send the second message under an id of its own",
+            raw=_as_landed(row),
+            day=item.day,
+            tenant=item.tenant,
+            stream=item.stream,
+        ).as_line()
+        for row in lost
+    )
+    return compressed(b"".join(letters))
+
+
+def _as_landed(row: dict[str, Any]) -> bytes:
+    nested = {name: orjson.Fragment(row[name]) for name in JSON_COLUMNS if row[name] is not None}
+    return landing_line({**row, **nested}).rstrip(b"\n")
+
+
+class _Rows:
+    """Sorted rows handed out partition by partition, a batch in memory at a time."""
+
+    def __init__(self, reader: pa.RecordBatchReader) -> None:
+        self._batches = iter(reader)
+        self._rest: pa.RecordBatch | None = None
+
+    def take(self, count: int) -> Iterator[pa.RecordBatch]:
+        """The next `count` rows."""
+        while count:
+            batch = self._rest if self._rest is not None else next(self._batches)
+            part = batch.slice(0, count)
+            self._rest = batch.slice(count) if batch.num_rows > count else None
+            count -= part.num_rows
+            yield part
+
+
+def _put(store: ObjectStore, partition: RawPartition, rows: Iterator[pa.RecordBatch]) -> RawPartition:
+    data = _parquet(partition, rows)
+    store.put(partition.key, data)
+    return replace(partition, bytes=len(data))
+
+
+def _parquet(partition: RawPartition, rows: Iterator[pa.RecordBatch]) -> bytes:
+    """The partition as Parquet bytes: the same rows and statement give the same bytes."""
+    sink = io.BytesIO()
+    with pq.ParquetWriter(
+        sink, RAW_SCHEMA, compression="zstd", use_dictionary=list(DICTIONARY_COLUMNS), store_schema=False
+    ) as writer:
+        for group in _row_groups(rows):
+            writer.write_table(group)
+        writer.add_key_value_metadata(statement(partition))
+    return sink.getvalue()
+
+
+def _row_groups(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches joined to row groups of at least `_ROW_GROUP` rows but for the last."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in rows:
+        waiting.append(batch.cast(RAW_SCHEMA))
+        if sum(part.num_rows for part in waiting) >= _ROW_GROUP:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
