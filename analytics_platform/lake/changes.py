@@ -1,0 +1,98 @@
+"""What of raw is out of date, and how far back a change reaches: read from the lake's objects, kept nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+from analytics_platform.lake.layout import LANDING_PREFIX, RAW_PREFIX, placed, raw_prefix
+from analytics_platform.lake.partition import RawPartition, read_partition
+from analytics_platform.lake.store import ObjectStore
+
+# A business day may begin up to twelve hours after the UTC day of the same date (UTC-12).
+_WEST_OF_UTC = timedelta(hours=12)
+
+_Landed = dict[tuple[date, str], set[str]]
+
+
+def landed_partitions(
+    store: ObjectStore, first_day: date | None = None, last_day: date | None = None
+) -> list[tuple[date, str]]:
+    """Every (day, tenant) with a landing object, in order; both ends of the range belong to it."""
+    return sorted(_landed(store, first_day, last_day))
+
+
+def stale_partitions(
+    store: ObjectStore,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    *,
+    streams: Sequence[str] | None = None,
+) -> list[tuple[date, str]]:
+    """Every (day, tenant) with a landing object that one of the streams does not hold, in order.
+
+    `streams` are those that must hold it: all of the catalogue. Without it the streams that raw has anything of are
+    asked, so that a lake can be judged alone.
+    """
+    landed = _landed(store, first_day, last_day)
+    missing = {place: set(names) for place, names in landed.items()}
+    asked = _streams_of_raw(store) if streams is None else list(streams)
+    stale = set() if asked else set(missing)
+    for stream in asked:
+        held = {
+            (partition.day, partition.tenant): partition.landing_objects.keys()
+            for partition in _partitions(store, stream, first_day, last_day)
+        }
+        stale |= {place for place, names in missing.items() if names - held.get(place, set())}
+    return sorted(stale)
+
+
+def earliest_change_since(store: ObjectStore, moment: datetime) -> date | None:
+    """The earliest day that raw objects written after `moment` can bear upon; None when none was.
+
+    That is the earlier of an object's own day and the business day of its earliest fact, taken so early that it holds
+    in every time zone.
+    """
+    days: list[date] = []
+    for info in store.list(RAW_PREFIX):
+        if info.modified_at > moment:
+            days += _bears_upon(read_partition(store, _stream_of(info.key), info))
+    return min(days, default=None)
+
+
+def _bears_upon(partition: RawPartition) -> Iterator[date]:
+    yield partition.day
+    if partition.earliest_occurred_at is not None:
+        yield (partition.earliest_occurred_at - _WEST_OF_UTC).date()
+
+
+def _landed(store: ObjectStore, first_day: date | None, last_day: date | None) -> _Landed:
+    found: _Landed = {}
+    for info in store.list(LANDING_PREFIX):
+        place = placed(info.key)
+        if within(place.day, first_day, last_day):
+            found.setdefault((place.day, place.tenant), set()).add(place.name)
+    return found
+
+
+def _partitions(
+    store: ObjectStore, stream: str, first_day: date | None, last_day: date | None
+) -> Iterator[RawPartition]:
+    return (
+        read_partition(store, stream, info)
+        for info in store.list(raw_prefix(stream))
+        if within(placed(info.key).day, first_day, last_day)
+    )
+
+
+def within(day: date, first_day: date | None, last_day: date | None) -> bool:
+    """Whether a day is in a range whose ends belong to it; an end that is None is open."""
+    return (first_day is None or day >= first_day) and (last_day is None or day <= last_day)
+
+
+def _streams_of_raw(store: ObjectStore) -> list[str]:
+    return sorted({_stream_of(info.key) for info in store.list(RAW_PREFIX)})
+
+
+def _stream_of(key: str) -> str:
+    return key.split("/")[1]

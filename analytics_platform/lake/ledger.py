@@ -1,0 +1,195 @@
+"""The ledger: what came in, and what became of it, per stream, day and tenant. Derived, never a second truth.
+
+The two sides are counted apart. *Received* is what the writers' manifests say, taken at the gate; for an object that no
+manifest names (its writer died) it is the lines in the object. The other side is counted where things ended up: rows in
+the Parquet footer, duplicates that the writers and the raw build dropped, letters in the dead-letter objects. So a
+lost object, a raw object that lost rows, or a dead letter that vanished makes a row that does not balance.
+
+Lines in landing objects that raw does not hold yet are `pending`, and no part of `received`: arrivals after a build
+make a partition stale (`changes`), not wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analytics_platform.lake.changes import within
+from analytics_platform.lake.dead_letters import count_by_stream
+from analytics_platform.lake.layout import (
+    DEAD_PREFIX,
+    LANDING_PREFIX,
+    RAW_PREFIX,
+    is_conflicts_of_raw,
+    landing_prefix,
+    placed,
+)
+from analytics_platform.lake.manifest import LedgerKey, Manifest, WrittenObject, read_manifests
+from analytics_platform.lake.partition import RawPartition, read_partition
+from analytics_platform.lake.store import ObjectInfo, ObjectStore
+
+LEDGER_SCHEMA = pa.schema(
+    [
+        pa.field("stream", pa.string()),
+        pa.field("day", pa.date32()),
+        pa.field("tenant_id", pa.string()),
+        pa.field("received", pa.int64()),
+        pa.field("accepted", pa.int64()),
+        pa.field("duplicates", pa.int64()),
+        pa.field("dead_lettered", pa.int64()),
+        pa.field("pending", pa.int64()),
+        pa.field("bytes", pa.int64()),
+        pa.field("watermark", pa.timestamp("us", tz="UTC")),
+        pa.field("landing_objects", pa.int64()),
+        pa.field("changed_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+@dataclass(slots=True)
+class _Row:
+    received: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    dead_lettered: int = 0
+    pending: int = 0
+    bytes: int = 0
+    watermark: datetime | None = None
+    landing_objects: int = 0
+    changed_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Books:
+    """The rows so far, and what the lake holds in the range of days."""
+
+    store: ObjectStore
+    first_day: date
+    last_day: date
+    rows: dict[LedgerKey, _Row] = field(default_factory=dict)
+    held: dict[LedgerKey, dict[str, int]] = field(default_factory=dict)
+    letters: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def row(self, key: LedgerKey) -> _Row:
+        return self.rows.setdefault(key, _Row())
+
+    def objects(self, prefix: str) -> Iterable[ObjectInfo]:
+        return (info for info in self.store.list(prefix) if self.covers(placed(info.key).day))
+
+    def covers(self, day: date) -> bool:
+        return within(day, self.first_day, self.last_day)
+
+
+def ledger_rows(store: ObjectStore, first_day: date, last_day: date) -> pa.Table:
+    """The ledger of the days from `first_day` to `last_day`, ordered by stream, day and tenant (`LEDGER_SCHEMA`).
+
+    `bytes` and `changed_at` are the raw object's size and time of writing, `watermark` its latest `received_at`.
+    """
+    books = _Books(store, first_day, last_day)
+    landed = {info.key for info in books.objects(LANDING_PREFIX)}
+    books.letters = {info.key: count_by_stream(store.get(info.key)) for info in books.objects(DEAD_PREFIX)}
+    _book_raw(books)
+    named: set[str] = set()
+    for manifest in read_manifests(store, first_day, last_day):
+        _book_manifest(books, manifest, landed)
+        named |= {item.key for item in (*manifest.landing, *manifest.dead_letters)}
+    _book_unnamed_landing(books, landed - named)
+    _book_unnamed_and_gone(books, landed | named)
+    _book_unnamed_letters(books, books.letters.keys() - named)
+    return _table(books.rows)
+
+
+def unbalanced(ledger: pa.Table) -> pa.Table:
+    """The rows of a ledger for which `received = accepted + duplicates + dead_lettered` does not hold."""
+    ended = pc.add(pc.add(ledger["accepted"], ledger["duplicates"]), ledger["dead_lettered"])
+    return ledger.filter(pc.not_equal(ledger["received"], ended))
+
+
+def _book_raw(books: _Books) -> None:
+    for info in books.objects(RAW_PREFIX):
+        partition = read_partition(books.store, info.key.split("/")[1], info)
+        key = (partition.stream, partition.day, partition.tenant)
+        books.held[key] = partition.landing_objects
+        _book_partition(books.row(key), partition, info)
+
+
+def _book_partition(row: _Row, partition: RawPartition, info: ObjectInfo) -> None:
+    row.accepted += partition.accepted
+    row.duplicates += partition.duplicates
+    row.bytes = partition.bytes
+    row.watermark = partition.watermark
+    row.landing_objects = len(partition.landing_objects)
+    row.changed_at = info.modified_at
+
+
+def _book_manifest(books: _Books, manifest: Manifest, landed: set[str]) -> None:
+    for key, counts in manifest.counts.items():
+        if books.covers(key[1]):
+            row = books.row(key)
+            row.received += counts.received
+            row.duplicates += counts.duplicates
+    for item in manifest.landing:
+        _book_pending(books, item, landed)
+    for item in manifest.dead_letters:
+        _book_letters(books, item.key)
+
+
+def _book_pending(books: _Books, item: WrittenObject, landed: set[str]) -> None:
+    """Take out of `received` what is in landing and not in raw; an object that is in neither was lost, and stays in."""
+    place = placed(item.key)
+    if not books.covers(place.day) or item.key not in landed:
+        return
+    for stream, lines in item.lines.items():
+        key = (stream, place.day, place.tenant)
+        if place.name not in books.held.get(key, {}):
+            books.row(key).received -= lines
+            books.row(key).pending += lines
+
+
+def _book_letters(books: _Books, object_key: str) -> None:
+    place = placed(object_key)
+    for stream, lines in books.letters.get(object_key, Counter[str]()).items():
+        books.row((stream, place.day, place.tenant)).dead_lettered += lines
+
+
+def _book_unnamed_landing(books: _Books, keys: Iterable[str]) -> None:
+    for object_key in sorted(keys):
+        place = placed(object_key)
+        for stream, lines in count_by_stream(books.store.get(object_key)).items():
+            key = (stream, place.day, place.tenant)
+            row = books.row(key)
+            if place.name in books.held.get(key, {}):
+                row.received += lines
+            else:
+                row.pending += lines
+
+
+def _book_unnamed_and_gone(books: _Books, known: set[str]) -> None:
+    """Lines of objects that no manifest named and retention has removed since: only raw remembers them."""
+    for key, objects in books.held.items():
+        prefix = landing_prefix(key[1], key[2])
+        books.row(key).received += sum(lines for name, lines in objects.items() if prefix + name not in known)
+
+
+def _book_unnamed_letters(books: _Books, keys: Iterable[str]) -> None:
+    """Letters without a manifest: those of a writer that died were received too, those of raw were landing lines."""
+    for object_key in sorted(keys):
+        _book_letters(books, object_key)
+        place = placed(object_key)
+        if not is_conflicts_of_raw(place.name):
+            for stream, lines in books.letters[object_key].items():
+                books.row((stream, place.day, place.tenant)).received += lines
+
+
+def _table(rows: dict[LedgerKey, _Row]) -> pa.Table:
+    entries = [
+        {"stream": stream, "day": day, "tenant_id": tenant}
+        | {name: getattr(row, name) for name in LEDGER_SCHEMA.names[3:]}
+        for (stream, day, tenant), row in sorted(rows.items())
+    ]
+    return pa.Table.from_pylist(entries, schema=LEDGER_SCHEMA)

@@ -1,0 +1,111 @@
+"""Manifests: what a writer says it received, and which objects it put, written after the last of them.
+
+A manifest is the received side of the ledger: its counts are taken at the gate, before anything is known of raw. The
+same call over the same lake gives the same manifest, under the same key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+import orjson
+
+from analytics_platform.lake.layout import MANIFEST_PREFIX, digest, manifest_days, manifest_key
+from analytics_platform.lake.store import ObjectExistsError, ObjectStore
+
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+LedgerKey = tuple[str, date, str]
+"""Stream, day and tenant; `layout.UNKNOWN_STREAM` and `layout.UNKNOWN_TENANT` where a line did not tell."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a writer did with the lines of one stream, day and tenant."""
+
+    received: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    dead_lettered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenObject:
+    """An object that the manifest answers for: its lines by stream, and the SHA-256 of the stored bytes."""
+
+    key: str
+    lines: dict[str, int]
+    sha256: str
+
+
+@dataclass(slots=True)
+class Manifest:
+    """One import call, or one closed hour of a collector."""
+
+    writer: str
+    counts: dict[LedgerKey, Counts] = field(default_factory=dict)
+    landing: list[WrittenObject] = field(default_factory=list)
+    dead_letters: list[WrittenObject] = field(default_factory=list)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_bytes(self) -> bytes:
+        """The manifest as JSON, the same bytes for the same statement."""
+        counts = [
+            {"stream": stream, "day": day, "tenant_id": tenant, **asdict(counts)}
+            for (stream, day, tenant), counts in sorted(self.counts.items())
+        ]
+        return orjson.dumps(
+            {
+                "version": 1,
+                "writer": self.writer,
+                "counts": counts,
+                "landing": [asdict(item) for item in sorted(self.landing, key=lambda item: item.key)],
+                "dead_letters": [asdict(item) for item in sorted(self.dead_letters, key=lambda item: item.key)],
+                "sources": self.sources,
+            },
+            option=_OPTIONS,
+        )
+
+
+def write_manifest(store: ObjectStore, manifest: Manifest) -> str | None:
+    """Put the manifest and return its key; one that is there already says the same. None when nothing was received."""
+    if not manifest.counts:
+        return None
+    days = [day for _, day, _ in manifest.counts]
+    data = manifest.as_bytes()
+    key = manifest_key(min(days), max(days), manifest.writer, digest(data))
+    try:
+        store.put(key, data, if_none_match=True)
+    except ObjectExistsError:
+        return key
+    return key
+
+
+def read_manifests(store: ObjectStore, first_day: date, last_day: date) -> Iterator[Manifest]:
+    """All manifests that speak about a day from `first_day` to `last_day` (and perhaps about others)."""
+    for info in store.list(MANIFEST_PREFIX):
+        first, last = manifest_days(info.key)
+        if first <= last_day and last >= first_day:
+            yield _parsed(store.get(info.key))
+
+
+def _parsed(data: bytes) -> Manifest:
+    said = orjson.loads(data)
+    return Manifest(
+        writer=said["writer"],
+        counts={_ledger_key(entry): _counts(entry) for entry in said["counts"]},
+        landing=[WrittenObject(**entry) for entry in said["landing"]],
+        dead_letters=[WrittenObject(**entry) for entry in said["dead_letters"]],
+        sources=said["sources"],
+    )
+
+
+def _ledger_key(entry: dict[str, Any]) -> LedgerKey:
+    return entry["stream"], date.fromisoformat(entry["day"]), entry["tenant_id"]
+
+
+def _counts(entry: dict[str, Any]) -> Counts:
+    return Counts(entry["received"], entry["accepted"], entry["duplicates"], entry["dead_lettered"])
