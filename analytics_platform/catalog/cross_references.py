@@ -23,7 +23,7 @@ def _unknown(file: str, field: str, name: str, kind: str, known: Iterable[str]) 
         yield Problem(file, field, f"{name!r} is not {kind}", f"write one of {', '.join(known)}")
 
 
-def _repeated(names: Iterable[object]) -> list[object]:
+def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, times in Counter(names).items() if times > 1]
 
 
@@ -46,11 +46,11 @@ def _streams_and_events_are_unique(catalog: Catalog) -> Iterator[Problem]:
     first_home: dict[str, Stream] = {}
     for stream in catalog.streams.values():
         file = f"plan/{stream.name}.yaml"
-        if (other := first_with.setdefault(stream.order, stream)) is not stream:
-            yield Problem(file, "order", f"{stream.order} is that of {other.name} too", "write another number")
+        if (taken_by := first_with.setdefault(stream.order, stream)) is not stream:
+            yield Problem(file, "order", f"{stream.order} is that of {taken_by.name} too", "write another number")
         for event in stream.events:
-            if (other := first_home.setdefault(event.name, stream)) is not stream:
-                what = f"is declared in plan/{other.name}.yaml too"
+            if (home := first_home.setdefault(event.name, stream)) is not stream:
+                what = f"is declared in plan/{home.name}.yaml too"
                 yield Problem(file, f"events[{event.name}]", what, "keep it in the stream that emits it")
 
 
@@ -66,6 +66,19 @@ def _kpis_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
         if home is not None and kpi.name not in home.kpis:
             mend = f"add {kpi.name} to {home.name}.kpis in dashboards.yaml or name another dashboard"
             yield Problem("kpis.yaml", f"{kpi.name}.dashboard", f"{home.name} does not show the KPI", mend)
+
+
+def _headlines_are_published(catalog: Catalog) -> Iterator[Problem]:
+    """A page is drawn from extracts alone: what a headline and its drill-downs read must be in one of them."""
+    extracts = [extract for dashboard in catalog.dashboards.values() for extract in dashboard.extracts]
+    for kpi in catalog.kpis.values():
+        needed = kpi.columns
+        published = [{c.name for c in extract.columns} for extract in extracts if extract.source == kpi.headline_table]
+        if not any(needed <= columns for columns in published):
+            what = f"no extract of {kpi.headline_table} has {', '.join(sorted(needed))}"
+            yield Problem(
+                "kpis.yaml", f"{kpi.name}.headline", what, "add the columns to the extract in dashboards.yaml"
+            )
 
 
 def _dashboards_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
@@ -142,17 +155,6 @@ def _roles_cover_what_exists(catalog: Catalog) -> Iterator[Problem]:
                 yield Problem("access_roles.yaml", f"{role.name}.datasets", f"{pattern!r} covers no dataset", mend)
 
 
-def _write_keys_are_unique(catalog: Catalog) -> Iterator[Problem]:
-    first_use: dict[str, str] = {}
-    for tenant in catalog.tenants.values():
-        for key in tenant.write_keys:
-            use = f"{tenant.tenant_id} ({key.name})"
-            if (other := first_use.setdefault(key.sha256, use)) != use:
-                field = f"write_keys[{key.name}].sha256"
-                file = f"tenants/{tenant.tenant_id}.yaml"
-                yield Problem(file, field, f"is the key of {other} too", "issue a key of its own")
-
-
 RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _streams_and_events_are_unique,
     _streams_name_what_exists,
@@ -163,5 +165,5 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _raw_datasets_agree_with_the_plan,
     _extract_datasets_agree_with_the_dashboards,
     _roles_cover_what_exists,
-    _write_keys_are_unique,
+    _headlines_are_published,
 )

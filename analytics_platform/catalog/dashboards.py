@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field as Constrained
 from pydantic import model_validator
 
-from analytics_platform.catalog.declared import Declared, Listed, Name, TableName, Text, wrong
+from analytics_platform.catalog.declared import Declared, Listed, wrong
 from analytics_platform.catalog.plan import PII_CLASSES, PiiClass
+from analytics_platform.catalog.values import Name, TableName, Text
 
 Audience = Literal["all", "tenant"]
 ColumnType = Literal["date", "timestamp", "string", "integer", "number", "boolean"]

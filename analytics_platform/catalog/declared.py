@@ -1,19 +1,15 @@
-"""The ground that all declarations stand on: a frozen, strict base model and the kinds of text they share.
+"""The ground that all declarations stand on: a frozen, strict base model, and validators that say how to mend.
 
-A rule that one value can be judged by alone belongs here or in its model; rules between declarations are in
-:mod:`~analytics_platform.catalog.cross_references`.
+The kinds of values that declarations share are in :mod:`~analytics_platform.catalog.values`.
 """
 
 import difflib
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Strict, model_validator
 from pydantic_core import PydanticCustomError
-
-from analytics_platform.catalog.currencies import ISO_4217_CODES
 
 T = TypeVar("T")
 
@@ -29,7 +25,7 @@ def wrong(what: str, mend: str, *, field: str = "") -> PydanticCustomError:
 class Declared(BaseModel):
     """Base of everything that is declared in YAML: frozen, strictly typed, without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -70,52 +66,3 @@ def judged_by(is_good: Callable[[str], bool], what: str, mend: str) -> AfterVali
         return value
 
     return AfterValidator(check)
-
-
-def is_time_zone(name: str) -> bool:
-    """Whether the IANA database knows the name."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; not a relative path; a folder of the database
-        return False
-    return True
-
-
-_MONTH_DAYS = {1: 31, 2: 28, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
-
-
-def _is_month_day(text: str) -> bool:
-    if re.fullmatch(r"[0-9]{2}-[0-9]{2}", text) is None:
-        return False
-    month, day = int(text[:2]), int(text[3:])
-    return 1 <= day <= _MONTH_DAYS.get(month, 0)
-
-
-Name = Annotated[
-    str, matching(r"[a-z][a-z0-9_]{0,62}", "write a name of lower-case letters, digits and _ (snake_case)")
-]
-Text = Annotated[
-    str, judged_by(lambda text: bool(text.strip()), "says nothing", "write a sentence that a newcomer understands")
-]
-TenantId = Annotated[
-    str,
-    matching(r"[a-z0-9][a-z0-9_-]{0,62}", "write 1 to 63 lower-case letters, digits, - and _"),
-    judged_by(lambda text: text != "all", "is reserved for the sum over tenants", "choose another tenant id"),
-]
-CurrencyCode = Annotated[
-    str,
-    judged_by(lambda code: code in ISO_4217_CODES, "is not a currency", "write an ISO 4217 code such as EUR or GBP"),
-]
-TimeZoneName = Annotated[
-    str, judged_by(is_time_zone, "is not a time zone", "write an IANA name such as Europe/Amsterdam")
-]
-MonthDay = Annotated[
-    str,
-    judged_by(
-        _is_month_day, "is not a day of every year", 'write "MM-DD" such as "12-31" (for the end of February "02-28")'
-    ),
-]
-ClockTime = Annotated[
-    str, matching(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'write a time of day between quotes, such as "09:00"')
-]
-TableName = Annotated[str, matching(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", "write schema.table, such as kpi.kpi_mrr")]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from analytics_platform.errors import AnalyticsError
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -21,9 +23,14 @@ class Problem:
         return f"{self.file}: {self.field}: {self.what}; {self.mend}"
 
 
-class CatalogError(ValueError):
+class CatalogError(AnalyticsError):
     """The catalogue is not loaded. Carries every problem that was found, so that one reading mends them all."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def wrong_in(file: str, field: str, what: str, mend: str) -> CatalogError:
+    """Build the error of a single problem; an empty ``field`` means the whole file."""
+    return CatalogError([Problem(file, field or "(whole file)", what, mend)])

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field as Constrained
 from pydantic import model_validator
 
-from analytics_platform.catalog.declared import ClockTime, Declared, Listed, Name, Text, matching, wrong
+from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
 from analytics_platform.catalog.plan import Event, PiiClass, Stream
+from analytics_platform.catalog.values import ClockTime, Name, Text
 
 _DAYS_A_MONTH = 30.4375  # 365.25 / 12
 
@@ -50,9 +51,9 @@ class SlaTier(Declared):
 class Duration(Declared):
     """A length of calendar time; months and years are calendar ones, so it has no fixed number of days."""
 
-    years: int = Constrained(default=0, ge=0)
-    months: int = Constrained(default=0, ge=0)
-    days: int = Constrained(default=0, ge=0)
+    years: int = Constrained(default=0, ge=0, le=10_000)
+    months: int = Constrained(default=0, ge=0, le=10_000)
+    days: int = Constrained(default=0, ge=0, le=10_000)
 
     @property
     def about_days(self) -> float:
@@ -148,7 +149,10 @@ class Dataset(Declared):
 
 
 def staging_datasets(streams: Iterable[Stream]) -> dict[str, Dataset]:
-    """The registry's entries of the staging tables, by name; they follow from the plan: one per event, as it is classed."""
+    """The registry's entries of the staging tables by name.
+
+    They follow from the plan: one per event, owned and kept as its stream, with the PII that its fields are classed as.
+    """
     datasets = [_staging(stream, event) for stream in streams for event in stream.events]
     return {dataset.name: dataset for dataset in datasets}
 

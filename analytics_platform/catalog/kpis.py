@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field as Constrained
 from pydantic import model_validator
 
-from analytics_platform.catalog.declared import Declared, Listed, Name, TableName, Text, matching, wrong
+from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
+from analytics_platform.catalog.values import Name, TableName, Text
 
 Domain = Literal["revenue", "operations", "customer_success", "growth"]
 
@@ -76,3 +77,10 @@ class Kpi(Declared):
     def headline_table(self) -> str:
         """The table that the headline is read from: the KPI's own unless the headline names another."""
         return self.headline.table or self.table
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the headline's table that the headline and its drill-downs read."""
+        terms = (*self.headline.numerator, *self.headline.denominator)
+        signed = (term.removeprefix("-") for term in terms)
+        return frozenset({*signed, *self.headline.filter, *self.drill_downs, self.headline.day_column})

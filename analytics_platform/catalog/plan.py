@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field as Constrained
 from pydantic import model_validator
 
-from analytics_platform.catalog.declared import Declared, Listed, Name, Text, matching, wrong
+from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
+from analytics_platform.catalog.values import Name, Text
 
 FieldType = Literal["id", "ref", "string", "integer", "number", "boolean", "timestamp", "currency"]
 PiiClass = Literal["none", "pseudonymous", "personal", "sensitive"]
@@ -47,8 +48,8 @@ class Vocabulary(Declared):
 class Field(Declared):
     """A property of an event.
 
-    ``date_allowed`` lets a timestamp also be a plain date. ``enum`` holds the values of a closed list; the YAML names
-    the list by ``vocabulary`` and the loader fills the values in. ``max_length`` counts characters.
+    ``date_allowed`` lets a timestamp also be a plain date. ``enum`` holds the values of a closed list, which the YAML
+    names by ``vocabulary``; the loader fills them in. ``max_length`` counts characters. Bounds are inclusive.
     """
 
     name: Name
@@ -71,6 +72,8 @@ class Field(Declared):
             raise wrong(f"a {self.type} has no minimum or maximum", "remove the bound or write type: integer")
         if self.minimum is not None and self.maximum is not None and self.maximum < self.minimum:
             raise wrong("is below the minimum", f"write {self.minimum} or more", field="maximum")
+        if (self.vocabulary is None) != (self.enum is None):
+            raise wrong("stands without the other", "declare the list in vocabularies.yaml and name it", field="enum")
         if self.type != "string" and (self.enum is not None or self.max_length is not None):
             raise wrong(f"a {self.type} has no vocabulary and no max_length", "remove them or write type: string")
         if self.date_allowed and self.type != "timestamp":

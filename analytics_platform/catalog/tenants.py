@@ -2,25 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import date
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field as Constrained
 from pydantic import model_validator
 
-from analytics_platform.catalog.declared import (
-    ClockTime,
-    CurrencyCode,
-    Declared,
-    Listed,
-    MonthDay,
-    Name,
-    TenantId,
-    Text,
-    TimeZoneName,
-    matching,
-    wrong,
-)
+from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
+from analytics_platform.catalog.values import ClockTime, CurrencyCode, Day, MonthDay, Name, TenantId, Text, TimeZoneName
 
 KeyKind = Literal["server", "browser", "scanner", "import"]
 Site = Literal["product", "marketing"]
@@ -40,7 +28,7 @@ class HolidayCalendar(Declared):
     name: Name
     title: Text
     source: Text
-    days: Mapping[date, Text]
+    days: Mapping[Day, Text]
 
 
 class WriteKey(Declared):
@@ -77,7 +65,7 @@ class Tenant(Declared):
     on_time_threshold_minutes: int = Constrained(default=15, ge=0)
     business_hours: Mapping[Annotated[int, Constrained(ge=1, le=7)], OpeningHours]
     holiday_calendar: Name | None = None
-    holidays: Listed[date] = ()
+    holidays: Listed[Day] = ()
     write_keys: Listed[WriteKey] = ()
 
     @model_validator(mode="after")

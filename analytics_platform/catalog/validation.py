@@ -19,7 +19,6 @@ _SAID = {
     "int_type": ("is not a whole number", "write a whole number without quotes"),
     "float_type": ("is not a number", "write a number without quotes"),
     "bool_type": ("is neither true nor false", "write true or false"),
-    "date_type": ("is not a date", "write a date such as 2026-12-25, without quotes"),
     "tuple_type": ("is not a list", "write a list: [a, b]"),
     "mapping_type": ("is not a mapping", "write a mapping: {{a: 1, b: 2}}"),
     "model_type": ("is not a mapping", "write a mapping: {{a: 1, b: 2}}"),

@@ -1,4 +1,4 @@
-"""The tracking plan compiled to JSON Schema draft-07, the form that the gate judges by and that Segment Protocols takes.
+"""The tracking plan compiled to JSON Schema draft-07: what the gate judges by and what Segment Protocols takes.
 
 A schema describes the ``properties`` of a track call; the envelope around them (ids, times, context) is the gate's.
 ``format`` must be asserted by whoever validates (``jsonschema_rs.Draft7Validator(schema, validate_formats=True)``): the
@@ -51,12 +51,8 @@ def plan_schemas(catalog: Catalog) -> dict[str, JsonSchema]:
     return {name: event_schema(event) for name, event in catalog.events.items()}
 
 
-def event_schema(event: Event, catalog: Catalog | None = None) -> JsonSchema:
-    """Compile one event: every field of it, nothing besides, and null nowhere.
-
-    The event knows its common fields, so the catalogue is not needed; it is taken so that callers may pass what they
-    have.
-    """
+def event_schema(event: Event) -> JsonSchema:
+    """Compile one event: all its fields, nothing besides, and null nowhere."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": class_name(event.name),
@@ -74,7 +70,7 @@ def class_name(event_name: str) -> str:
 
 
 def _property_schema(field: Field, event: Event) -> JsonSchema:
-    schema = {"description": field.description} | _type_schema(field)
+    schema: JsonSchema = {"description": field.description, **_type_schema(field)}
     if field.name == "schema_version":
         schema["enum"] = list(event.schema_versions)
     return schema
