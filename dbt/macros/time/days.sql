@@ -193,3 +193,31 @@
 {% macro bigquery__seconds_between(first, last) -%}
     (datetime_diff({{ last }}, {{ first }}, microsecond) / 1000000.0)
 {%- endmacro %}
+
+{# ISO weekday of a date as an integer: 1 is Monday and 7 is Sunday. #}
+{% macro iso_weekday(date) -%}
+    {{ return(adapter.dispatch("iso_weekday", "analytics_platform")(date)) }}
+{%- endmacro %}
+
+{% macro default__iso_weekday(date) -%}
+    cast(isodow({{ date }}) as integer)
+{%- endmacro %}
+
+{% macro snowflake__iso_weekday(date) -%}
+    dayofweekiso({{ date }})
+{%- endmacro %}
+
+{% macro bigquery__iso_weekday(date) -%}
+    cast(mod(extract(dayofweek from {{ date }}) + 5, 7) + 1 as int64)
+{%- endmacro %}
+
+{#
+  First day D whose day twelve months earlier is not before the date: the date counts in the rolling year of D - 1 and no longer in that of D.
+  That is the date plus 12 months, but 1 March for 29 February, whose clipped anniversary (28 February) is still in the year.
+#}
+{% macro rolled_out_on(date) -%}
+    case
+        when extract(day from {{ add_months(date, 12) }}) = extract(day from {{ date }}) then {{ add_months(date, 12) }}
+        else {{ add_days(add_months(date, 12), 1) }}
+    end
+{%- endmacro %}
