@@ -1,0 +1,211 @@
+"""Dashboards: one self-contained HTML file per dashboard and audience, made from published extracts.
+
+Filtering in a browser is not access control, so an audience's rows are picked here, before anything is computed or
+embedded: a tenant's file holds nothing of another tenant. This module decides who gets which rows and where files go;
+``figures`` computes and ``page`` draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import cast
+
+import polars as pl
+
+from analytics_platform.catalog import Catalog, Dashboard, Kpi, Tenant
+from analytics_platform.lake.store import ObjectStore
+from analytics_platform.reporting.extracts import (
+    ExtractMissingError,
+    arrow_schema,
+    find_dashboard,
+    published_days,
+    read_extract,
+)
+from analytics_platform.reporting.figures import MATURITY_DAYS, CardNumber, KpiFigures, kpi_figures
+from analytics_platform.reporting.headlines import KpiSource, kpi_source
+from analytics_platform.reporting.measures import REPORTING_CURRENCY, Series, money_column, reduce_rows
+from analytics_platform.reporting.page import IndexRow, PageContent, render_index, render_page
+from analytics_platform.reporting.periods import periods_ending
+
+STAFF = "all"
+"""The audience that sees every tenant."""
+
+INDEX_KEY = "dashboards/index.html"
+
+
+@dataclass(frozen=True)
+class DashboardFile:
+    """One written page, with the numbers on its cards."""
+
+    audience: str
+    key: str
+    bytes: int
+    numbers: tuple[CardNumber, ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A KPI with all published rows of its extract, over all tenants."""
+
+    kpi: Kpi
+    source: KpiSource
+    rows: pl.DataFrame
+    days: frozenset[date]
+
+    def of(self, tenant_id: str) -> pl.DataFrame:
+        return self.rows.filter(pl.col("tenant_id") == tenant_id)
+
+
+def dashboard_key(dashboard: str, audience: str) -> str:
+    """Where an audience's file is in the lake."""
+    return f"dashboards/{dashboard}/{audience}.html"
+
+
+def dashboard_inputs(catalog: Catalog, dashboard: str) -> list[tuple[str, str]]:
+    """The extracts that a dashboard is drawn from, as (dashboard, extract) in the order of its KPIs.
+
+    The executive overview draws from the other dashboards' extracts, so that its numbers are theirs.
+    """
+    sources = [kpi_source(catalog, catalog.kpis[name]) for name in find_dashboard(catalog, dashboard).kpis]
+    return list(dict.fromkeys((source.dashboard, source.extract.name) for source in sources))
+
+
+def audiences(catalog: Catalog, dashboard: str) -> list[str]:
+    """Who gets a file of their own: platform staff, and each tenant where the catalogue says so."""
+    declared = find_dashboard(catalog, dashboard).audiences
+    staff = [STAFF] if "all" in declared else []
+    return staff + (list(catalog.tenants) if "tenant" in declared else [])
+
+
+def build_dashboard(store: ObjectStore, catalog: Catalog, dashboard: str, day: date) -> list[DashboardFile]:
+    """Write a dashboard's files, as of ``day``, for all its audiences; replaces each file atomically.
+
+    The same extracts give the same bytes. Also renews the start page that links all files.
+
+    Raises:
+        ExtractMissingError: the catalogue has no such dashboard.
+        KpiSourceError: one of its KPIs is published by no extract.
+    """
+    declared = find_dashboard(catalog, dashboard)
+    sources = [_load(store, catalog, catalog.kpis[name], day) for name in declared.kpis]
+    files = []
+    for audience in audiences(catalog, dashboard):
+        figures = [_figures_for(source, catalog, audience, day) for source in sources]
+        body = render_page(_content(catalog, declared, audience, day, figures))
+        key = dashboard_key(dashboard, audience)
+        store.put(key, body)
+        numbers = tuple(card for figure in figures for card in figure.cards)
+        files.append(DashboardFile(audience, key, len(body), numbers))
+    build_index(store, catalog)
+    return files
+
+
+def build_index(store: ObjectStore, catalog: Catalog) -> str:
+    """Write the start page for platform staff: every file that exists, by audience. Returns its key."""
+    present = {info.key for info in store.list("dashboards/")}
+    names = {STAFF: None, **{tenant.tenant_id: tenant.name for tenant in catalog.tenants.values()}}
+    rows = [
+        IndexRow(name, links)
+        for audience, name in names.items()
+        if (links := _links(catalog, audience, present, prefix=""))
+    ]
+    store.put(INDEX_KEY, render_index(rows))
+    return INDEX_KEY
+
+
+def _links(catalog: Catalog, audience: str, present: set[str], prefix: str) -> list[tuple[str, str]]:
+    """(title, relative link) of an audience's files."""
+    return [
+        (dashboard.title, f"{prefix}{name}/{audience}.html")
+        for name, dashboard in catalog.dashboards.items()
+        if dashboard_key(name, audience) in present
+    ]
+
+
+def _load(store: ObjectStore, catalog: Catalog, kpi: Kpi, day: date) -> _Source:
+    """A KPI's published rows, as far back as any period of the page looks."""
+    source = kpi_source(catalog, kpi)
+    oldest = periods_ending(day - timedelta(MATURITY_DAYS.get(kpi.name, 0)))
+    first = min(period.previous.first for period in oldest)
+    table = source.extract.name
+    days = frozenset(known for known in published_days(store, source.dashboard, table) if first <= known <= day)
+    try:
+        rows = read_extract(store, source.dashboard, table, first, day)
+    except ExtractMissingError:
+        rows = arrow_schema(source.extract).empty_table()
+    return _Source(kpi, source, cast("pl.DataFrame", pl.from_arrow(rows)), days)
+
+
+def _figures_for(source: _Source, catalog: Catalog, audience: str, day: date) -> KpiFigures:
+    staff = audience == STAFF
+    rows = source.rows if staff else source.of(audience)
+    own_currency = None if staff else _only_currency(rows, catalog.tenants[audience])
+    drill_downs = _drill_downs(source, rows, staff=staff)
+    reduced = reduce_rows(
+        source.kpi,
+        rows,
+        day_column=source.source.extract.day_column,
+        drill_downs=drill_downs,
+        in_reporting=own_currency is None,
+    )
+    currency = _shown_currency(source, rows, own_currency)
+    series = Series(source.kpi, reduced, source.days, currency)
+    names = {tenant.tenant_id: tenant.name for tenant in catalog.tenants.values()} if staff else {}
+    return kpi_figures(series, day, drill_downs, names)
+
+
+def _drill_downs(source: _Source, rows: pl.DataFrame, *, staff: bool) -> list[str]:
+    """The KPI's drill-downs that the extract has and that tell this audience something."""
+    chosen = []
+    for column in source.kpi.drill_downs:
+        if column not in rows.columns or (column == "tenant_id" and not staff):
+            continue
+        if column == "currency" and rows["currency"].n_unique() < 2:
+            continue
+        chosen.append(column)
+    return chosen
+
+
+def _only_currency(rows: pl.DataFrame, tenant: Tenant) -> str | None:
+    """The one currency that a tenant's amounts are in; None where it has several."""
+    if "currency" not in rows.columns:
+        return None
+    currencies = rows["currency"].drop_nulls().unique().to_list()
+    if not currencies:
+        return tenant.currency
+    return currencies[0] if len(currencies) == 1 else None
+
+
+def _shown_currency(source: _Source, rows: pl.DataFrame, own_currency: str | None) -> str | None:
+    if source.kpi.unit != "money_minor":
+        return None
+    has_own = any(
+        money_column(name, rows.columns, in_reporting=False) != money_column(name, rows.columns, in_reporting=True)
+        for name in source.kpi.headline.numerator
+    )
+    return own_currency if own_currency and has_own else REPORTING_CURRENCY
+
+
+def _content(
+    catalog: Catalog, dashboard: Dashboard, audience: str, day: date, figures: Sequence[KpiFigures]
+) -> PageContent:
+    staff = audience == STAFF
+    return PageContent(
+        dashboard=dashboard,
+        audience_name=None if staff else catalog.tenants[audience].name,
+        day=day,
+        kpis=[catalog.kpis[name] for name in dashboard.kpis],
+        figures=[figure.payload for figure in figures],
+        siblings=_siblings(catalog, dashboard, audience),
+    )
+
+
+def _siblings(catalog: Catalog, current: Dashboard, audience: str) -> list[tuple[str, str, bool]]:
+    """(title, relative link, is this page) of the same audience's dashboards."""
+    return [
+        (other.title, f"../{name}/{audience}.html", name == current.name)
+        for name, other in catalog.dashboards.items()
+        if audience in audiences(catalog, name)
+    ]

@@ -1,0 +1,285 @@
+"""A warehouse with believable KPI tables, so that reporting is tested without the graph that fills them.
+
+Columns are those of the tables that others build on (``kpis.md``), with more than the extracts declare where the models
+have more. Numbers are seeded, follow weeks and seasons, and differ per tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from analytics_platform.catalog import Catalog, Tenant, load_catalog
+from analytics_platform.lake.store import LocalStore
+from analytics_platform.reporting.extracts import build_extract
+from analytics_platform.warehouse import DuckDBWarehouse
+
+LAST_DAY = date(2026, 6, 30)
+CATEGORIES = ("lighting", "sound", "video_walls", "rigging", "stages", "power")
+CHANNELS = ("paid_search", "referral", "events", "email", "organic", None)
+GBP_TO_EUR = 1.17
+
+
+@dataclass(frozen=True)
+class KpiTables:
+    """What to fill: which tenants, which days, and how many projects and the like each tenant has."""
+
+    tenants: Sequence[Tenant]
+    last: date = LAST_DAY
+    days: int = 400
+    projects: int = 4
+    warehouses: int = 3
+
+    def dates(self) -> list[date]:
+        return [self.last - timedelta(self.days - 1 - n) for n in range(self.days)]
+
+
+def write_kpi_tables(path: Path, tables: KpiTables) -> DuckDBWarehouse:
+    """Fill a DuckDB file and open it behind the warehouse port."""
+    warehouse = DuckDBWarehouse(path)
+    for name, build in _BUILDERS.items():
+        frames = [
+            build(tables, tenant, np.random.default_rng([9, index])) for index, tenant in enumerate(tables.tenants)
+        ]
+        warehouse.replace_table(name, pl.concat(frames).to_arrow())
+    return warehouse
+
+
+def publish(warehouse: DuckDBWarehouse, store: LocalStore, catalog: Catalog, first: date, last: date) -> None:
+    """Build every extract of the catalogue."""
+    for dashboard in catalog.dashboards.values():
+        for extract in dashboard.extracts:
+            build_extract(warehouse, store, catalog, dashboard.name, extract.name, first, last)
+
+
+def catalog_with(tenants: Iterable[Tenant]) -> Catalog:
+    """The declared catalogue with other tenants."""
+    return load_catalog().model_copy(update={"tenants": {tenant.tenant_id: tenant for tenant in tenants}})
+
+
+def renamed(tenant: Tenant, tenant_id: str, name: str) -> Tenant:
+    """A tenant like another one."""
+    return tenant.model_copy(update={"tenant_id": tenant_id, "name": name})
+
+
+def _season(tables: KpiTables) -> np.ndarray:
+    """Busier in summer and December, and a little every year."""
+    numbers = np.array([day.timetuple().tm_yday for day in tables.dates()])
+    return 1 + 0.28 * np.sin((numbers - 80) / 365 * 2 * np.pi) + 0.0003 * np.arange(tables.days)
+
+
+def _weekday(tables: KpiTables) -> np.ndarray:
+    return np.array([(1.0, 1.05, 1.1, 1.2, 1.3, 1.15, 0.6)[day.weekday()] for day in tables.dates()])
+
+
+def _frame(tenant: Tenant, days: Sequence[date], **columns: object) -> pl.DataFrame:
+    return pl.DataFrame({"day": days, "tenant_id": [tenant.tenant_id] * len(days), **columns})  # type: ignore[dict-item]
+
+
+def _mrr(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    frames = []
+    for number in range(tables.projects):
+        steps = random.choice([0, 0, 0, 0, 0, 1, -0.6], tables.days) * random.uniform(8000, 60000, tables.days)
+        mrr = np.round(random.uniform(0.4, 1.4) * 1_800_000 + np.cumsum(steps + 900)).clip(0)
+        change = np.diff(mrr, prepend=mrr[0])
+        rate = GBP_TO_EUR if tenant.currency == "GBP" else 1.0
+        frames.append(
+            _frame(
+                tenant, tables.dates(),
+                currency=[tenant.currency] * tables.days,
+                project_id=[None if number == 0 else f"prj-{tenant.tenant_id[:3]}-{number}"] * tables.days,
+                mrr_minor=mrr.astype(np.int64),
+                mrr_reporting_minor=np.round(mrr * rate).astype(np.int64),
+                active_customers=(mrr / 90_000).astype(np.int64),
+                new_minor=np.where(change > 30_000, change, 0).astype(np.int64),
+                expansion_minor=np.where((change > 0) & (change <= 30_000), change, 0).astype(np.int64),
+                contraction_minor=np.where((change < 0) & (change >= -20_000), change, 0).astype(np.int64),
+                churn_minor=np.where(change < -20_000, change, 0).astype(np.int64),
+                reactivation_minor=np.zeros(tables.days, np.int64),
+                fx_minor=np.zeros(tables.days, np.int64),
+            ).with_columns(pl.col("project_id").cast(pl.String))
+        )  # fmt: skip
+    return pl.concat(frames)
+
+
+def _collection(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    invoiced = np.round(90_000_000 * random.uniform(0.6, 1.4) * np.linspace(0.8, 1.1, tables.days))
+    wave = (
+        0.935
+        + 0.03 * np.sin(np.arange(tables.days) / 47 + random.uniform(0, 6))
+        + random.normal(0, 0.0015, tables.days)
+    )
+    frames = [
+        _frame(
+            tenant, tables.dates(),
+            basis=[basis] * tables.days,
+            currency=[tenant.currency] * tables.days,
+            collected_minor=np.round(invoiced * wave * factor).astype(np.int64),
+            net_invoiced_minor=invoiced.astype(np.int64),
+            invoices=(invoiced / 240_000).astype(np.int64),
+        )
+        for basis, factor in (("due", 1.0), ("issued", 0.93))
+    ]  # fmt: skip
+    return pl.concat(frames)
+
+
+def _utilisation(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    frames = []
+    for category in CATEGORIES:
+        for number in range(tables.warehouses):
+            fleet = np.full(tables.days, int(random.integers(20, 160)))
+            share = random.uniform(0.4, 0.62) * _season(tables) * (0.85 + 0.15 * _weekday(tables))
+            rented = random.binomial(fleet, share.clip(0.02, 0.97))
+            frames.append(
+                _frame(
+                    tenant, tables.dates(),
+                    category=[category] * tables.days,
+                    warehouse_id=[f"wh-{tenant.tenant_id[:3]}-{number + 1}"] * tables.days,
+                    fleet_items=fleet,
+                    on_rent_items=rented,
+                    maintenance_items=random.binomial(fleet - rented, 0.08),
+                    fleet_cost_minor=fleet * 420_000,
+                    on_rent_cost_minor=rented * 420_000,
+                )
+            )  # fmt: skip
+    return pl.concat(frames)
+
+
+def _departures(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    frames = []
+    for number in range(tables.warehouses):
+        planned = random.poisson(5 * _season(tables) * _weekday(tables))
+        cancelled = random.binomial(planned, 0.02)
+        departed = planned - cancelled
+        rate = (0.9 + 0.06 * np.sin(np.arange(tables.days) / 60 + number)).clip(0, 1)
+        frames.append(
+            _frame(
+                tenant, tables.dates(),
+                warehouse_id=[f"wh-{tenant.tenant_id[:3]}-{number + 1}"] * tables.days,
+                planned=planned,
+                departed=departed,
+                on_time=random.binomial(departed, rate),
+                cancelled=cancelled,
+                never_departed=np.zeros(tables.days, np.int64),
+            )
+        )  # fmt: skip
+    return pl.concat(frames)
+
+
+def _nps(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    frames = []
+    for touchpoint, mood in (("after_event", 0.55), ("invoice", 0.38), ("support", 0.45), ("onboarding", 0.3)):
+        answers = np.full(tables.days, int(random.integers(40, 120)))
+        likes = mood + 0.08 * np.sin(np.arange(tables.days) / 70 + random.uniform(0, 6))
+        promoters = np.round(answers * likes).astype(np.int64)
+        detractors = np.round((answers - promoters) * 0.28).astype(np.int64)
+        frames.append(
+            _frame(
+                tenant, tables.dates(),
+                touchpoint=[touchpoint] * tables.days,
+                promoters=promoters,
+                passives=answers - promoters - detractors,
+                detractors=detractors,
+            )
+        )  # fmt: skip
+    return pl.concat(frames)
+
+
+def _tickets(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    per_day = random.poisson(3 * _weekday(tables))
+    days = [day for day, count in zip(tables.dates(), per_day, strict=True) for _ in range(count)]
+    minutes = np.round(random.lognormal(6.9, 1.0, len(days)), 4)
+    resolved = [datetime(day.year, day.month, day.day, 15, tzinfo=UTC).replace(tzinfo=None) for day in days]
+    opened = [at - timedelta(minutes=float(spent)) for at, spent in zip(resolved, minutes, strict=True)]
+    count = len(days)
+    return pl.DataFrame(
+        {
+            "tenant_id": [tenant.tenant_id] * count,
+            "ticket_id": [f"tkt-{tenant.tenant_id[:3]}-{number:06}" for number in range(count)],
+            "final_resolved_on": days,
+            "priority": random.choice(["low", "normal", "high", "urgent"], count, p=[0.2, 0.5, 0.2, 0.1]),
+            "category": random.choice(["billing", "equipment", "planning", "access"], count),
+            "opened_at": opened,
+            "first_resolved_at": resolved,
+            "final_resolved_at": resolved,
+            "reopen_count": random.binomial(2, 0.06, count),
+            "first_resolution_minutes": np.round(minutes * 0.9, 4),
+            "final_resolution_minutes": minutes,
+            "first_resolution_business_minutes": np.round(minutes * 0.3, 4),
+            "final_resolution_business_minutes": np.round(minutes * 0.35, 4),
+            "on_hold_minutes": np.round(minutes * 0.1, 4),
+        },
+        schema_overrides={
+            "final_resolved_on": pl.Date,
+            "opened_at": pl.Datetime("us"),
+            "priority": pl.String,
+            "category": pl.String,
+        },
+    )
+
+
+def _ticket_resolution(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    minutes = pl.col("final_resolution_minutes")
+    return (
+        _tickets(tables, tenant, random)
+        .group_by(pl.col("final_resolved_on").alias("day"), "tenant_id", "priority", "category")
+        .agg(
+            pl.len().cast(pl.Int64).alias("resolved"),
+            minutes.median().alias("median_final_resolution_minutes"),
+            minutes.quantile(0.9, "linear").alias("p90_final_resolution_minutes"),
+            minutes.mean().alias("mean_final_resolution_minutes"),
+        )
+    )
+
+
+def _leads(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    frames = []
+    for index, channel in enumerate(CHANNELS):
+        counts = random.poisson(0.5 * (1 + index % 3) * _season(tables))
+        campaign = [f"{channel}_spring" if channel in {"paid_search", "email"} else None] * tables.days
+        frame = _frame(
+            tenant, tables.dates(),
+            channel=[channel] * tables.days,
+            campaign=campaign,
+            qualified_leads=counts,
+            est_value_reporting_minor=counts * 350_000,
+        ).with_columns(pl.col("channel", "campaign").cast(pl.String))  # fmt: skip
+        frames.append(frame.filter(pl.col("qualified_leads") > 0))
+    return pl.concat(frames)
+
+
+def _conversion(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    frames = []
+    for index, channel in enumerate((*CHANNELS[:-1], "unattributed")):
+        created = random.poisson(3.0 + index, tables.days) * (channel != "unattributed")
+        converted = random.binomial(created, 0.05 + 0.02 * index)
+        for model in ("first_touch", "last_touch", "linear", "position"):
+            frames.append(
+                _frame(
+                    tenant, tables.dates(),
+                    channel=[channel] * tables.days,
+                    model=[model] * tables.days,
+                    created=created.astype(float),
+                    converted=converted * (1.0 if model == "first_touch" else 0.9),
+                    converted_value_reporting_minor=converted * 900_000,
+                )
+            )  # fmt: skip
+    return pl.concat(frames)
+
+
+_BUILDERS = {
+    "kpi.kpi_mrr": _mrr,
+    "kpi.kpi_invoice_collection_rate": _collection,
+    "kpi.kpi_equipment_utilisation": _utilisation,
+    "kpi.kpi_on_time_departures": _departures,
+    "kpi.kpi_nps": _nps,
+    "kpi.kpi_ticket_resolution": _ticket_resolution,
+    "marts.fct_tickets": _tickets,
+    "kpi.kpi_qualified_leads": _leads,
+    "kpi.kpi_channel_conversion": _conversion,
+}
