@@ -1,0 +1,148 @@
+-- An item's way through its statuses. `status_seq` decides, not the clock and not arrival: an event whose
+-- number is below one that already happened changes nothing. The state at any moment depends on the events
+-- up to that moment only, so the close of a day never changes when later days do.
+{{ config(materialized='table') }}
+
+with claims as (
+    -- A registration carries no number: it stands before everything that does.
+    select
+        tenant_id,
+        equipment_id,
+        message_id,
+        occurred_at,
+        occurred_on,
+        status,
+        'equipment.registered' as claimed_by,
+        cast(-1 as bigint) as status_seq
+    from {{ ref('stg_inventory__equipment_registered') }}
+    union all
+    select
+        tenant_id,
+        equipment_id,
+        message_id,
+        occurred_at,
+        occurred_on,
+        to_status as status,
+        'equipment.status_changed' as claimed_by,
+        status_seq
+    from {{ ref('stg_inventory__equipment_status_changed') }}
+    union all
+    select
+        tenant_id,
+        equipment_id,
+        message_id,
+        occurred_at,
+        occurred_on,
+        to_status as status,
+        'scan.completed' as claimed_by,
+        status_seq
+    from {{ ref('stg_inventory__scan_completed') }}
+    union all
+    -- An exception that still moved its item carries no number either: it stands beside the number that was
+    -- in force when it was scanned. A duplicate scan repeats one that counts already.
+    select
+        tenant_id,
+        equipment_id,
+        message_id,
+        occurred_at,
+        occurred_on,
+        to_status as status,
+        'scan.exception' as claimed_by,
+        cast(null as bigint) as status_seq
+    from {{ ref('stg_inventory__scan_exception') }}
+    where equipment_id is not null and to_status is not null and code <> 'duplicate_scan'
+),
+
+ordered as (
+    -- Of events at the same moment, numbers decide; what has none comes after them.
+    select
+        *,
+        row_number() over (
+            partition by tenant_id, equipment_id
+            order by occurred_at, coalesce(status_seq, 9223372036854775807), message_id
+        ) as event_no
+    from claims
+),
+
+placed as (
+    select
+        *,
+        max(status_seq) over (
+            partition by tenant_id, equipment_id order by event_no
+            rows between unbounded preceding and current row
+        ) as seq_in_force
+    from ordered
+),
+
+standing as (
+    select
+        *,
+        case when {{ is_on_rent('status') }} then status end as rent_claim,
+        case when {{ is_in_maintenance('status') }} then status end as maintenance_claim,
+        case when status_seq >= 0 then status end as numbered_claim
+    from placed
+    where seq_in_force is not null and (status_seq is null or status_seq = seq_in_force)
+),
+
+weighed as (
+    select
+        *,
+        last_value(rent_claim ignore nulls) over so_far as last_rent_claim,
+        max(maintenance_claim) over so_far as any_maintenance_claim,
+        min(numbered_claim) over so_far as lowest_numbered_claim,
+        max(numbered_claim) over so_far as highest_numbered_claim
+    from standing
+    window
+        so_far as (
+            partition by tenant_id, equipment_id, seq_in_force order by event_no
+            rows between unbounded preceding and current row
+        )
+),
+
+resolved as (
+    select
+        tenant_id,
+        equipment_id,
+        event_no,
+        occurred_at,
+        occurred_on,
+        claimed_by,
+        seq_in_force,
+        -- On rent and in repair by conflicting events is on rent.
+        case when maintenance_claim is not null then coalesce(last_rent_claim, status) else status end as status,
+        coalesce(
+            lowest_numbered_claim <> highest_numbered_claim
+            or (last_rent_claim is not null and any_maintenance_claim is not null),
+            false
+        ) as has_conflict
+    from weighed
+),
+
+changes as (
+    select
+        *,
+        lag(status) over of_item as status_before,
+        lag(has_conflict) over of_item as had_conflict
+    from resolved
+    window of_item as (partition by tenant_id, equipment_id order by event_no)
+),
+
+starts as (
+    select * from changes
+    where status_before is null or status <> status_before or has_conflict <> had_conflict
+)
+
+select
+    tenant_id,
+    equipment_id,
+    cast(row_number() over of_item as integer) as span_no,
+    status,
+    seq_in_force as status_seq,
+    claimed_by as started_by,
+    occurred_at as started_at,
+    lead(occurred_at) over of_item as ended_at,
+    occurred_on as started_on,
+    lead(occurred_on) over of_item as ended_on,
+    has_conflict
+from starts
+window of_item as (partition by tenant_id, equipment_id order by event_no)
