@@ -10,7 +10,8 @@ assets over one year take nine minutes for bookkeeping alone. Dagster can hand e
 
 What holds as in the stock storage: every event lies in the run's shard, asset events lie in the index shard
 too, and the asset, tag and check tables follow. A batch is one transaction per shard; the index commits first
-and both roll back when either write fails, so the one-by-one retry that Dagster falls back to finds no half-written batch.
+and both roll back when either write fails, so the retry one by one that Dagster falls back to finds
+no half-written batch.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 "asset_key": _asset_key(event),
                 "key": key,
                 "value": value,
-                "event_timestamp": self._event_insert_timestamp(event),
+                "event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
             }
             for event, event_id in zip(events, ids, strict=True)
             for key, value in self._tags_for_asset_event(event).items()
@@ -123,9 +124,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         if rows:
             index.execute(AssetEventTagsTable.insert(), rows)
 
-    def _store_asset_keys(
-        self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]
-    ) -> None:
+    def _store_asset_keys(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
         """Bring each asset's row to what storing the events one after the other would leave there."""
         latest: dict[str, dict[tuple[bool, bool], tuple[EventLogEntry, int]]] = {}
         for event, event_id in zip(events, ids, strict=True):
@@ -138,9 +137,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             if values:
                 _upsert_asset_key(index, asset_key, values)
 
-    def _store_planned_checks(
-        self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]
-    ) -> None:
+    def _store_planned_checks(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
         """Announce the checks that a run is going to evaluate, one row per partition."""
         rows = [
             row
@@ -154,7 +151,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     def _planned_check_rows(self, event: EventLogEntry, event_id: int) -> Iterator[dict[str, Any]]:
         planned = event.get_dagster_event().asset_check_planned_data
         subset = planned.partitions_subset
-        for partition in subset.get_partition_keys() if subset else [None]:
+        partitions: Sequence[str | None] = list(subset.get_partition_keys()) if subset else [None]
+        for partition in partitions:
             yield {
                 "asset_key": planned.asset_key.to_string(),
                 "check_name": planned.check_name,
@@ -162,7 +160,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 "run_id": event.run_id,
                 "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
                 "evaluation_event": serialize_value(event),
-                "evaluation_event_timestamp": self._event_insert_timestamp(event),
+                "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
                 "evaluation_event_storage_id": event_id,
             }
 
@@ -185,9 +183,7 @@ def _effect(event: EventLogEntry) -> tuple[bool, bool]:
 
 
 def _insert_returning_ids(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
-    insert = SqlEventLogStorageTable.insert().returning(
-        SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
-    )
+    insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
     return list(connection.execute(insert, rows).scalars())
 
 

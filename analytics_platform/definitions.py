@@ -1,0 +1,82 @@
+"""The composition root: everything that Dagster knows of the platform, as a table of contents."""
+
+import warnings
+
+import dagster as dg
+
+from analytics_platform.catalog import load_catalog
+from analytics_platform.defs.automation import (
+    hourly_ingestion,
+    loads_follow_ingestion,
+    nightly_build,
+    pages_follow_build,
+    tenants_from_registry,
+)
+from analytics_platform.defs.dashboards import dashboard_assets
+from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
+from analytics_platform.defs.extracts import extract_assets
+from analytics_platform.defs.jobs import jobs
+from analytics_platform.defs.landing import landing_assets
+from analytics_platform.defs.ledger import ledger_asset
+from analytics_platform.defs.loaded import loaded_stream_assets, registry_assets
+from analytics_platform.defs.manifest import load_manifest
+from analytics_platform.defs.partitions import partitions_from
+from analytics_platform.defs.policies import with_policies
+from analytics_platform.defs.raw import raw_assets
+from analytics_platform.defs.resources import build_resources, store_from
+from analytics_platform.settings import Settings
+from asset_checks import all_checks
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """The whole graph of one deployment.
+
+    Raises:
+        ManifestMissingError: dbt's manifest was not built.
+        UndeclaredDatasetError: an asset writes what the dataset registry does not know.
+        CatalogError: a declaration is broken.
+    """
+    with warnings.catch_warnings():
+        # Beta parts are in use knowingly; the dependency is held below the next minor version, which may change them.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _definitions(settings)
+
+
+def _definitions(settings: Settings) -> dg.Definitions:
+    catalog = load_catalog(settings.tenants_file)
+    manifest = load_manifest(settings)
+    partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
+    all_jobs = jobs()
+    assets = [
+        landing_assets(),
+        raw_assets(catalog, partitions),
+        ledger_asset(catalog, partitions),
+        loaded_stream_assets(catalog, partitions),
+        registry_assets(catalog),
+        dbt_seed_assets(manifest),
+        dbt_model_assets(manifest, partitions),
+        *extract_assets(catalog, manifest, partitions),
+        *dashboard_assets(catalog, partitions),
+    ]
+    return dg.Definitions(
+        assets=with_policies(assets, catalog, settings.reporting_time_zone),
+        asset_checks=all_checks(catalog),
+        jobs=all_jobs,
+        schedules=[
+            hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
+            nightly_build(settings, store_from(settings)),
+        ],
+        sensors=[
+            tenants_from_registry(settings, partitions),
+            loads_follow_ingestion(all_jobs),
+            pages_follow_build(all_jobs),
+        ],
+        resources=build_resources(settings),
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """The graph of the deployment that the environment describes; nothing is read before Dagster asks for it."""
+    return build_definitions(Settings.from_environment())

@@ -1,0 +1,173 @@
+"""dbt's models, seeds and tests in the graph: staging, marts and KPI tables by day, reference tables as a whole.
+
+Keys follow the folders below `models/` (`staging/billing/stg_billing__invoice_issued`, `kpi/revenue/kpi_mrr`), so a
+model's place in the project is its place in the lineage. How dbt is run is `dbt_build`'s business.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+
+from analytics_platform.defs import keys
+from analytics_platform.defs.dbt_build import DbtBuild, NodeResult
+from analytics_platform.defs.partitions import Partitions, span_of
+from analytics_platform.defs.pools import WAREHOUSE_POOL
+from analytics_platform.warehouse import Warehouse
+
+Manifest = Mapping[str, Any]
+
+UNIQUE_ID = "dagster_dbt/unique_id"
+"""Where dagster-dbt notes a node's id in the metadata of an asset or a check."""
+
+_NOT_BY_DAY = "resource_type:seed"
+_NOT_DATA = "resource_type:unit_test"
+"""Unit tests judge SQL, not data: they run in the test suite and not every night."""
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys, groups and descriptions of dbt nodes by this project's conventions."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """A model's folders and name; a seed below `reference`; a source as its meta says."""
+        kind = dbt_resource_props["resource_type"]
+        if kind == "seed":
+            return dg.AssetKey(["reference", dbt_resource_props["name"]])
+        if kind == "model":
+            folders = PurePosixPath(dbt_resource_props["original_file_path"]).parent.parts[1:]
+            return dg.AssetKey([*folders, dbt_resource_props["name"]])
+        return super().get_asset_key(dbt_resource_props)
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """`<layer>_<domain>`."""
+        if dbt_resource_props["resource_type"] == "source":
+            return None
+        return keys.group(self.get_asset_key(dbt_resource_props))
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What the model's documentation says, without its SQL: that is one click away in dbt's docs."""
+        return str(dbt_resource_props.get("description") or "")
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str] | None:
+        """None here: `policies` gives every asset of the graph its owner."""
+        del dbt_resource_props
+        return None
+
+
+def dbt_model_assets(manifest: Manifest, partitions: Partitions) -> dg.AssetsDefinition:
+    """Staging, marts and KPI tables, by day; their dbt tests are asset checks."""
+
+    @dbt_assets(
+        manifest=manifest,
+        name="dbt_models",
+        exclude=f"{_NOT_BY_DAY} {_NOT_DATA}",
+        dagster_dbt_translator=Translator(),
+        partitions_def=partitions.day,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=WAREHOUSE_POOL,
+    )
+    def dbt_models(
+        context: dg.AssetExecutionContext, dbt: dg.ResourceParam[DbtBuild], warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        first, last = span_of(context)
+        yield from _build(context, dbt, warehouse, manifest, first, last)
+
+    return dbt_models
+
+
+def dbt_seed_assets(manifest: Manifest) -> dg.AssetsDefinition:
+    """Reference tables that are kept beside the models, such as exchange rates."""
+
+    @dbt_assets(
+        manifest=manifest,
+        name="dbt_seeds",
+        select=_NOT_BY_DAY,
+        dagster_dbt_translator=Translator(),
+        pool=WAREHOUSE_POOL,
+    )
+    def dbt_seeds(
+        context: dg.AssetExecutionContext, dbt: dg.ResourceParam[DbtBuild], warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        yield from _build(context, dbt, warehouse, manifest, date.min, date.min)
+
+    return dbt_seeds
+
+
+def key_of_table(manifest: Manifest, table: str) -> dg.AssetKey:
+    """The asset that builds a warehouse table, given as `schema.name`.
+
+    Raises:
+        KeyError: no model builds it.
+    """
+    schema, _, name = table.partition(".")
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and (node["schema"], node["alias"]) == (schema, name):
+            return Translator().get_asset_key(node)
+    raise KeyError(f"no dbt model builds {table}")
+
+
+def node_selection(context: dg.AssetExecutionContext, manifest: Manifest) -> list[str]:
+    """What to tell dbt to build: exactly the assets and checks of the run, each by its full name."""
+    specs = context.assets_def.specs_by_key
+    checks = context.assets_def.check_specs_by_output_name.values()
+    chosen = [specs[key].metadata[UNIQUE_ID] for key in context.selected_asset_keys]
+    chosen += [spec.metadata[UNIQUE_ID] for spec in checks if spec.key in context.selected_asset_check_keys]
+    return sorted("fqn:" + ".".join(manifest["nodes"][unique_id]["fqn"]) for unique_id in chosen)
+
+
+def _build(
+    context: dg.AssetExecutionContext,
+    dbt: DbtBuild,
+    warehouse: Warehouse,
+    manifest: Manifest,
+    first: date,
+    last: date,
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """Build the run's nodes while nobody else writes, and tell Dagster what became of each."""
+    with warehouse.exclusive():
+        results = dbt.build(first, last, select=node_selection(context, manifest))
+    keys_by_id = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.specs}
+    checks_by_id = {
+        spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.check_specs_by_output_name.values()
+    }
+    for result in results:
+        if result.unique_id in keys_by_id and result.built:
+            yield _materialized(keys_by_id[result.unique_id], result)
+        elif result.unique_id in checks_by_id and not result.skipped:
+            yield _checked(checks_by_id[result.unique_id], result)
+    _raise_on_failed_models(results, keys_by_id)
+
+
+def _materialized(key: dg.AssetKey, result: NodeResult) -> dg.MaterializeResult[None]:
+    metadata: dict[str, dg.MetadataValue] = {
+        "dbt/message": dg.MetadataValue.text(result.message),
+        "dbt/seconds": dg.MetadataValue.float(round(result.seconds, 3)),
+    }
+    return dg.MaterializeResult(asset_key=key, metadata=metadata)
+
+
+def _checked(key: dg.AssetCheckKey, result: NodeResult) -> dg.AssetCheckResult:
+    """A dbt test as a check; one that could not run is a failure that says so, never a pass."""
+    warns = result.status == "warn"
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=result.passed,
+        severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
+        description=result.message or None,
+        metadata={"failing_rows": result.failures or 0, "could_not_run": result.failed},
+    )
+
+
+def _raise_on_failed_models(results: Iterable[NodeResult], models: Mapping[str, dg.AssetKey]) -> None:
+    """End the step as failed when a model did, after everything that was built has been recorded."""
+    broken = [result for result in results if result.unique_id in models and result.failed]
+    if broken:
+        raise dg.Failure(
+            description="dbt could not build " + "; ".join(f"{each.unique_id}: {each.message}" for each in broken),
+            metadata={each.unique_id: each.message for each in broken},
+            allow_retries=False,
+        )

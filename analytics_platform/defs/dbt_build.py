@@ -1,0 +1,164 @@
+"""Running dbt within this process.
+
+Belongs here: one dbt invocation, its settings and its outcome. Stays out: Dagster (`defs.dbt` turns outcomes into
+its events) and the models themselves.
+
+Why not dagster-dbt's command line resource: it starts `dbt --version`, imports dbt here for column metadata, and
+starts dbt again as a process that parses the whole project, since changed vars void dbt's partial parse. Within this
+process the project is parsed once and every later build of a run reuses it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from analytics_platform.errors import AnalyticsError
+
+
+class DbtBuildError(AnalyticsError):
+    """dbt could not build; the text is dbt's own for each node that failed."""
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one node (a model, a seed or a test) of the project."""
+
+    unique_id: str
+    status: str
+    message: str
+    failures: int | None
+    seconds: float
+
+    @property
+    def built(self) -> bool:
+        """Whether a model or seed now holds the asked-for days."""
+        return self.status == "success"
+
+    @property
+    def failed(self) -> bool:
+        """Whether dbt could not run the node; a test that found bad rows has not failed in this sense."""
+        return self.status in {"error", "runtime error"}
+
+    @property
+    def passed(self) -> bool:
+        """Whether a test found nothing wrong."""
+        return self.status == "pass"
+
+    @property
+    def skipped(self) -> bool:
+        """Whether dbt left the node out because of one before it."""
+        return self.status == "skipped"
+
+
+@dataclass
+class DbtBuild:
+    """dbt over one project and one warehouse.
+
+    Args:
+        project_dir: folder of dbt_project.yml and profiles.yml.
+        warehouse_path: the DuckDB file that dbt writes.
+        target_dir: where dbt writes artifacts and logs; never inside the project, which may be read-only.
+    """
+
+    project_dir: Path
+    warehouse_path: Path
+    target_dir: Path
+    _manifest: Any = field(default=None, repr=False)
+
+    def build(
+        self, first: date, last: date, *, select: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> list[NodeResult]:
+        """Build the selected nodes for the days `first` to `last`; no selection means all.
+
+        The caller holds the warehouse's lock: dbt opens the file itself, and lets go of it at the end.
+
+        Raises:
+            DbtBuildError: dbt could not even start on the nodes (a parse or connection error).
+        """
+        variables = {"start_day": first.isoformat(), "end_day": last.isoformat()}
+        arguments = ["build", "--indirect-selection", "empty", "--vars", json.dumps(variables)]
+        arguments += ["--select", *select] if select else []
+        arguments += ["--exclude", *exclude] if exclude else []
+        return [_node_result(result) for result in self._invoke(arguments).results]
+
+    def parse(self, target_dir: Path | None = None) -> None:
+        """Parse the project and write `manifest.json`, by default into the project's own target folder."""
+        self._manifest = self._run(["parse"], target_dir or self.project_dir / "target").result
+
+    def docs(self) -> None:
+        """Write dbt's documentation site beside the manifest."""
+        self._run(["docs", "generate", "--static"], self.project_dir / "target")
+
+    def _invoke(self, arguments: Sequence[str]) -> Any:
+        if self._manifest is None:
+            self.parse(self.target_dir)
+        return self._run(arguments, self.target_dir).result
+
+    def _run(self, arguments: Sequence[str], target_dir: Path) -> Any:
+        """One dbt invocation. Its outcome holds a result even when nodes fail; no result is an error of dbt itself."""
+        from dbt.cli.main import dbtRunner
+
+        with self._environment(target_dir):
+            outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
+            _release_warehouse()
+        if outcome.result is None:
+            raise DbtBuildError(f"dbt {arguments[0]} failed: {outcome.exception or 'see its log'}")
+        return outcome
+
+    def _global_flags(self) -> list[str]:
+        log_dir = str(self.target_dir / "logs")
+        return ["--log-level", "none", "--log-level-file", "info", "--log-path", log_dir, "--no-use-colors"]
+
+    @contextmanager
+    def _environment(self, target_dir: Path) -> Iterator[None]:
+        """Dbt's settings, for as long as it runs: profiles.yml and dbt_project.yml read them from the environment."""
+        target_dir.mkdir(parents=True, exist_ok=True)
+        with _environment_variables(
+            {
+                "ANALYTICS_WAREHOUSE_PATH": str(self.warehouse_path),
+                "ANALYTICS_DBT_TARGET": str(target_dir),
+                "DBT_PROJECT_DIR": str(self.project_dir),
+                "DBT_PROFILES_DIR": str(self.project_dir),
+                "DBT_TARGET_PATH": str(target_dir),
+                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            }
+        ):
+            yield
+
+
+@contextmanager
+def _environment_variables(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _node_result(result: Any) -> NodeResult:
+    return NodeResult(
+        unique_id=result.node.unique_id,
+        status=str(result.status),
+        message=result.message or "",
+        failures=result.failures,
+        seconds=result.execution_time,
+    )
+
+
+def _release_warehouse() -> None:
+    """Close the DuckDB file that dbt keeps open for its next invocation; nobody else could write meanwhile."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]

@@ -1,0 +1,65 @@
+"""extract/<dashboard>/<table>: the tables that dashboards and BI tools read, one Parquet object per day.
+
+Thin: the declaration is the catalogue's, the building is reporting's, and the checks are in `asset_checks.published`.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from analytics_platform.catalog import Catalog, Dashboard, Extract
+from analytics_platform.defs import keys
+from analytics_platform.defs.dbt import Manifest, key_of_table
+from analytics_platform.defs.partitions import Partitions, span_of
+from analytics_platform.lake.store import ObjectStore
+from analytics_platform.reporting.extracts import build_extract
+from analytics_platform.warehouse import Warehouse
+
+
+def extract_assets(catalog: Catalog, manifest: Manifest, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """One step per dashboard, an asset per table."""
+    return [_assets(catalog, manifest, partitions, dashboard) for dashboard in catalog.dashboards.values()]
+
+
+def _assets(catalog: Catalog, manifest: Manifest, partitions: Partitions, dashboard: Dashboard) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=f"extracts_{dashboard.name}",
+        specs=[_spec(catalog, manifest, dashboard, extract) for extract in dashboard.extracts],
+        partitions_def=partitions.day,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+    )
+    def extracts(
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[ObjectStore],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        first, last = span_of(context)
+        for extract in dashboard.extracts:
+            key = keys.extract(dashboard.name, extract.name)
+            if key in context.selected_asset_keys:
+                days = build_extract(warehouse, store, catalog, dashboard.name, extract.name, first, last)
+                metadata = {"rows": sum(day.rows for day in days), "bytes": sum(day.bytes for day in days)}
+                yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+
+    return extracts
+
+
+def _spec(catalog: Catalog, manifest: Manifest, dashboard: Dashboard, extract: Extract) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        keys.extract(dashboard.name, extract.name),
+        deps=[key_of_table(manifest, table) for table in _sources(catalog, dashboard, extract)],
+        description=extract.description,
+        metadata={
+            "schema_version": extract.schema_version,
+            "row_budget": extract.row_budget,
+            "pii_policy": extract.pii_policy,
+        },
+    )
+
+
+def _sources(catalog: Catalog, dashboard: Dashboard, extract: Extract) -> list[str]:
+    """The warehouse tables behind an extract; the headlines have those of all KPIs of their dashboard."""
+    if extract.source:
+        return [extract.source]
+    return sorted({catalog.kpis[kpi].table for kpi in dashboard.kpis})

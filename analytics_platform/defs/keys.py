@@ -1,0 +1,54 @@
+"""Asset keys and groups: their one home.
+
+A key is `layer/[domain/]name` and never holds an environment, a tenant, a database or a date; a group is
+`<layer>_<domain>`. Keys outlive code: history, links and alerts hang on them.
+"""
+
+from __future__ import annotations
+
+from dagster import AssetKey
+
+LANDING_EVENTS = AssetKey(["landing", "events"])
+DEAD_LETTERS = AssetKey(["landing", "dead_letters"])
+LEDGER = AssetKey(["ops", "ledger"])
+
+REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
+"""Tables of the warehouse that mirror the tenant registry rather than events."""
+
+_SHARED_DOMAINS = {"landing": "lake", "raw": "streams", "ops": "intake", "reference": "seeds"}
+"""Domain of layers whose keys carry none: `raw/billing` is one of the raw streams."""
+
+
+def raw(stream: str) -> AssetKey:
+    """A stream's Parquet partitions in the lake."""
+    return AssetKey(["raw", stream])
+
+
+def loaded(table: str) -> AssetKey:
+    """A table of the warehouse's `raw` schema: a stream, or a part of the tenant registry."""
+    return AssetKey(["loaded", table])
+
+
+def extract(dashboard: str, table: str) -> AssetKey:
+    """A published table that a dashboard or a BI tool reads."""
+    return AssetKey(["extract", dashboard, table])
+
+
+def dashboard(name: str) -> AssetKey:
+    """A dashboard's pages."""
+    return AssetKey(["dashboard", name])
+
+
+def layer(key: AssetKey) -> str:
+    """The layer that a key belongs to."""
+    return key.path[0]
+
+
+def group(key: AssetKey) -> str:
+    """The group of a key, `<layer>_<domain>`."""
+    layer_, *domain, name = key.path
+    if domain:
+        return f"{layer_}_{domain[0]}"
+    if layer_ == "loaded":
+        return "loaded_registry" if name in REGISTRY_TABLES else "loaded_streams"
+    return f"{layer_}_{_SHARED_DOMAINS.get(layer_, name)}"

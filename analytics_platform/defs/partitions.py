@@ -1,0 +1,154 @@
+"""How assets are cut into partitions, and the translation between Dagster's keys and days and tenants.
+
+A day is the tenant's own business day, fixed when an event lands; so a landing prefix, a raw partition and a day
+downstream are the same day. Day x tenant is for raw alone (budget: 100,000 keys an asset, beyond which the UI takes
+seconds); everything after it is daily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+TENANT_PARTITIONS = "tenant"
+"""Name of the dynamic partitions; `automation.tenants_from_registry` and `runs` add to them, nothing removes."""
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+DayTenant = tuple[date, str]
+"""A raw partition."""
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """The partitionings of one deployment.
+
+    Attributes:
+        first_day: the first day of history.
+        time_zone: decides when a new day begins to exist (an IANA name).
+        day: of everything after raw.
+        tenant: the registered tenants.
+        day_tenant: of raw.
+    """
+
+    first_day: date
+    time_zone: str
+    day: dg.DailyPartitionsDefinition
+    tenant: dg.DynamicPartitionsDefinition
+    day_tenant: dg.MultiPartitionsDefinition
+
+    def last_day(self, now: datetime) -> date:
+        """The running day, which is the last that has a partition."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+def partitions_from(history_start: date, time_zone: str) -> Partitions:
+    """Partitions from the first day of history; the running day is one already, because its events are.
+
+    Args:
+        history_start: the first day that can hold events.
+        time_zone: IANA name of the reporting time zone.
+    """
+    day = dg.DailyPartitionsDefinition(start_date=history_start.isoformat(), timezone=time_zone, end_offset=1)
+    tenant = dg.DynamicPartitionsDefinition(name=TENANT_PARTITIONS)
+    return Partitions(
+        history_start, time_zone, day, tenant, dg.MultiPartitionsDefinition({"day": day, "tenant": tenant})
+    )
+
+
+def raw_key(partition: DayTenant) -> dg.MultiPartitionKey:
+    """The key of a raw partition."""
+    day, tenant = partition
+    return dg.MultiPartitionKey({"day": day.isoformat(), "tenant": tenant})
+
+
+def parse_raw_key(key: str) -> DayTenant:
+    """The day and tenant of a raw partition's key; Dagster sorts the dimensions by name."""
+    day, _, tenant = key.partition("|")
+    return date.fromisoformat(day), tenant
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """All days from `first` to `last`, both included."""
+    return [first + timedelta(n) for n in range((last - first).days + 1)]
+
+
+def span_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[date, date]:
+    """First and last day that a run over daily partitions covers."""
+    keys = context.partition_keys
+    return date.fromisoformat(min(keys)), date.fromisoformat(max(keys))
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Run tags that select a range of partitions."""
+    return {RANGE_START_TAG: first, RANGE_END_TAG: last}
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Contiguous days x tenants: what one run over day x tenant partitions can cover."""
+
+    first: date
+    last: date
+    tenants: tuple[str, ...]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Run tags that select exactly these partitions, given tenants that are neighbours."""
+        return range_tags(raw_key((self.first, self.tenants[0])), raw_key((self.last, self.tenants[-1])))
+
+    @property
+    def partitions(self) -> list[DayTenant]:
+        """The partitions within."""
+        return [(day, tenant) for day in days_between(self.first, self.last) for tenant in self.tenants]
+
+
+def rectangles(partitions: Iterable[DayTenant], tenant_order: Sequence[str]) -> list[Rectangle]:
+    """Cover exactly the given partitions with rectangles, as few as two sweeps find.
+
+    Dagster reads a range of day x tenant as the product of both ranges, so a range between two arbitrary
+    partitions would sweep in tenants that nobody asked for. Runs of days are found per tenant, then joined over
+    tenants that are neighbours in `tenant_order` (the order in which Dagster holds them).
+    """
+    place = {tenant: n for n, tenant in enumerate(tenant_order)}
+    tenants_by_run: dict[tuple[date, date], list[int]] = {}
+    for tenant, days in _days_by_tenant(partitions).items():
+        for run in _contiguous(sorted(days)):
+            tenants_by_run.setdefault((run[0], run[-1]), []).append(place[tenant])
+    return [
+        Rectangle(first, last, tuple(tenant_order[n] for n in neighbours))
+        for (first, last), places in sorted(tenants_by_run.items())
+        for neighbours in _neighbours(sorted(places))
+    ]
+
+
+def _days_by_tenant(partitions: Iterable[DayTenant]) -> dict[str, set[date]]:
+    days: dict[str, set[date]] = {}
+    for day, tenant in partitions:
+        days.setdefault(tenant, set()).add(day)
+    return days
+
+
+def _contiguous(days: Sequence[date]) -> list[list[date]]:
+    runs: list[list[date]] = []
+    for day in days:
+        if runs and day - runs[-1][-1] == timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return runs
+
+
+def _neighbours(places: Sequence[int]) -> list[list[int]]:
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place - runs[-1][-1] == 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs

@@ -1,0 +1,317 @@
+"""Building days from the command line: the whole graph, in one process, through Dagster.
+
+Belongs here: which runs a span of days takes, in which order, and a report of what they built. Stays out: what is
+built (the layers) and what starts by itself (`automation`). Every run is an ordinary run of the persistent
+instance, so the UI shows it like a scheduled one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from analytics_platform.catalog import load_catalog
+from analytics_platform.defs import jobs, keys
+from analytics_platform.defs.changes import Watermark, first_day_to_build, last_watermark
+from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.partitions import (
+    TENANT_PARTITIONS,
+    DayTenant,
+    Rectangle,
+    days_between,
+    partitions_from,
+    range_tags,
+    rectangles,
+)
+from analytics_platform.defs.resources import store_from
+from analytics_platform.errors import AnalyticsError
+from analytics_platform.lake.changes import landed_partitions, stale_partitions
+from analytics_platform.lake.store import ObjectStore
+from analytics_platform.settings import Settings
+
+CODE_LOCATION = "analytics_platform.definitions"
+"""The composition root. It stands above this package, so it is loaded by name, as Dagster's own processes load it."""
+
+Progress = Callable[[int, int], None]
+"""Told the partitions built and the partitions to build."""
+
+
+class NothingLandedError(AnalyticsError):
+    """There is nothing to build from."""
+
+
+class DayOutOfRangeError(AnalyticsError):
+    """A day was asked for that has no partition."""
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that does not hold."""
+
+    asset: str
+    check: str
+    description: str
+    severity: str
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """One Dagster run."""
+
+    run_id: str
+    job: str
+    status: str
+    error: str | None
+
+
+@dataclass
+class RunReport:
+    """What `run_days` did.
+
+    Attributes:
+        first: first day of KPIs and extracts, None when there was nothing to build.
+        last: last day.
+        built: partitions materialized per asset key; an asset without partitions counts 1.
+        runs: every run, in order.
+        checks_passed: evaluations that held.
+        checks_failed: those that did not.
+    """
+
+    first: date | None
+    last: date | None
+    built: Counter[str] = field(default_factory=Counter)
+    runs: list[RunOutcome] = field(default_factory=list)
+    checks_passed: int = 0
+    checks_failed: list[FailedCheck] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all runs succeeded and no check failed that is more than a warning."""
+        succeeded = all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in self.runs)
+        return succeeded and not any(check.severity == "ERROR" for check in self.checks_failed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values, for `--json`; the names are stable."""
+        return {
+            "ok": self.ok,
+            "from": self.first.isoformat() if self.first else None,
+            "to": self.last.isoformat() if self.last else None,
+            "built": dict(sorted(self.built.items())),
+            "runs": [vars(run) for run in self.runs],
+            "checks": {"passed": self.checks_passed, "failed": [vars(check) for check in self.checks_failed]},
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run to do: a job, the layers of it (all when empty), and its partitions as run tags."""
+
+    job: str
+    layers: tuple[str, ...]
+    tags: dict[str, str]
+    partitions: int
+
+
+def run_days(
+    settings: Settings,
+    first: date | None = None,
+    last: date | None = None,
+    progress: Progress | None = None,
+    *,
+    definitions: dg.Definitions | None = None,
+) -> RunReport:
+    """Build everything for the days `first` to `last`.
+
+    Raw partitions: every stale one up to `last`, and those days for all tenants. Warehouse and staging from the
+    oldest of them; marts, KPIs and extracts for `first` to `last`; dashboards as of the newest built day.
+
+    Args:
+        settings: the deployment.
+        first: first day; by default the earliest that has changed since the last complete build.
+        last: last day; by default the newest that has landed.
+        progress: told how far it is.
+        definitions: the graph; by default the deployment's own.
+
+    Raises:
+        NothingLandedError: no day is given and the lake is empty.
+        DayOutOfRangeError: a day is outside the partitions, or `first` is after `last`.
+    """
+    definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
+    with open_instance(settings.dagster_home) as instance, _quiet_logs():
+        return _Driver(settings, definitions, instance, progress).run(first, last)
+
+
+class _Driver:
+    """One call of `run_days`: holds what its steps share."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        progress: Progress | None,
+    ) -> None:
+        self._instance = instance
+        self._definitions = definitions
+        self._progress = progress
+        self._store: ObjectStore = store_from(settings)
+        partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
+        self._earliest, self._newest = partitions.first_day, partitions.last_day(datetime.now(UTC))
+        catalog = load_catalog(settings.tenants_file)
+        self._registered, self._streams = list(catalog.tenants), list(catalog.streams)
+        self._report = RunReport(None, None)
+        self._done = 0
+        self._total = 0
+
+    def run(self, first: date | None, last: date | None) -> RunReport:
+        """Raw partitions first, since only they tell which days the rest has to cover."""
+        seen_until = datetime.now(UTC)
+        watermark = last_watermark(self._instance)
+        last = self._last_day(last)
+        self._refuse_missing_days(first, last)
+        tenants = self._sync_tenants()
+        stale = [part for part in self._stale(last) if part[1] in tenants]
+        asked = [(day, tenant) for day in (days_between(first, last) if first else []) for tenant in tenants]
+        self._do(_ingest_steps({*stale, *asked}, tenants))
+        needed = first_day_to_build(self._store, watermark)
+        start = first or needed
+        if start is None or start > last:
+            return self._report
+        self._report.first, self._report.last = start, last
+        as_of = max(last, watermark.built_to) if watermark else last
+        complete = needed is None or (start <= needed and last == as_of)
+        tags = Watermark(seen_until, as_of).tags() if complete else {}
+        self._do([*_build_steps(min([start, *(day for day, _ in stale)]), start, last), _publish_step(as_of, tags)])
+        return self._report
+
+    def _do(self, steps: Sequence[Step]) -> None:
+        """Run the steps in order; nothing follows a run that failed, it would build on yesterday's rows."""
+        self._total += sum(step.partitions for step in steps)
+        for step in steps:
+            if all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in self._report.runs):
+                self._run(step)
+            self._done += step.partitions
+            if self._progress:
+                self._progress(self._done, self._total)
+
+    def _run(self, step: Step) -> None:
+        job = self._definitions.resolve_job_def(step.job)
+        chosen = [key for key in job.asset_layer.executable_asset_keys if keys.layer(key) in step.layers]
+        result = job.execute_in_process(
+            instance=self._instance,
+            asset_selection=chosen or None,
+            tags=step.tags,
+            raise_on_error=False,
+        )
+        _add_to_report(self._report, step, result)
+
+    def _last_day(self, last: date | None) -> date:
+        if last is not None:
+            return last
+        landed = [day for day, _ in landed_partitions(self._store, self._earliest, self._newest)]
+        if not landed:
+            raise NothingLandedError(
+                "nothing has landed yet, so there is no day to build; bring events in with `analytics import`"
+            )
+        return max(landed)
+
+    def _refuse_missing_days(self, first: date | None, last: date) -> None:
+        if first and first > last:
+            raise DayOutOfRangeError(f"the first day, {first}, is after the last, {last}")
+        for day in filter(None, (first, last)):
+            if not self._earliest <= day <= self._newest:
+                raise DayOutOfRangeError(
+                    f"{day} has no partition: days go from {self._earliest} (ANALYTICS_HISTORY_START) to {self._newest}"
+                )
+
+    def _sync_tenants(self) -> list[str]:
+        """Add what the registry has and Dagster has not; answer in Dagster's order, which its ranges go by."""
+        known = self._instance.get_dynamic_partitions(TENANT_PARTITIONS)
+        missing = [tenant for tenant in self._registered if tenant not in known]
+        self._instance.add_dynamic_partitions(TENANT_PARTITIONS, missing)
+        return [*self._instance.get_dynamic_partitions(TENANT_PARTITIONS)]
+
+    def _stale(self, last: date) -> list[DayTenant]:
+        return stale_partitions(self._store, self._earliest, last, streams=self._streams)
+
+
+def _ingest_steps(partitions: set[DayTenant], tenants: Sequence[str]) -> list[Step]:
+    """One run per rectangle; landing is observed by the first of them alone."""
+    steps: list[Step] = []
+    for rectangle in rectangles(partitions, tenants):
+        layers = ("raw",) if steps else ("landing", "raw")
+        steps.append(_ingest_step(rectangle, layers))
+    return steps
+
+
+def _ingest_step(rectangle: Rectangle, layers: tuple[str, ...]) -> Step:
+    return Step(jobs.INGEST, layers, rectangle.tags, len(rectangle.partitions))
+
+
+def _build_steps(load_from: date, first: date, last: date) -> list[Step]:
+    """One run when loads and figures cover the same days, else the loads' longer span goes first."""
+    before = ("reference", "ops", "loaded", "staging")
+    after = ("marts", "kpi", "extract")
+    if load_from == first:
+        return [_daily_step(jobs.BUILD, before + after, first, last)]
+    return [_daily_step(jobs.BUILD, before, load_from, last), _daily_step(jobs.BUILD, after, first, last)]
+
+
+def _publish_step(day: date, tags: dict[str, str]) -> Step:
+    step = _daily_step(jobs.PUBLISH, ("dashboard",), day, day)
+    return Step(step.job, step.layers, {**step.tags, **tags}, step.partitions)
+
+
+def _daily_step(job: str, layers: tuple[str, ...], first: date, last: date) -> Step:
+    days = (last - first) // timedelta(days=1) + 1
+    return Step(job, layers, range_tags(first.isoformat(), last.isoformat()), days)
+
+
+def _add_to_report(report: RunReport, step: Step, result: dg.ExecuteInProcessResult) -> None:
+    for event in result.get_asset_materialization_events():
+        if event.asset_key:
+            report.built[event.asset_key.to_user_string()] += 1
+    for evaluation in result.get_asset_check_evaluations():
+        if evaluation.passed:
+            report.checks_passed += 1
+        else:
+            report.checks_failed.append(
+                FailedCheck(
+                    evaluation.asset_key.to_user_string(),
+                    evaluation.check_name,
+                    evaluation.description or "",
+                    evaluation.severity.value,
+                )
+            )
+    report.runs.append(
+        RunOutcome(result.run_id, step.job, result.dagster_run.status.value, "; ".join(_errors(result)) or None)
+    )
+
+
+def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    """What went wrong in each failed step, innermost cause first."""
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        yield f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+
+
+@contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Keep Dagster's own log lines, two for each partition, off the terminal; they are in the event log."""
+    logger = logging.getLogger("dagster")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
