@@ -54,7 +54,8 @@ def _display_name(copy: Message) -> None:
 
 
 def _first_own(copy: Message) -> str:
-    return next(name for name in copy["properties"] if name not in _COMMON)
+    own: list[str] = [name for name in copy["properties"] if name not in _COMMON]
+    return own[0]
 
 
 _MISTAKES: tuple[Callable[[Message], None], ...] = (

@@ -18,7 +18,8 @@ from analytics_platform.demo.prices import Offer, draw_offer
 from analytics_platform.demo.profiles import Plot
 
 _RUN_UP_DAYS = 80
-_SUBSCRIBES_SHARE = 0.55
+_SUBSCRIBES_SHARE = 0.35
+_OF_CAMPAIGN_SHARE = 0.58
 _DAYS_A_MONTH = 365 / 12
 
 # How likely a lead of a channel goes on, compared with the tenant's average.
@@ -26,7 +27,6 @@ _CHANNEL_QUALITY = {
     "referral": 1.5, "partner": 1.35, "event": 1.1, "organic_search": 1.1, "direct": 1.05, "email": 1.0,
     "paid_search": 0.9, "outbound": 0.7, "organic_social": 0.65, "paid_social": 0.55,
 }  # fmt: skip
-_CAMPAIGN_QUALITY = 0.8
 
 # What the address of a visit tells about its channel: utm_source, utm_medium, utm_campaign, or the referring site.
 _TAGS = {
@@ -94,7 +94,7 @@ def _tell_lead(world: World, register: CustomerRegister, day: date, dice: Dice) 
     landing_path = dice.choice(tuple(_PAGES))
     visits = [fact for touch in touches for fact in _visit(world, touch, visitor, dice)]
     created = _lead_created(world, lead, created_at, first.campaign, landing_path, visitor)
-    facts, conversion = _what_becomes(world, register, lead, created_at, first.campaign, dice)
+    facts, conversion = _what_becomes(world, register, lead, created_at, dice)
     world.tell([created, *facts])
     if created_at >= world.opening:
         known = Fact(created_at + timedelta(seconds=1), "", {}, Source.SITE, lead.lead_id, visitor, "identify")
@@ -104,8 +104,8 @@ def _tell_lead(world: World, register: CustomerRegister, day: date, dice: Dice) 
 
 def _touches(world: World, day: date, created_at: datetime, dice: Dice) -> list[_Touch]:
     """One to five visits, the last of which creates the lead; the first decides the lead's channel."""
-    campaign = _story_campaign(world, day)
-    is_of_story = campaign is not None and dice.chance(0.58)
+    story = world.story(Plot.CAMPAIGN, day)
+    is_of_story = story is not None and dice.chance(_OF_CAMPAIGN_SHARE)
     channel = "paid_social" if is_of_story else dice.pick(world.profile.channels)
     count = 1 + min(4, int(dice.expovariate(1.1)))
     days_before = sorted((dice.random() ** 2 * 32 for _ in range(count - 1)), reverse=True)
@@ -114,15 +114,9 @@ def _touches(world: World, day: date, created_at: datetime, dice: Dice) -> list[
         if number:
             channel = dice.pick({channel: 3.0, "direct": 3.0, "email": 2.0, "paid_search": 1.5, "organic_search": 1.5})
         at = created_at - timedelta(days=days, minutes=dice.randrange(4, 25))
-        name = campaign if is_of_story and channel == "paid_social" else _campaign(channel, dice)
+        name = story.campaign if story and is_of_story and channel == "paid_social" else _campaign(channel, dice)
         touches.append(_Touch(at, channel, name))
     return touches
-
-
-def _story_campaign(world: World, day: date) -> str | None:
-    if world.effect(Plot.CAMPAIGN, day) is None:
-        return None
-    return next(story.where for story in world.profile.stories if story.plot is Plot.CAMPAIGN)
 
 
 def _campaign(channel: str, dice: Dice) -> str | None:
@@ -140,9 +134,9 @@ def _lead_created(
 
 
 def _what_becomes(
-    world: World, register: CustomerRegister, lead: Lead, created_at: datetime, campaign: str | None, dice: Dice
+    world: World, register: CustomerRegister, lead: Lead, created_at: datetime, dice: Dice
 ) -> tuple[list[Fact], Conversion | None]:
-    quality = _CHANNEL_QUALITY[lead.channel] * (_CAMPAIGN_QUALITY if campaign and "open" in campaign else 1.0)
+    quality = _CHANNEL_QUALITY[lead.channel]
     if not dice.chance(min(0.9, world.profile.qualified_share * quality**0.6)):
         return [], None
     waits = dice.skewed(620, 0.9)

@@ -18,7 +18,7 @@ from analytics_platform.demo.profiles import Plot
 from analytics_platform.demo.rentals import Booking
 from analytics_platform.demo.revenue import Subscription
 
-_HISTORY = 120 * DAY  # open and recent invoices that were imported at the opening
+_HISTORY = 270 * DAY  # open and recent invoices that were imported at the opening
 _TERMS_DAYS = {14: 3.0, 30: 7.0}
 _VOIDED_SHARE = 0.009
 _VOID_REASONS = {"error": 5.0, "duplicate": 3.0, "dispute": 2.0}
@@ -105,9 +105,7 @@ def _bill(
 ) -> None:
     tax = round(net_minor * world.profile.tax_rate)
     due_at = issued_at + DAY * dice.pick(_TERMS_DAYS)
-    invoice = _Invoice(
-        dice.name("inv"), customer, net_minor + tax, world.tenant.currency, issued_at, due_at, context
-    )
+    invoice = _Invoice(dice.name("inv"), customer, net_minor + tax, world.tenant.currency, issued_at, due_at, context)
     issued: dict[str, Value] = {
         "booking_id": booking_id,
         "customer_ref": customer.customer_ref,

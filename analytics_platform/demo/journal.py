@@ -18,7 +18,7 @@ from enum import StrEnum
 from analytics_platform.catalog import Tenant
 from analytics_platform.demo.clock import DAY, TenantClock
 from analytics_platform.demo.dice import Dice
-from analytics_platform.demo.profiles import Plot, TenantProfile
+from analytics_platform.demo.profiles import Plot, Story, TenantProfile
 
 Value = str | int | float | bool | datetime
 Properties = Mapping[str, Value]
@@ -76,8 +76,13 @@ class World:
 
     def effect(self, plot: Plot, moment: datetime | date, where: str = "") -> float | None:
         """The effect of the tenant's story on that day, or None."""
+        story = self.story(plot, moment, where)
+        return story.effect if story is not None else None
+
+    def story(self, plot: Plot, moment: datetime | date, where: str = "") -> Story | None:
+        """The tenant's story of that kind on that day, or None."""
         day = self.clock.day_of(moment) if isinstance(moment, datetime) else moment
-        return self.profile.effect(plot, (day - self.first_day).days, where)
+        return self.profile.story(plot, (day - self.first_day).days, where)
 
     def tell(self, facts: Iterable[Fact], *, is_running: bool = False) -> None:
         """Writes one story down: in whole if any of it (or `is_running`: its state) reaches past the opening."""
@@ -96,6 +101,4 @@ class World:
 
 
 def _told_at(moment: datetime, fact: Fact) -> Fact:
-    return Fact(
-        moment, fact.event, fact.properties, fact.source, fact.user, fact.visitor, fact.kind, fact.campaign
-    )
+    return Fact(moment, fact.event, fact.properties, fact.source, fact.user, fact.visitor, fact.kind, fact.campaign)

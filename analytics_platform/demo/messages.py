@@ -66,8 +66,7 @@ class Writer:
         if fact.kind == "track":
             common = {"schema_version": 1, **common}
         own = {
-            name: rfc3339(value) if isinstance(value, datetime) else value
-            for name, value in fact.properties.items()
+            name: rfc3339(value) if isinstance(value, datetime) else value for name, value in fact.properties.items()
         }
         return {**common, **own}
 

@@ -13,8 +13,8 @@ from analytics_platform.demo.customers import Customer, CustomerRegister
 from analytics_platform.demo.dice import Dice
 from analytics_platform.demo.journal import Fact, Source, Value, World
 
-_FLOW_RUNS_A_DAY = 2.4
-_REQUESTS_A_DAY = 3.6
+_FLOW_RUNS_A_DAY = 1.9
+_REQUESTS_A_DAY = 3.0
 
 # The steps of a flow, each with the share of visitors that completes it.
 _FLOWS: dict[str, tuple[tuple[str, float], ...]] = {

@@ -26,13 +26,17 @@ class Plot(StrEnum):
 
 @dataclass(frozen=True)
 class Story:
-    """Something that happens to a tenant from one day to another (both counted from the first, inclusive)."""
+    """Something that happens to a tenant from one day to another (both counted from the first, inclusive).
+
+    `where` limits it to a warehouse or a category of equipment; `campaign` names the campaign that leads come from.
+    """
 
     plot: Plot
     from_day: int
     to_day: int
     effect: float
     where: str = ""
+    campaign: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,11 @@ class TenantProfile:
     site: str
     stories: tuple[Story, ...] = field(default=())
 
-    def effect(self, plot: Plot, day_number: int, where: str = "") -> float | None:
-        """The effect of a story that runs on that day (at that place), or None on ordinary days."""
+    def story(self, plot: Plot, day_number: int, where: str = "") -> Story | None:
+        """The story of that kind that runs on that day (at that place), or None on ordinary days."""
         for story in self.stories:
             if story.plot is plot and story.from_day <= day_number <= story.to_day and story.where in ("", where):
-                return story.effect
+                return story
         return None
 
 
@@ -87,7 +91,7 @@ BRABANT_RENTAL = TenantProfile(
     opening_customers=64,
     projects=20,
     price_level=1.0,
-    churn_a_month=0.014,
+    churn_a_month=0.017,
     leads_a_month=66,
     qualified_share=0.46,
     converted_share=0.27,
@@ -100,7 +104,7 @@ BRABANT_RENTAL = TenantProfile(
     detractors=0.13,
     site="www.brabant-rental.example",
     stories=(
-        Story(Plot.CAMPAIGN, 128, 152, 2.3, "open_warehouse_days"),
+        Story(Plot.CAMPAIGN, 128, 152, 2.3, campaign="open_warehouse_days"),
         Story(Plot.SCANNER_RELEASE, 251, 252, 0.5),
     ),
 )
@@ -116,7 +120,7 @@ DELTA_EVENTS = TenantProfile(
     opening_customers=38,
     projects=14,
     price_level=0.8,
-    churn_a_month=0.03,
+    churn_a_month=0.034,
     leads_a_month=42,
     qualified_share=0.4,
     converted_share=0.22,
@@ -129,7 +133,7 @@ DELTA_EVENTS = TenantProfile(
     detractors=0.16,
     site="www.delta-events.example",
     stories=(
-        Story(Plot.UNHAPPY_CUSTOMERS, 150, 205, 0.34),
+        Story(Plot.UNHAPPY_CUSTOMERS, 150, 205, 0.45),
         Story(Plot.SLOW_SUPPORT, 140, 200, 2.4),
     ),
 )
@@ -145,7 +149,7 @@ NOORD_RIGGING = TenantProfile(
     opening_customers=27,
     projects=10,
     price_level=1.5,
-    churn_a_month=0.008,
+    churn_a_month=0.011,
     leads_a_month=24,
     qualified_share=0.52,
     converted_share=0.34,
@@ -157,7 +161,7 @@ NOORD_RIGGING = TenantProfile(
     promoters=0.64,
     detractors=0.09,
     site="www.noord-rigging.example",
-    stories=(Story(Plot.LATE_DEPARTURES, 205, 236, 7.0, "wh-groningen"),),
+    stories=(Story(Plot.LATE_DEPARTURES, 205, 236, 9.0, "wh-groningen"),),
 )
 
 ALBION_STAGE = TenantProfile(
@@ -171,7 +175,7 @@ ALBION_STAGE = TenantProfile(
     opening_customers=46,
     projects=16,
     price_level=1.15,
-    churn_a_month=0.016,
+    churn_a_month=0.02,
     leads_a_month=48,
     qualified_share=0.44,
     converted_share=0.25,
@@ -185,7 +189,7 @@ ALBION_STAGE = TenantProfile(
     site="www.albion-stage.example",
     stories=(
         Story(Plot.REPAIRS, 84, 118, 4.0, "lighting"),
-        Story(Plot.CHURN_WAVE, 236, 275, 8.0),
+        Story(Plot.CHURN_WAVE, 236, 275, 13.0),
         Story(Plot.SLOW_PAYERS, 225, 285, 14.0),
     ),
 )

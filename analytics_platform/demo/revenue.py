@@ -20,10 +20,11 @@ from analytics_platform.demo.profiles import Plot
 _TRIAL = timedelta(days=14)
 _TRIAL_SHARE = 0.6
 _TRIAL_KEPT_SHARE = 0.82
-_RETURN_SHARE = 0.24
-_SECOND_SHARE = 0.09
+_RETURN_SHARE = 0.2
+_SECOND_SHARE = 0.06
 _LAPSED_SHARE = 0.12
-_UPGRADE, _DOWNGRADE, _MORE_SEATS, _FEWER_SEATS = 0.012, 0.007, 0.018, 0.006
+_LAPSED_RETURN_SHARE = 0.4
+_UPGRADE, _DOWNGRADE, _MORE_SEATS, _FEWER_SEATS = 0.007, 0.006, 0.012, 0.007
 _PRICE_RISE = 1.035
 _MAX_MONTHS = 60
 # A cancellation within the simulated days may take effect this much after them.
@@ -63,9 +64,7 @@ class Subscription:
         return next((phase.mrr_minor for phase in reversed(self.phases) if phase.since <= moment), 0)
 
 
-def simulate_revenue(
-    world: World, register: CustomerRegister, conversions: list[Conversion]
-) -> list[Subscription]:
+def simulate_revenue(world: World, register: CustomerRegister, conversions: list[Conversion]) -> list[Subscription]:
     """Tells every subscription of the tenant and answers them all."""
     desk = _Desk(world)
     opening = [customer for customer in register.customers if customer.lead is None]
@@ -137,7 +136,7 @@ class _Desk:
         age = self._world.opening - subscription.started_at
         ended_at = subscription.started_at + age * dice.uniform(0.3, 0.95)
         self._end(subscription, ended_at, ended_at, "too_little_use", voluntary=True)
-        if dice.chance(0.5):
+        if dice.chance(_LAPSED_RETURN_SHARE):
             self._return(subscription.customer, self._world.opening + timedelta(days=dice.uniform(15, 330)), dice)
 
     def _live(self, subscription: Subscription, dice: Dice) -> None:
@@ -182,9 +181,7 @@ class _Desk:
         subscription.offer = offer
         self._change(subscription, at, kind, round(self._list_price(offer) * paid_of_list), before.plan)
 
-    def _change(
-        self, subscription: Subscription, at: datetime, kind: str, mrr_minor: int, from_plan: str
-    ) -> None:
+    def _change(self, subscription: Subscription, at: datetime, kind: str, mrr_minor: int, from_plan: str) -> None:
         properties: dict[str, Value] = {
             "subscription_id": subscription.subscription_id,
             "customer_ref": subscription.customer.customer_ref,

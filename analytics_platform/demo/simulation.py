@@ -45,7 +45,7 @@ def simulate(catalog: Catalog, *, seed: int, first_day: date, last_day: date, fo
     profiles = [profile for profile in PROFILES if profile.tenant_id in catalog.tenants]
     if not profiles:
         raise ValueError("the catalogue has none of the demo tenants")
-    paths = []
+    paths: list[Path] = []
     for profile in profiles:
         messages = tenant_messages(catalog, profile, seed=seed, first_day=first_day, last_day=last_day)
         paths += _write(messages, folder / profile.tenant_id)

@@ -18,7 +18,7 @@ from analytics_platform.demo.profiles import Plot
 _RUN_UP_DAYS = 20
 _DAYS_A_MONTH = 365 / 12
 _PRIORITIES = {"urgent": 8.0, "high": 22.0, "normal": 52.0, "low": 18.0}
-_BUSINESS_MINUTES = {"urgent": 75.0, "high": 210.0, "normal": 430.0, "low": 900.0}
+_BUSINESS_MINUTES = {"urgent": 70.0, "high": 180.0, "normal": 340.0, "low": 720.0}
 _CATEGORIES = {"equipment": 30.0, "delivery": 22.0, "invoice": 18.0, "booking": 18.0, "access": 12.0}
 _SOURCES = {"email": 46.0, "portal": 30.0, "phone": 20.0, "chat": 4.0}
 _RESOLUTIONS = {"solved": 82.0, "workaround": 9.0, "duplicate": 4.0, "no_answer": 5.0}
@@ -47,12 +47,16 @@ class _Case:
 
 def simulate_support(world: World, register: CustomerRegister) -> list[Ticket]:
     """Tells all tickets and answers them."""
-    tickets = []
-    for day in world.days(before=_RUN_UP_DAYS):
-        mean = world.profile.tickets_a_month / _DAYS_A_MONTH * office_demand(day) * (0.4 + 0.6 * demand(day))
-        for number in range(world.dice("tickets", day).poisson(mean)):
-            tickets.append(_tell_ticket(world, register, day, world.dice("ticket", day, number)))
-    return tickets
+    return [
+        _tell_ticket(world, register, day, world.dice("ticket", day, number))
+        for day in world.days(before=_RUN_UP_DAYS)
+        for number in range(_tickets_on(world, day))
+    ]
+
+
+def _tickets_on(world: World, day: date) -> int:
+    mean = world.profile.tickets_a_month / _DAYS_A_MONTH * office_demand(day) * (0.4 + 0.6 * demand(day))
+    return world.dice("tickets", day).poisson(mean)
 
 
 def _tell_ticket(world: World, register: CustomerRegister, day: date, dice: Dice) -> Ticket:

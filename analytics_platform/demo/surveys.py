@@ -66,9 +66,7 @@ def _ask_about_relation(world: World, day: date, subscriptions: list[Subscriptio
             _tell_answer(world, customer, survey_id, "relationship", answered_at, dice)
 
 
-def _tell_answer(
-    world: World, customer: Customer, survey_id: str, touchpoint: str, at: datetime, dice: Dice
-) -> None:
+def _tell_answer(world: World, customer: Customer, survey_id: str, touchpoint: str, at: datetime, dice: Dice) -> None:
     respondent_ref = customer.contact(dice)
     answer = _answer(world, survey_id, respondent_ref, touchpoint, at, customer, dice)
     world.tell([answer])

@@ -91,9 +91,7 @@ def _go(world: World, order: Order, trip: Trip, scheduled: Fact, road: timedelta
     left = Fact(departed_at, "transport.departed", departed, Source.TELEMETRY)
     there = Fact(arrived_at, "transport.arrived", arrived, Source.TELEMETRY)
     world.tell([scheduled, left, there])
-    return Trip(
-        trip.transport_id, trip.planned_departure_at, trip.planned_arrival_at, departed_at, arrived_at
-    )
+    return Trip(trip.transport_id, trip.planned_departure_at, trip.planned_arrival_at, departed_at, arrived_at)
 
 
 def _delay(world: World, order: Order, dice: Dice) -> tuple[float, str | None]:
