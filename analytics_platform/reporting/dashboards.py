@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import cast
 
 import polars as pl
@@ -54,8 +55,13 @@ class _Source:
     rows: pl.DataFrame
     days: frozenset[date]
 
-    def of(self, tenant_id: str) -> pl.DataFrame:
-        return self.rows.filter(pl.col("tenant_id") == tenant_id)
+    def seen_by(self, audience: str) -> pl.DataFrame:
+        """The rows that an audience may see: all for platform staff, its own for a tenant."""
+        return self.rows if audience == STAFF else self._by_tenant.get((audience,), self.rows.clear())
+
+    @cached_property
+    def _by_tenant(self) -> dict[tuple[object, ...], pl.DataFrame]:
+        return self.rows.partition_by("tenant_id", as_dict=True)
 
 
 def dashboard_key(dashboard: str, audience: str) -> str:
@@ -134,13 +140,13 @@ def _load(store: ObjectStore, catalog: Catalog, kpi: Kpi, day: date) -> _Source:
     try:
         rows = read_extract(store, source.dashboard, table, first, day)
     except ExtractMissingError:
-        rows = arrow_schema(source.extract).empty_table()
-    return _Source(kpi, source, cast("pl.DataFrame", pl.from_arrow(rows)), days)
+        rows = cast("pl.DataFrame", pl.from_arrow(arrow_schema(source.extract).empty_table()))
+    return _Source(kpi, source, rows, days)
 
 
 def _figures_for(source: _Source, catalog: Catalog, audience: str, day: date) -> KpiFigures:
     staff = audience == STAFF
-    rows = source.rows if staff else source.of(audience)
+    rows = source.seen_by(audience)
     own_currency = None if staff else _only_currency(rows, catalog.tenants[audience])
     drill_downs = _drill_downs(source, rows, staff=staff)
     reduced = reduce_rows(

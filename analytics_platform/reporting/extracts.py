@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -114,21 +115,26 @@ def build_extract(
     return partitions
 
 
-def read_extract(store: ObjectStore, dashboard: str, table: str, first: date, last: date) -> pa.Table:
+def read_extract(store: ObjectStore, dashboard: str, table: str, first: date, last: date) -> pl.DataFrame:
     """The published rows of the days that exist between ``first`` and ``last``.
+
+    Columns are those of the newest day; older days have null where they lack one.
 
     Raises:
         ExtractMissingError: not a single day of the extract is published in that span.
     """
-    tables = [
-        pq.read_table(pa.BufferReader(store.get(extract_key(dashboard, table, day))), partitioning=None)
-        for day in published_days(store, dashboard, table)
-        if first <= day <= last
-    ]
-    if not tables:
+    days = [day for day in published_days(store, dashboard, table) if first <= day <= last]
+    if not days:
         raise ExtractMissingError(f"no day of {dashboard}/{table} is published from {first} to {last}")
-    # Days published before a column was added get it as null; types never widen silently.
-    return pa.concat_tables(tables, promote_options="default")
+    paths = [store.local_path(extract_key(dashboard, table, day)) for day in days]
+    scan = pl.scan_parquet(
+        paths,
+        schema=pl.read_parquet_schema(paths[-1]),
+        missing_columns="insert",
+        extra_columns="ignore",
+        hive_partitioning=False,
+    )
+    return scan.collect()
 
 
 def published_days(store: ObjectStore, dashboard: str, table: str) -> list[date]:

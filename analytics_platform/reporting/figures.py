@@ -7,17 +7,15 @@ holds a few hundred numbers instead of a year of rows. ``measures`` has the arit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-import polars as pl
-
 from analytics_platform.catalog import Kpi
-from analytics_platform.reporting.measures import Measured, Series, change
+from analytics_platform.reporting.measures import NOTHING, Label, Measured, Series, change
 from analytics_platform.reporting.messages import dimension_name
-from analytics_platform.reporting.periods import Period, Span, periods_ending
+from analytics_platform.reporting.periods import Period, periods_ending
 
 MATURITY_DAYS: Mapping[str, int] = {"channel_conversion": 90}
 """Days after which a cohort's figure no longer moves; younger cohorts would only show how young they are."""
@@ -110,7 +108,7 @@ def _period_figures(
         "previous": previous,
         "change": change(series.kpi, measured.value, previous),
         "days": period.span.days,
-        "days_published": sum(1 for day in period.span.all_days() if day in series.days),
+        "days_published": series.published_in(period.span),
         "trend": {
             "until": [bucket.last.isoformat() for bucket in period.buckets],
             "days": period.buckets[0].days if period.key != "12m" else 0,
@@ -141,42 +139,34 @@ def _parts(
     series: Series, period: Period, column: str, comparable: bool, tenant_names: Mapping[str, str]
 ) -> dict[str, Any]:
     """The parts of a drill-down as columns, largest first; beyond a limit the rest is one part of its own."""
-    weight = "num" if series.headline.kind == "sum" else "den"
-    now = series.parts(column, period.span).sort(pl.col(weight).abs(), "part", descending=[True, False])
+    now = series.parts(column, period.span)
+    before = series.parts(column, period.previous) if comparable else {}
+    ranked = sorted(now, key=lambda part: (-abs(_weight(series, now[part])), part or ""))
     limit = _MAX_TENANTS if column == "tenant_id" else _MAX_PARTS
-    shown = now.head(limit if now.height > limit + 1 else limit + 1)
+    # A rest of one would hide a name and save nothing.
+    shown = ranked if len(ranked) <= limit + 1 else ranked[:limit]
+    figures = [(now[part], before.get(part, NOTHING)) for part in shown]
+    if len(shown) < len(ranked):
+        earlier = series.rest(column, shown, period.previous) if comparable else NOTHING
+        figures.append((series.rest(column, shown, period.span), earlier))
     label = _labeller(column, tenant_names)
-    values: list[float | None] = shown["value"].to_list()
-    weights: list[float | None] = shown[weight].to_list()
-    before = _previous_values(series, column, period.previous, shown["part"].to_list(), comparable)
-    labels: list[str | None] = [label(part) for part in shown["part"].to_list()]
-    hidden = now.height - shown.height
-    if hidden:
-        named = shown["part"].to_list()
-        rest = series.rest(column, named, period.span)
-        values.append(rest.value)
-        weights.append(rest.numerator if weight == "num" else rest.denominator)
-        before.append(series.rest(column, named, period.previous).value if comparable else None)
     return {
         "dimension": dimension_name(column),
-        "label": labels,
-        "others": hidden,
-        "value": _rounded(values),
-        "previous": _rounded(before),
-        "weight": _rounded(weights),
+        "label": [label(part) for part in shown],
+        "others": len(ranked) - len(shown),
+        "value": _rounded([current.value for current, _ in figures]),
+        "previous": _rounded([earlier.value for _, earlier in figures]),
+        "weight": _rounded([_weight(series, current) for current, _ in figures]),
     }
 
 
-def _previous_values(
-    series: Series, column: str, span: Span, parts: Sequence[str | None], comparable: bool
-) -> list[float | None]:
-    if not comparable:
-        return [None] * len(parts)
-    known = dict(series.parts(column, span).select("part", "value").iter_rows())
-    return [known.get(part) for part in parts]
+def _weight(series: Series, measured: Measured) -> float:
+    """What a part contributes to the whole: its sum, or what its ratio is taken of."""
+    weight = measured.numerator if series.headline.kind == "sum" else measured.denominator
+    return weight or 0.0
 
 
-def _labeller(column: str, tenant_names: Mapping[str, str]) -> Callable[[str | None], str | None]:
+def _labeller(column: str, tenant_names: Mapping[str, str]) -> Label:
     """How a part is shown: tenants by name, words without underscores, identifiers as they are."""
     if column == "tenant_id":
         return lambda part: tenant_names.get(part, part) if part else part

@@ -1,8 +1,8 @@
 """Where a KPI's headline is read, and the one extract that is computed here: every headline per day and tenant.
 
 ``executive_overview/kpi_headlines`` has a row per (day, tenant, KPI) with the numerator and the denominator of the KPI
-catalogue, so that a consumer may add up tenants and days; a median cannot be added up, stands alone, and is taken of the
-fact rows that the headline names. The SQL is made from the catalogue alone; how KPI tables are filled is dbt's.
+catalogue, so that a consumer may add up tenants and days; a median cannot be added up, stands alone, and is taken of
+the fact rows that the headline names. The SQL is made from the catalogue alone; how KPI tables are filled is dbt's.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def headline_columns(headline: Headline) -> set[str]:
 def headlines_query(kpis: Iterable[Kpi]) -> tuple[str, int]:
     """SQL for the headlines of these KPIs, and how many times it takes the parameters (first day, last day).
 
-    Columns: day, tenant_id, kpi, numerator, denominator, value; the value is null when the denominator is zero. A sum has
-    no denominator, and a median stands in numerator and value alike.
+    Columns: day, tenant_id, kpi, numerator, denominator, value; the value is null when the denominator is zero. A sum
+    has no denominator, and a median stands in numerator and value alike.
     """
     selects = [_headline_select(kpi) for kpi in kpis]
     return "\nunion all\n".join(selects), len(selects)

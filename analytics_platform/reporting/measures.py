@@ -1,16 +1,20 @@
-"""The arithmetic of a KPI's headline over any rows of its extract: one span, the points of a trend, the parts of a whole.
+"""The arithmetic of a KPI's headline over any rows of its extract: a span, the points of a trend, the parts of a whole.
 
 One rule for all of them: numerators are summed, denominators are summed, then divided; a median is taken of the rows
-themselves; a stock (``snapshot``) is read on a span's last day, a flow over all its days. Dates, HTML and the lake
-stay out.
+themselves; a stock (``snapshot``) is read on a span's last day, a flow over all its days. Rows are kept as arrays in
+the order of their days, so that a span is a slice and a drill-down one pass: a page takes hundreds of figures, a night
+thousands of pages. Dates as readers choose them, HTML and the lake stay out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from analytics_platform.catalog import Headline, Kpi
@@ -18,7 +22,10 @@ from analytics_platform.reporting.periods import Span
 
 REPORTING_CURRENCY = "EUR"
 
-_PARTS = ("num", "den", "value")
+_POINT_UNITS = {"percent", "score"}
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -34,15 +41,34 @@ NOTHING = Measured(None, None, None)
 
 
 @dataclass(frozen=True)
-class Series:
-    """One KPI's rows as one audience may see them, reduced to what is drawn.
+class Column:
+    """A drill-down column: per row the position of its value among ``values``."""
 
-    ``rows`` has ``day``, the drill-down columns, ``num`` and ``den``; ``days`` are the days that are published, with
-    rows or without; ``currency`` is set for money.
-    """
+    codes: Codes
+    values: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one audience may see of a KPI's extract, as arrays in the order of ``days`` (ordinals)."""
+
+    days: Codes
+    numerators: Floats
+    denominators: Floats
+    columns: Mapping[str, Column]
+
+    def between(self, first: date, last: date) -> slice:
+        """The rows of the days ``first`` to ``last``."""
+        start, end = np.searchsorted(self.days, [first.toordinal(), last.toordinal() + 1])
+        return slice(int(start), int(end))
+
+
+@dataclass(frozen=True)
+class Series:
+    """One KPI's rows, the days that are published (with rows or without), and the currency of money."""
 
     kpi: Kpi
-    rows: pl.DataFrame
+    rows: Rows
     days: frozenset[date]
     currency: str | None
 
@@ -51,72 +77,92 @@ class Series:
         """How the KPI is computed."""
         return self.kpi.headline
 
+    @cached_property
+    def _ordinals(self) -> Codes:
+        return np.array(sorted(day.toordinal() for day in self.days), dtype=np.int64)
+
     def as_of(self, day: date) -> date | None:
         """The last published day up to ``day``."""
-        return max((known for known in self.days if known <= day), default=None)
+        position = int(np.searchsorted(self._ordinals, day.toordinal(), side="right"))
+        return date.fromordinal(int(self._ordinals[position - 1])) if position else None
+
+    def published_in(self, span: Span) -> int:
+        """How many days of a span are published."""
+        start, end = np.searchsorted(self._ordinals, [span.first.toordinal(), span.last.toordinal() + 1])
+        return int(end - start)
 
     def covers(self, span: Span) -> bool:
-        """Whether every day that the figure of ``span`` depends on is published."""
-        return all(day in self.days for day in self._needed(span))
+        """Whether every day is published that the figure of ``span`` depends on."""
+        return span.last in self.days if self.headline.snapshot else self.published_in(span) == span.days
 
     def measure(self, span: Span) -> Measured:
-        """The headline over a span."""
-        if self.rows.is_empty():
-            return NOTHING
-        row = self._within(span).select(_expressions(self.headline)).row(0, named=True)
-        if self.headline.kind == "sum" and self._published_in(span):
-            return Measured(row["num"] or 0.0, None, (row["num"] or 0.0) * self.headline.scale)
-        return Measured(row["num"], row["den"], row["value"])
+        """The headline over a span.
+
+        A sum over published days without rows is 0; for an audience that never had a row it is nothing.
+        """
+        return self._over(self._slice(span), is_zero=self._zero_where_empty(span))
 
     def trend(self, buckets: Sequence[Span]) -> list[float | None]:
-        """The headline of each bucket; None where nothing is published or the denominator is zero."""
-        wanted = pl.DataFrame(
-            [(day, index) for index, bucket in enumerate(buckets) for day in self._needed(bucket)],
-            schema={"day": pl.Date, "bucket": pl.Int32},
-            orient="row",
-        )
-        joined = self.rows.join(wanted, on="day")
-        grouped = joined.group_by("bucket").agg(_expressions(self.headline))
-        values: dict[int, float | None] = dict(grouped.select("bucket", "value").iter_rows())
-        is_sum = self.headline.kind == "sum" and not self.rows.is_empty()
-        return [
-            values.get(index, 0.0 if is_sum and self._published_in(bucket) else None)
-            for index, bucket in enumerate(buckets)
-        ]
+        """The value of each bucket; None where nothing is published or the denominator is zero."""
+        return [self.measure(bucket).value for bucket in buckets]
 
-    def parts(self, column: str, span: Span) -> pl.DataFrame:
-        """The headline per value of a drill-down column: ``part``, ``num``, ``den``, ``value``."""
-        return (
-            self._within(span)
-            .group_by(pl.col(column).cast(pl.String).alias("part"))
-            .agg(_expressions(self.headline))
-            .select("part", *_PARTS)
-        )
+    def parts(self, column: str, span: Span) -> dict[str | None, Measured]:
+        """The headline per value of a drill-down column, for values that have rows in the span."""
+        chosen, coded = self._slice(span), self.rows.columns[column]
+        return dict(zip(*self._grouped(coded.codes[chosen], coded.values, chosen), strict=True))
 
-    def rest(self, column: str, named: Iterable[str | None], span: Span) -> Measured:
+    def rest(self, column: str, named: Sequence[str | None], span: Span) -> Measured:
         """The headline over all parts that are not named."""
-        others = self._within(span).filter(~pl.col(column).cast(pl.String).is_in(list(named), nulls_equal=True))
-        row = others.select(_expressions(self.headline)).row(0, named=True)
-        return Measured(row["num"], row["den"], row["value"])
+        chosen, coded = self._slice(span), self.rows.columns[column]
+        others = np.array([value not in set(named) for value in coded.values])
+        return self._over(np.flatnonzero(others[coded.codes[chosen]]) + chosen.start)
 
-    def _within(self, span: Span) -> pl.DataFrame:
-        days = self._needed(span)
-        return self.rows.filter(pl.col("day").is_between(days[0], days[-1]))
+    def _slice(self, span: Span) -> slice:
+        """The rows that a figure over ``span`` reads: of a stock those of its last published day."""
+        if not self.headline.snapshot:
+            return self.rows.between(span.first, span.last)
+        day = self.as_of(span.last)
+        return self.rows.between(day, day) if day and day >= span.first else slice(0, 0)
 
-    def _needed(self, span: Span) -> list[date]:
-        """The days whose rows a figure over ``span`` reads: all of a flow, the last published of a stock."""
-        if self.headline.snapshot:
-            return [max((day for day in self.days if day in span), default=span.last)]
-        return span.all_days()
+    def _zero_where_empty(self, span: Span) -> bool:
+        return self.headline.kind == "sum" and self.rows.days.size > 0 and self.published_in(span) > 0
 
-    def _published_in(self, span: Span) -> bool:
-        return any(day in self.days for day in self._needed(span))
+    def _over(self, chosen: slice | Codes, *, is_zero: bool = False) -> Measured:
+        amounts = self.rows.numerators[chosen]
+        if amounts.size == 0:
+            return Measured(0.0, None, 0.0) if is_zero else NOTHING
+        if self.headline.kind == "median":
+            return self._measured(float(amounts.sum()), float(amounts.size), float(np.median(amounts)))
+        return self._divided(float(amounts.sum()), float(self.rows.denominators[chosen].sum()))
+
+    def _divided(self, numerator: float, denominator: float) -> Measured:
+        if self.headline.kind == "sum":
+            return self._measured(numerator, None, numerator)
+        return self._measured(numerator, denominator, numerator / denominator if denominator else None)
+
+    def _measured(self, numerator: float, denominator: float | None, value: float | None) -> Measured:
+        return Measured(numerator, denominator, None if value is None else value * self.headline.scale)
+
+    def _grouped(
+        self, codes: Codes, values: Sequence[str | None], chosen: slice
+    ) -> tuple[list[str | None], list[Measured]]:
+        counts = np.bincount(codes, minlength=len(values))
+        present = [int(code) for code in np.flatnonzero(counts)]
+        if self.headline.kind == "median":
+            order = np.argsort(codes, kind="stable") + chosen.start
+            groups = np.split(order, np.cumsum(counts[present])[:-1]) if present else []
+            measured = [self._over(group) for group in groups]
+        else:
+            numerators = np.bincount(codes, self.rows.numerators[chosen], len(values))
+            denominators = np.bincount(codes, self.rows.denominators[chosen], len(values))
+            measured = [self._divided(float(numerators[code]), float(denominators[code])) for code in present]
+        return [values[code] for code in present], measured
 
 
 def reduce_rows(
     kpi: Kpi, rows: pl.DataFrame, *, day_column: str, drill_downs: Sequence[str], in_reporting: bool
-) -> pl.DataFrame:
-    """The rows of a KPI's extract as ``day``, drill-down columns, ``num`` and ``den``.
+) -> Rows:
+    """Reduce the rows of a KPI's extract to its headline's terms.
 
     Args:
         kpi: its headline names the columns and the filter.
@@ -130,19 +176,19 @@ def reduce_rows(
         rows = rows.filter(pl.col(column) == text)
     if headline.kind == "median":
         rows = rows.filter(pl.col(headline.numerator[0]).is_not_null())
-    return rows.select(
-        pl.col(day_column).alias("day"),
-        *[pl.col(column) for column in drill_downs],
-        _signed_sum(headline.numerator, rows.columns, in_reporting).alias("num"),
-        _signed_sum(headline.denominator, rows.columns, in_reporting).alias("den"),
+    rows = rows.sort(day_column, maintain_order=True)
+    return Rows(
+        days=rows[day_column].cast(pl.Int32).to_numpy().astype(np.int64) + date(1970, 1, 1).toordinal(),
+        numerators=_signed_sum(headline.numerator, rows, in_reporting),
+        denominators=_signed_sum(headline.denominator, rows, in_reporting),
+        columns={name: _column(rows[name]) for name in drill_downs},
     )
 
 
 def money_column(name: str, columns: Sequence[str], *, in_reporting: bool) -> str:
     """The column with an amount in the wanted currency, where the extract has it in both."""
-    reporting = name if name.endswith("_reporting_minor") else name.replace("_minor", "_reporting_minor")
     own = name.replace("_reporting_minor", "_minor")
-    wanted = reporting if in_reporting else own
+    wanted = own.replace("_minor", "_reporting_minor") if in_reporting else own
     return wanted if wanted in columns else name
 
 
@@ -150,32 +196,27 @@ def change(kpi: Kpi, value: float | None, previous: float | None) -> float | Non
     """How a figure moved: in points for percentages and scores, else as a fraction of what it was."""
     if value is None or previous is None:
         return None
-    if kpi.unit in {"percent", "score"}:
+    if kpi.unit in _POINT_UNITS:
         return value - previous
     return None if previous == 0 else (value - previous) / abs(previous)
 
 
-def _signed_sum(terms: Sequence[str], columns: Sequence[str], in_reporting: bool) -> pl.Expr:
-    total = pl.lit(0.0)
+def _signed_sum(terms: Sequence[str], rows: pl.DataFrame, in_reporting: bool) -> Floats:
+    """Per row the sum of columns; a leading minus subtracts one, null counts as nothing."""
+    total = np.zeros(rows.height)
     for term in terms:
-        column = money_column(term.removeprefix("-"), columns, in_reporting=in_reporting)
-        amount = pl.col(column).cast(pl.Float64).fill_null(0.0)
-        total = total - amount if term.startswith("-") else total + amount
+        name = money_column(term.removeprefix("-"), rows.columns, in_reporting=in_reporting)
+        amounts = rows[name].cast(pl.Float64).fill_null(0.0).to_numpy()
+        total = total - amounts if term.startswith("-") else total + amounts
     return total
 
 
-def _expressions(headline: Headline) -> list[pl.Expr]:
-    """Aggregations to ``num``, ``den`` and ``value`` (scaled)."""
-    num = pl.col("num").sum()
-    scale = headline.scale
-    if headline.kind == "median":
-        return [
-            num.alias("num"),
-            pl.len().cast(pl.Float64).alias("den"),
-            (pl.col("num").median() * scale).alias("value"),
-        ]
-    if headline.kind == "sum":
-        return [num.alias("num"), pl.lit(None, pl.Float64).alias("den"), (num * scale).alias("value")]
-    den = pl.col("den").sum()
-    value = pl.when(den != 0).then(num / den * scale)
-    return [num.alias("num"), den.alias("den"), value.alias("value")]
+def _column(values: pl.Series) -> Column:
+    encoded = values.cast(pl.String).to_arrow().dictionary_encode(null_encoding="encode")
+    return Column(
+        encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), tuple(encoded.dictionary.to_pylist())
+    )
+
+
+Label = Callable[[str | None], str | None]
+"""How a part of a drill-down is shown; None is shown as not assigned."""

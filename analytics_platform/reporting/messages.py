@@ -1,6 +1,6 @@
-"""The words of a page that are not the catalogue's: one mapping per language, so that a language is added, not built in.
+"""The words of a page that are not the catalogue's: a mapping per language, so that a language is added, not built in.
 
-What a KPI is called and means comes from the catalogue; numbers and dates are written by the browser in the reader's locale.
+What a KPI is called and means comes from the catalogue; the browser writes numbers and dates in the reader's locale.
 """
 
 from __future__ import annotations

@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-HISTORY_MONTHS = 13
-"""How far back trends go: a year, and the month that the oldest of it is compared with."""
-
 
 @dataclass(frozen=True)
 class Span:
@@ -26,17 +23,6 @@ class Span:
     def days(self) -> int:
         """Number of days."""
         return (self.last - self.first).days + 1
-
-    def __contains__(self, day: object) -> bool:
-        return isinstance(day, date) and self.first <= day <= self.last
-
-    def all_days(self) -> list[date]:
-        """Every day, ascending."""
-        return [self.first + timedelta(n) for n in range(self.days)]
-
-    def moved(self, days: int) -> Span:
-        """The same length, ``days`` later (earlier when negative)."""
-        return Span(self.first + timedelta(days), self.last + timedelta(days))
 
 
 @dataclass(frozen=True)

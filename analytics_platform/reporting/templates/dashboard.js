@@ -259,7 +259,7 @@
     legend.replaceChildren();
     if (!hasData) return;
     legend.append(element("span", words.this_period, kpi.shape === "bar" ? "bars" : "now"));
-    if (before) legend.append(element("span", words.before, "before"));
+    if (before) legend.append(element("span", words.before, kpi.shape === "bar" ? "tick" : "before"));
     if (kpi.target !== null) legend.append(element("span", fill(words.target_value, { target: show(kpi, kpi.target, true) }), "goal"));
   }
 
@@ -312,7 +312,7 @@
     const parts = data.parts[column];
     const rows = parts.label.map((_, index) => index).filter((index) => parts.value[index] !== null).slice(0, BARS_SHOWN);
     rows.sort((one, other) => (parts.value[other] - parts.value[one]) * (kpi.direction === "up" ? 1 : -1));
-    const all = parts.label.length + parts.others;
+    const all = parts.label.filter((_, index) => parts.value[index] !== null).length + parts.others;
     slot(panel, "shown").textContent = all > rows.length && rows.length ? fill(words.drill_top, { shown: plain(rows.length), total: plain(all) }) : "";
     slot(panel, "by").value = column;
     const label = fill(words.drill_chart, { title: kpi.title, dimension: parts.dimension });
@@ -322,18 +322,18 @@
   function drillOption(kpi, parts, rows, width) {
     const target = kpi.additive ? null : kpi.target;
     const values = rows.map((index) => parts.value[index]);
-    const { min, max } = scaleFor(kpi, [...values, ...(target === null ? [] : [target])], true);
+    const reach = [0, ...values, ...(target === null ? [] : [target])];
     const names = Math.max(90, Math.min(190, width * 0.32));
     const category = { type: "category", inverse: true, axisTick: { show: false }, axisLine: { show: false } };
     const label = { ...text(12.5), color: css("--ink") };
     return {
       grid: { left: names + 10, right: 82, top: 2, bottom: 2 },
       tooltip: { ...tooltipStyle(), trigger: "axis", axisPointer: { type: "none" }, formatter: (points) => drillTip(kpi, parts, rows[points[0].dataIndex]) },
-      xAxis: { type: "value", min, max, show: false },
+      xAxis: { type: "value", min: Math.min(...reach), max: Math.max(...reach) || 1, show: false },
       yAxis: [
         { ...category, data: rows.map((index) => nameOf(parts, index)), position: "left", axisLabel: { ...label, width: names, overflow: "truncate", margin: 10 }, axisLine: { show: true, onZero: true, lineStyle: { color: css("--line") } } },
         // The values stand in a column of their own, where no bar or target line crosses them.
-        { ...category, data: values.map((value) => show(kpi, value, kpi.unit === "money_minor" && Math.abs(value) >= 1e8)), position: "right", axisLabel: { ...label, margin: 74, align: "left", padding: [0, 0, 0, 0] } },
+        { ...category, data: values.map((value) => show(kpi, value, kpi.unit === "money_minor" && Math.abs(value) >= 1e8)), position: "right", axisLabel: { ...label, margin: 80, align: "right" } },
       ],
       series: [{ type: "bar", data: values, barWidth: 14, itemStyle: { color: css("--bar") }, markLine: targetLine(kpi, target, "xAxis") }],
     };
