@@ -1,0 +1,243 @@
+"""The envelope of a Segment message: its bytes, bounds, ids and times, whatever the plan says of its properties."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from analytics_platform.intake.outcomes import Reason
+
+CALL_TYPES = frozenset({"track", "page", "screen", "identify", "group", "alias"})
+
+MAX_EVENT_BYTES = 32 * 1024
+# Beyond this a line is not even parsed; up to it, an oversized message is, so that its owner can be told.
+MAX_PARSED_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+MAX_PROPERTIES = 1_000
+MAX_ID_CHARACTERS = 256
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+# What is stamped on a message on its way, or has a landing column of its own: not part of `extra`.
+_OWN_COLUMN = frozenset(
+    {
+        "type",
+        "event",
+        "messageId",
+        "userId",
+        "anonymousId",
+        "properties",
+        "context",
+        "traits",
+        "timestamp",
+        "originalTimestamp",
+        "sentAt",
+        "receivedAt",
+        "writeKey",
+    }
+)
+# The browser's client counts its retries here.
+_RESTAMPED = "_metadata"
+
+
+class Refusal(Exception):  # noqa: N818 - an outcome, not a fault; it never leaves the gate
+    """A message cannot be admitted."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(slots=True)
+class Times:
+    """The four times of a message, in UTC: when it happened (corrected), as the producer said, sent, received."""
+
+    event_at: datetime
+    original: datetime | None
+    sent_at: datetime | None
+    received_at: datetime
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    """The message as an object; refuses what is no JSON, no UTF-8, or no object."""
+    if len(raw) > MAX_PARSED_BYTES:
+        raise Refusal(Reason.TOO_LARGE, _too_large(len(raw)))
+    try:
+        message = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise _unreadable(raw, error) from error
+    if not isinstance(message, dict):
+        raise Refusal(Reason.INVALID_ENVELOPE, "a message is a JSON object; write one object per line")
+    return message
+
+
+def bounded(raw: bytes, message: dict[str, Any]) -> None:
+    """Refuse what nests too deep or has too many properties; only suspects are walked."""
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH and raw.count(b":") <= MAX_PROPERTIES:
+        return
+    depth, properties = _measured(message)
+    if depth > MAX_DEPTH:
+        raise Refusal(Reason.TOO_COMPLEX, f"the message nests {depth} levels deep; {MAX_DEPTH} are allowed, flatten it")
+    if properties > MAX_PROPERTIES:
+        detail = f"the message has {properties} properties; {MAX_PROPERTIES} are allowed, send what is measured only"
+        raise Refusal(Reason.TOO_COMPLEX, detail)
+
+
+def sized(raw: bytes) -> None:
+    """Refuse a message beyond the bound of one event."""
+    if len(raw) > MAX_EVENT_BYTES:
+        raise Refusal(Reason.TOO_LARGE, _too_large(len(raw)))
+
+
+def call_type(message: dict[str, Any]) -> str:
+    """The kind of call."""
+    kind = message.get("type")
+    if isinstance(kind, str) and kind in CALL_TYPES:
+        return kind
+    if kind is None and isinstance(message.get("batch"), list):
+        detail = "batch: this is a request with many messages; write each message on a line of its own"
+        raise Refusal(Reason.INVALID_ENVELOPE, detail)
+    raise Refusal(Reason.INVALID_ENVELOPE, f"type: write one of {', '.join(sorted(CALL_TYPES))}")
+
+
+def message_id(message: dict[str, Any]) -> str:
+    """The id that de-duplication goes by."""
+    found = _identifier(message, "messageId")
+    if not found:
+        raise Refusal(Reason.INVALID_ENVELOPE, "messageId: missing; send an id that stays the same when retried")
+    return found
+
+
+def person(message: dict[str, Any], name: str) -> str | None:
+    """A user's or device's id; null and absent are the same, a number is its digits."""
+    found = message.get(name)
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    return _identifier(message, name)
+
+
+def object_at(message: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """A nested object; null and absent are the same."""
+    found = message.get(name)
+    if found is None or isinstance(found, dict):
+        return found
+    raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: must be a JSON object")
+
+
+def moment(message: dict[str, Any], name: str) -> datetime | None:
+    """A time in UTC; null and absent are the same."""
+    text = message.get(name)
+    if text is None:
+        return None
+    if isinstance(text, str):
+        try:
+            return utc(text)
+        except (ValueError, OverflowError):
+            pass
+    raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: write an RFC 3339 time with offset, as 2026-01-31T09:30:00Z")
+
+
+def times(message: dict[str, Any], taken_in_at: datetime, *, is_import: bool, corrects: bool) -> Times:
+    """The four times of a message.
+
+    Over HTTP `taken_in_at` is the time of receipt; an import keeps the one that the message carries (else when it was
+    sent, else when it happened), so that a file gives the same bytes whenever it is imported. `corrects` asks for the
+    skew of a clock that is not ours to be taken out, `receivedAt - (sentAt - timestamp)`; a message with an
+    `originalTimestamp` has that behind it.
+    """
+    stated, original = moment(message, "timestamp"), moment(message, "originalTimestamp")
+    sent_at, carried = moment(message, "sentAt"), moment(message, "receivedAt")
+    happened = stated or original or (sent_at or carried if is_import else taken_in_at)
+    if happened is None:
+        raise Refusal(Reason.INVALID_ENVELOPE, "timestamp: missing; send when it happened, in RFC 3339 with offset")
+    received_at = (carried or sent_at or happened) if is_import else taken_in_at
+    event_at = happened
+    if corrects and original is None and stated is not None and sent_at is not None:
+        event_at = _corrected(stated, sent_at, received_at)
+    return Times(event_at, original or stated, sent_at, received_at)
+
+
+def _corrected(stated: datetime, sent_at: datetime, received_at: datetime) -> datetime:
+    try:
+        return received_at - (sent_at - stated)
+    except OverflowError as error:
+        raise Refusal(Reason.TIME_SUSPECT, "sentAt: lies ages from timestamp; set the sender's clock") from error
+
+
+def utc(text: str) -> datetime:
+    """An RFC 3339 time in UTC; raises ValueError (also for one without offset) or OverflowError."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is UTC:
+        return found
+    if found.tzinfo is None:
+        raise ValueError("no offset from UTC")
+    return found.astimezone(UTC)
+
+
+def rest_of(message: dict[str, Any]) -> dict[str, Any] | None:
+    """The top-level keys that have no landing column (integrations, groupId, the name of a page, …)."""
+    rest = {key: value for key, value in message.items() if key not in _OWN_COLUMN}
+    return rest or None
+
+
+def payload_hash(message: dict[str, Any], original: datetime | None, rest: dict[str, Any] | None) -> str:
+    """Sixteen hexadecimal digits for what the producer said: the same for a retry, another for another payload.
+
+    What delivery stamps anew (sentAt, receivedAt, the correction of the timestamp, retry counts) has no part in it.
+    """
+    if rest is not None and _RESTAMPED in rest:
+        rest = {key: value for key, value in rest.items() if key != _RESTAMPED}
+    get = message.get
+    said = (get("type"), get("event"), get("userId"), get("anonymousId"), original)
+    nested = (get("properties"), get("context"), get("traits"), rest or None)
+    canonical = orjson.dumps((*said, *nested), option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(canonical, digest_size=8).hexdigest()
+
+
+def _identifier(message: dict[str, Any], name: str) -> str | None:
+    found = message.get(name)
+    if found is None:
+        return None
+    if not isinstance(found, str):
+        raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: must be text")
+    if len(found) > MAX_ID_CHARACTERS or _CONTROL.search(found):
+        detail = f"{name}: must be at most {MAX_ID_CHARACTERS} characters, without control characters"
+        raise Refusal(Reason.INVALID_ENVELOPE, detail)
+    return found
+
+
+def _unreadable(raw: bytes, error: orjson.JSONDecodeError) -> Refusal:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as broken:
+        return Refusal(Reason.INVALID_ENCODING, f"byte {broken.start + 1} is no UTF-8; write the file as UTF-8")
+    if _SURROGATE.search(raw) and "surrogate" in error.msg:
+        detail = "a \\ud800 to \\udfff escape stands alone; escape characters beyond U+FFFF as pairs"
+        return Refusal(Reason.INVALID_ENCODING, detail)
+    if "depth limit" in error.msg:
+        return Refusal(Reason.TOO_COMPLEX, f"the message nests too deep; {MAX_DEPTH} levels are allowed, flatten it")
+    return Refusal(Reason.INVALID_JSON, f"no JSON at column {error.colno}: {error.msg}; write one object per line")
+
+
+def _measured(message: dict[str, Any]) -> tuple[int, int]:
+    """Depth and number of properties, without recursion."""
+    deepest = properties = 0
+    waiting: list[tuple[Any, int]] = [(message, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        properties += len(value) if isinstance(value, dict) else 0
+        inner = value.values() if isinstance(value, dict) else value
+        waiting += [(item, depth + 1) for item in inner if isinstance(item, dict | list)]
+    return deepest, properties
+
+
+def _too_large(size: int) -> str:
+    return f"the message has {size:,} bytes; {MAX_EVENT_BYTES:,} are allowed, send what is measured only"

@@ -1,0 +1,232 @@
+"""The gate: judges one message, by the plan, its tenant, its clock, its size and its encoding. Pure, without I/O.
+
+It is the same for files and for HTTP. What differs is who vouches for the sender: over HTTP the write key of the
+request alone names the tenant (`Gate.admit` is given its `key`); the operator of an import, who can write the lake
+anyway, may name it, and may bring messages as old as history itself (`Gate.admit` is given none). What is refused says
+which field was at fault and how to mend it, and never repeats a value, since that may be personal.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from analytics_platform.catalog import Catalog
+from analytics_platform.errors import AnalyticsError
+from analytics_platform.intake import envelope
+from analytics_platform.intake.business_days import BusinessDays
+from analytics_platform.intake.envelope import Refusal
+from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
+from analytics_platform.intake.plan_check import PlanCheck, PlannedEvent, conforming
+from analytics_platform.lake.schema import landing_line
+from analytics_platform.tracking.plan import spec_call_stream
+
+HISTORY_START = date(2022, 1, 1)
+MAX_AHEAD = timedelta(minutes=5)
+MAX_BEHIND = timedelta(days=30)
+
+_PROJECT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_KEYS_REMEMBERED = 10_000
+_IMPORT = "import"
+
+
+class UnknownTenantError(AnalyticsError):
+    """The tenant that an operator named is not registered."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a message by the time that it is refused: where its dead letter belongs."""
+
+    tenant: str | None = None
+    day: date | None = None
+    stream: str | None = None
+
+
+class Gate:
+    """Judges messages by one catalogue.
+
+    Args:
+        catalog: plan and tenants.
+        tenant: the tenant that the operator of an import named, if any.
+        history_start: the first day that an imported message may belong to.
+
+    Raises:
+        UnknownTenantError: `tenant` is not registered.
+    """
+
+    def __init__(self, catalog: Catalog, *, tenant: str | None = None, history_start: date = HISTORY_START) -> None:
+        if tenant is not None and tenant not in catalog.tenants:
+            known = ", ".join(sorted(catalog.tenants))
+            raise UnknownTenantError(f"tenant {tenant!r} is not registered; known tenants: {known}")
+        self._catalog = catalog
+        self._tenant = tenant
+        self._plan = PlanCheck(catalog)
+        self._days = BusinessDays()
+        self._zones = {name: entry.time_zone for name, entry in catalog.tenants.items()}
+        self._history_start = history_start
+        # A business day begins at most fourteen hours before the UTC day of the same date.
+        self._earliest = datetime.combine(history_start, time(), UTC) - timedelta(hours=14)
+        self._keys: dict[str, WriteKeyContext | None] = {}
+
+    def admit(self, raw: bytes, *, received_at: datetime, key: WriteKeyContext | None = None) -> Admitted | Rejected:
+        """Judge the bytes of one message.
+
+        Args:
+            raw: the message as it came, JSON in UTF-8.
+            received_at: when it was taken in, in UTC; an imported message keeps the time that it carries, and this
+                one only bounds it.
+            key: the registered write key that the request came with; None for an import.
+        """
+        known = _Known()
+        try:
+            return self._judged(raw, received_at, key, known)
+        except Refusal as refusal:
+            return Rejected(refusal.reason, refusal.detail, known.tenant, known.day, known.stream)
+
+    def key_context(self, plain: str) -> WriteKeyContext | None:
+        """What the registry says of a plain write key; None when it is not registered."""
+        if plain not in self._keys:
+            if len(self._keys) >= _KEYS_REMEMBERED:
+                self._keys.clear()
+            found = self._catalog.find_write_key(plain)
+            self._keys[plain] = (
+                WriteKeyContext(found[0].tenant_id, found[1].name, found[1].kind, found[1].site) if found else None
+            )
+        return self._keys[plain]
+
+    def _judged(self, raw: bytes, received_at: datetime, key: WriteKeyContext | None, known: _Known) -> Admitted:
+        message = envelope.parsed(raw)
+        kind = envelope.call_type(message)
+        message_id = envelope.message_id(message)
+        properties = envelope.object_at(message, "properties")
+        sender = key or self._sender(message, properties)
+        known.tenant = sender.tenant
+        times = envelope.times(message, received_at, is_import=key is None, corrects=sender.kind == "browser")
+        known.day = self._day(times.event_at, received_at, sender.tenant)
+        planned = self._plan.event(message.get("event")) if kind == "track" else None
+        known.stream = planned.stream if planned else spec_call_stream(sender.site)
+        envelope.sized(raw)
+        envelope.bounded(raw, message)
+        if planned is not None:
+            conforming(planned, properties or {})
+        self._same_tenant(message, properties, sender, is_import=key is None)
+        recent_only = key is not None and key.kind != "import"
+        day = self._on_time(times, received_at, known.day, earliest=received_at - MAX_BEHIND if recent_only else None)
+        return _landed(message, message_id, sender, day, times, planned, known.stream)
+
+    def _sender(self, message: dict[str, Any], properties: dict[str, Any] | None) -> WriteKeyContext:
+        """Who sent an imported message: the tenant that the operator named, else its write key's, else its own word."""
+        plain = message.get("writeKey")
+        key = self.key_context(plain) if isinstance(plain, str) else None
+        if key is not None and self._tenant in (None, key.tenant):
+            return key
+        tenant = self._tenant or (properties or {}).get("tenant_id")
+        if not isinstance(tenant, str) or tenant not in self._zones:
+            detail = "no registered tenant: name it to the import, or send its writeKey or properties.tenant_id"
+            raise Refusal(Reason.UNKNOWN_TENANT, detail)
+        return WriteKeyContext(tenant, _IMPORT, "import", "product")
+
+    def _same_tenant(
+        self,
+        message: dict[str, Any],
+        properties: dict[str, Any] | None,
+        sender: WriteKeyContext,
+        *,
+        is_import: bool,
+    ) -> None:
+        """Refuse a message whose tenant is one thing by its sender and another by its own word or write key."""
+        stated = properties.get("tenant_id") if properties else None
+        if stated is not None and stated != sender.tenant:
+            detail = (
+                f"properties.tenant_id: is not {sender.tenant}, to whom the sender belongs; use each tenant's own key"
+            )
+            raise Refusal(Reason.TENANT_MISMATCH, detail)
+        plain = message.get("writeKey")
+        if not is_import or not isinstance(plain, str):
+            return
+        key = self.key_context(plain)
+        if key is not None and key.tenant != sender.tenant:
+            detail = f"writeKey: belongs to another tenant than {sender.tenant}, whom the import names"
+            raise Refusal(Reason.TENANT_MISMATCH, detail)
+
+    def _day(self, event_at: datetime, now: datetime, tenant: str) -> date | None:
+        """The business day of a message; None where the lake has no partition for it."""
+        if not self._earliest <= event_at <= now + MAX_AHEAD:
+            return None
+        day = self._days.day(event_at, self._zones[tenant])
+        return day if day >= self._history_start else None
+
+    def _on_time(self, times: envelope.Times, now: datetime, day: date | None, *, earliest: datetime | None) -> date:
+        """The business day of a message whose clock can be believed."""
+        latest = now + MAX_AHEAD
+        if times.event_at > latest or times.received_at > latest:
+            name = "timestamp" if times.event_at > latest else "receivedAt"
+            raise Refusal(Reason.TIME_SUSPECT, f"{name}: lies more than 5 minutes ahead; set the sender's clock")
+        if day is None or times.received_at < self._earliest:
+            name = "timestamp" if day is None else "receivedAt"
+            detail = f"{name}: lies before history, which starts on {self._history_start}; set the sender's clock"
+            raise Refusal(Reason.TIME_SUSPECT, detail)
+        if earliest is not None and times.event_at < earliest:
+            detail = f"timestamp: lies more than {MAX_BEHIND.days} days back; send old messages with an import key"
+            raise Refusal(Reason.TIME_SUSPECT, detail)
+        return day
+
+
+def _landed(
+    message: dict[str, Any],
+    message_id: str,
+    sender: WriteKeyContext,
+    day: date,
+    times: envelope.Times,
+    planned: PlannedEvent | None,
+    stream: str,
+) -> Admitted:
+    properties = envelope.object_at(message, "properties")
+    context, traits = envelope.object_at(message, "context"), envelope.object_at(message, "traits")
+    extra = envelope.rest_of(message)
+    said = envelope.payload_hash(message, times.original, extra)
+    line = landing_line(
+        {
+            "day": day,
+            "tenant_id": sender.tenant,
+            "stream": stream,
+            "message_id": message_id,
+            "type": message["type"],
+            "event": planned.name if planned else None,
+            "schema_version": int(properties["schema_version"]) if planned and properties else None,
+            "project_id": _project(properties),
+            "user_id": envelope.person(message, "userId"),
+            "anonymous_id": envelope.person(message, "anonymousId"),
+            "event_at": times.event_at,
+            "occurred_at": _occurred_at(planned, properties, times),
+            "original_timestamp": times.original,
+            "sent_at": times.sent_at,
+            "received_at": times.received_at,
+            "source": sender.source,
+            "payload_hash": said,
+            "properties": properties,
+            "context": context,
+            "traits": traits,
+            "extra": extra,
+        }
+    )
+    return Admitted(sender.tenant, day, stream, message_id, times.received_at, times.sent_at, said, line)
+
+
+def _project(properties: dict[str, Any] | None) -> str | None:
+    """The project of a planned event, and of a spec call that happens to name one as the plan would have it."""
+    found = properties.get("project_id") if properties else None
+    return found if isinstance(found, str) and _PROJECT.fullmatch(found) else None
+
+
+def _occurred_at(planned: PlannedEvent | None, properties: dict[str, Any] | None, times: envelope.Times) -> datetime:
+    if planned is None or planned.occurred_at is None or properties is None:
+        return times.event_at
+    try:
+        return envelope.utc(properties[planned.occurred_at])
+    except (ValueError, OverflowError) as error:
+        detail = f"properties.{planned.occurred_at}: is no moment of the calendar; write an RFC 3339 time with offset"
+        raise Refusal(Reason.SCHEMA_VIOLATION, detail) from error
