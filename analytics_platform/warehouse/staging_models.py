@@ -1,10 +1,11 @@
 """The staging models of dbt, written from the catalogue: one model per event of the tracking plan.
 
-Belongs here: how an event's declared fields become typed columns, tests and column documentation in `dbt/models/staging`.
-Stays out: what the columns mean (the plan says it), and models that are not one event (`stg_marketing__page` is written by hand).
+Belongs here: how an event's declared fields become typed columns, tests and column documentation in
+`dbt/models/staging`. Stays out: what the columns mean (the plan says it), and models that are not one event (such as
+`stg_marketing__page`, written by hand).
 
-The files are committed, so that a reader of the dbt project sees plain SQL; a test holds them equal to what is rendered here.
-`python -m analytics_platform.warehouse.staging_models` writes them.
+The files are committed, so that a reader of the dbt project sees plain SQL; a test holds them equal to what is rendered
+here. `python -m analytics_platform.warehouse.staging_models` writes them.
 """
 
 from collections.abc import Iterable, Iterator

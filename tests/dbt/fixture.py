@@ -1,8 +1,8 @@
 """A warehouse file with chosen messages in it, and dbt runs on it.
 
 Belongs here: what tests of dbt models share. `Message` is one accepted message, `load` writes the `raw` tables as the
-loader does, `Dbt` builds days of models and reads tables; `CompiledModels` runs the same SQL without dbt, for tests with
-many examples. Stays out: the lake and the loader themselves, which have tests of their own.
+loader does, `Dbt` builds days of models and reads tables; `CompiledModels` runs the same SQL without dbt, for tests
+with many examples. Stays out: the lake and the loader themselves, which have tests of their own.
 
     dbt = Dbt(tmp_path)
     dbt.load([Message("invoice.issued", "2026-01-05T10:00:00Z", invoice_id="i1", …)])
@@ -13,7 +13,8 @@ many examples. Stays out: the lake and the loader themselves, which have tests o
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -185,6 +186,12 @@ class Dbt:
         if not result.success:
             raise AssertionError(_failures(result))
         return result
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the warehouse file, to change what was loaded."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            yield connection
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""

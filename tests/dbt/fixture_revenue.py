@@ -1,7 +1,7 @@
 """The revenue definitions once more, in plain Python and day by day: what the SQL models are compared with.
 
-Belongs here: naive readings of `kpis.md` that share no idea with the SQL (no spans, no running totals), and the strategies
-that draw facts for both. Stays out: assertions.
+Belongs here: naive readings of `kpis.md` that share no idea with the SQL (no spans, no running totals), and the
+strategies that draw facts for both. Stays out: assertions.
 """
 
 from collections import defaultdict
@@ -23,6 +23,7 @@ MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation")
 
 SeriesKey = tuple[str, str, str | None]
 CustomerKey = tuple[str, str, str]
+CollectionRows = dict[tuple[date, str, str, str], tuple[int, int, int]]
 
 
 def days(first: date, last: date) -> Iterator[date]:
@@ -68,8 +69,13 @@ def _replayed(facts: list[Message]) -> Holding:
     return Holding((last.tenant, last.properties["customer_ref"], last.properties["currency"]), project, mrr)
 
 
+def _business_order(fact: Message) -> tuple[str, str, int, str]:
+    """Return what orders the facts of one subscription."""
+    return (fact.at, fact.event_at or fact.at, _FACT_ORDER[str(fact.event)], str(fact.message_id))
+
+
 def mrr_rows(messages: list[Message], first: date, last: date) -> dict[tuple[date, SeriesKey], dict[str, int]]:
-    """Return MRR and movements per day and series, by comparing each two days; series without revenue on both are left out."""
+    """Return MRR and movements per day and series, comparing each two days; series without any are left out."""
     rows: dict[tuple[date, SeriesKey], dict[str, int]] = {}
     paid: set[CustomerKey] = set()
     before: dict[tuple[CustomerKey, str | None], int] = {}
@@ -137,7 +143,7 @@ def monthly_rows(messages: list[Message], last: date) -> dict[tuple[date, Custom
     start = min(map(on_day, messages), default=last)
     first_paid: dict[CustomerKey, date] = {}
     for day in days(start, month_end(last)):
-        for (customer, _), _mrr in _levels(holdings(messages, day)).items():
+        for customer, _project in _levels(holdings(messages, day)):
             first_paid.setdefault(customer, day)
     months = sorted({day.replace(day=1) for day in days(start, last)})
     ends = {month: _levels(holdings(messages, month_end(month))) for month in months}
@@ -163,7 +169,7 @@ def collection_rows(
     messages: list[Message], first: date, last: date
 ) -> dict[tuple[date, str, str, str], tuple[int, int, int]]:
     """Return (collected, net, invoices) per day, tenant, basis and currency, each day from the facts up to it."""
-    rows: dict[tuple[date, str, str, str], tuple[int, int, int]] = {}
+    rows: CollectionRows = {}
     for day in days(first, last):
         known = sorted((each for each in messages if on_day(each) <= day), key=lambda each: (each.at, each.message_id))
         for invoice in _first_by(known, "invoice.issued", "invoice_id"):
@@ -192,13 +198,18 @@ def _collected(invoice: Message, known: list[Message], day: date) -> Iterator[tu
     ]
     if any(each.event == "invoice.voided" for each in own):
         return
-    credits = sum(each.properties["amount_minor"] for each in _first_by(own, "invoice.credited", "credit_id"))
+    credited = sum(each.properties["amount_minor"] for each in _first_by(own, "invoice.credited", "credit_id"))
     payments = sum(each.properties["amount_minor"] for each in _first_by(own, "invoice.paid", "payment_id"))
-    net = max(0, invoice.properties["amount_minor"] - credits)
+    net = max(0, invoice.properties["amount_minor"] - credited)
     due_on = datetime.fromisoformat(invoice.properties["due_at"]).astimezone(ZONES[invoice.tenant]).date()
     for basis, dated in (("due", due_on), ("issued", on_day(invoice))):
         if a_year_before(day) < dated <= day:
             yield basis, min(payments, net), net
+
+
+def _invoice_key(each: Message) -> tuple[str, str]:
+    """Return the invoice that a fact is about."""
+    return each.tenant, each.properties["invoice_id"]
 
 
 def a_year_before(day: date) -> date:
@@ -213,7 +224,7 @@ def _time(day: int, hour: int) -> str:
 
 @st.composite
 def subscription_facts(draw: st.DrawFn) -> list[Message]:
-    """Draw facts of a few subscriptions in any order of arrival: trials, several a day, restarts, two of one customer."""
+    """Draw facts of a few subscriptions in any order of arrival: trials, several a day, restarts, shared customers."""
     facts = draw(
         st.lists(
             st.tuples(
