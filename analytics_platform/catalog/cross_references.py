@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from analytics_platform.catalog.errors import Problem
-from analytics_platform.catalog.governance import pattern_covers
+from analytics_platform.catalog.governance import pattern_covers, staging_datasets
 from analytics_platform.catalog.model import Catalog
 from analytics_platform.catalog.plan import OTHER_MEASURES, Stream
 
@@ -58,7 +58,8 @@ def _kpis_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
     for kpi in catalog.kpis.values():
         yield from _unknown("kpis.yaml", f"{kpi.name}.owner", kpi.owner, "an owner", catalog.owners)
         yield from _unknown("kpis.yaml", f"{kpi.name}.dashboard", kpi.dashboard, "a dashboard", catalog.dashboards)
-        for field, table in (("table", kpi.table), ("headline.table", kpi.headline_table)):
+        tables = {kpi.headline_table: "headline.table", kpi.table: "table"}
+        for table, field in tables.items():
             if table not in catalog.datasets:
                 mend = "register it in datasets.yaml or mend its name"
                 yield Problem("kpis.yaml", f"{kpi.name}.{field}", f"{table!r} is not a registered dataset", mend)
@@ -99,7 +100,10 @@ def _dashboards_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
 
 def _datasets_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
     file = "datasets.yaml"
+    derived = staging_datasets(catalog.streams.values())  # right where their stream is, which has a rule of its own
     for name, dataset in catalog.datasets.items():
+        if name in derived:
+            continue
         yield from _unknown(file, f"{name}.owner", dataset.owner, "an owner", catalog.owners)
         yield from _unknown(
             file, f"{name}.retention_class", dataset.retention_class, "a retention class", catalog.retention_classes

@@ -33,7 +33,7 @@ class Headline(Declared):
     numerator: Listed[SignedColumn] = Constrained(min_length=1)
     denominator: Listed[SignedColumn] = ()
     filter: Mapping[Name, str] = {}
-    scale: Annotated[float, Constrained(strict=False, gt=0)]
+    scale: Annotated[float, Constrained(gt=0)]
     snapshot: bool
     table: TableName | None = None
     day_column: Name = "day"
@@ -70,7 +70,7 @@ class Kpi(Declared):
     table: TableName
     headline: Headline
     drill_downs: Listed[Name] = Constrained(min_length=1)
-    target: Annotated[float, Constrained(strict=False)] | None
+    target: float | None
     target_reason: Text
 
     @property

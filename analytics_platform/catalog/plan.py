@@ -69,15 +69,15 @@ class Field(Declared):
     def _constraints_fit_the_type(self) -> "Field":
         bounded = self.minimum is not None or self.maximum is not None
         if bounded and self.type not in _NUMERIC:
-            raise wrong(f"a {self.type} has no minimum or maximum", "remove the bound or write type: integer")
+            raise wrong(f"type {self.type} takes no minimum or maximum", "remove the bound or write type: integer")
         if self.minimum is not None and self.maximum is not None and self.maximum < self.minimum:
             raise wrong("is below the minimum", f"write {self.minimum} or more", field="maximum")
         if (self.vocabulary is None) != (self.enum is None):
             raise wrong("stands without the other", "declare the list in vocabularies.yaml and name it", field="enum")
         if self.type != "string" and (self.enum is not None or self.max_length is not None):
-            raise wrong(f"a {self.type} has no vocabulary and no max_length", "remove them or write type: string")
+            raise wrong(f"type {self.type} takes no vocabulary and no max_length", "remove them or write type: string")
         if self.date_allowed and self.type != "timestamp":
-            raise wrong(f"has no meaning for a {self.type}", "remove it", field="date_allowed")
+            raise wrong(f"has no meaning for type {self.type}", "remove it", field="date_allowed")
         return self
 
     @model_validator(mode="after")

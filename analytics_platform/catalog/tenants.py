@@ -1,20 +1,28 @@
 """Tenants: whose data it is, when their day, week and financial year run, and the hashes of their write keys."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple
 
+from pydantic import AfterValidator, model_validator
 from pydantic import Field as Constrained
-from pydantic import model_validator
 
 from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
 from analytics_platform.catalog.values import ClockTime, CurrencyCode, Day, MonthDay, Name, TenantId, Text, TimeZoneName
 
 KeyKind = Literal["server", "browser", "scanner", "import"]
 Site = Literal["product", "marketing"]
-Sha256 = Annotated[
-    str, matching(r"[0-9a-f]{64}", "write the key's SHA-256 in 64 lower-case hex digits, never the key itself")
-]
+
+
+def _is_a_hash(value: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{64}", value) is None:
+        # The value is not repeated: what was written by mistake may be the key itself.
+        raise wrong("is not a SHA-256", "write the key's SHA-256 in 64 lower-case hex digits, never the key itself")
+    return value
+
+
+Sha256 = Annotated[str, AfterValidator(_is_a_hash)]
 
 
 def hash_write_key(plain: str) -> str:
@@ -35,9 +43,7 @@ class WriteKey(Declared):
     """A key that producers send with. ``site`` decides the stream of page, identify and group calls."""
 
     name: Name
-    sha256: Annotated[
-        str, matching(r"[0-9a-f]{64}", "write the key's SHA-256 in 64 lower-case hex digits, never the key")
-    ]
+    sha256: Sha256
     kind: KeyKind
     site: Site
 

@@ -11,13 +11,14 @@ from analytics_platform.catalog.errors import CatalogError, Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# pydantic's error type -> (what, mend), filled in from the error's context.
+# pydantic's error type -> (what, mend), filled in from the error's context, the value (input) and its key.
 _SAID = {
-    "missing": ("is missing", "add it"),
-    "literal_error": ("is not a value that is known here", "write one of {expected}"),
+    "missing": ("is missing", "add `{key}:` with its value"),
+    "literal_error": ("{input!r} is not known here", "write one of {expected}"),
     "string_type": ("is not text", "write text, between quotes where it looks like a number or a date"),
     "int_type": ("is not a whole number", "write a whole number without quotes"),
     "float_type": ("is not a number", "write a number without quotes"),
+    "finite_number": ("is not a finite number", "write a number such as 95"),
     "bool_type": ("is neither true nor false", "write true or false"),
     "tuple_type": ("is not a list", "write a list: [a, b]"),
     "mapping_type": ("is not a mapping", "write a mapping: {{a: 1, b: 2}}"),
@@ -66,8 +67,13 @@ def _problem(details: ErrorDetails, data: Any, file: str, at: str) -> Problem:
     field = join(path_of(details["loc"], data, at), str(context.get("field", "")))
     if details["type"] == "declaration":
         return Problem(file, field or "(whole file)", context["what"], context["mend"])
-    what, mend = _SAID.get(details["type"], (details["msg"], "write it as the other entries of the file do"))
-    return Problem(file, field or "(whole file)", what, mend.format(**context))
+    what, mend = _SAID.get(details["type"], (_verbatim(details["msg"]), "write it as the other entries of the file do"))
+    known = {**context, "input": details["input"], "key": details["loc"][-1] if details["loc"] else ""}
+    return Problem(file, field or "(whole file)", what.format(**known), mend.format(**known))
+
+
+def _verbatim(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def path_of(location: Sequence[int | str], data: Any, at: str) -> str:
