@@ -25,7 +25,7 @@ _VOID_REASONS = {"error": 5.0, "duplicate": 3.0, "dispute": 2.0}
 _CREDITED_SHARE = 0.035
 _CREDIT_REASONS = {"damaged_item": 3.0, "late_delivery": 3.0, "price_agreement": 2.0, "short_delivery": 2.0}
 _PARTIAL_SHARE = 0.055
-_FORGOTTEN_SHARE = 0.005
+_FORGOTTEN_SHARE = 0.008
 _REMINDER_DAYS = (7, 21, 45, 90)
 _WRITE_OFF_DAYS = 120
 _NEVER = timedelta(days=3650)

@@ -87,14 +87,17 @@ class _Desk:
         """A customer of the time before the opening: most have a subscription, some had one."""
         dice = self._world.dice("subscription", customer.customer_ref)
         subscription = self._buy(customer, customer.since, dice)
+        # How far a life is lived depends on the last day, so nothing else may be drawn from the same dice after it.
+        self._maybe_buy_second(customer, dice.child("second"))
         if dice.chance(_LAPSED_SHARE):
             self._lapse_before_opening(subscription, dice)
         else:
             self._live(subscription, dice)
-        if dice.chance(_SECOND_SHARE):
-            bought_at = self._world.opening + timedelta(days=dice.uniform(-90, 300))
-            if bought_at > customer.since:
-                self._live(self._buy(customer, bought_at, dice), dice)
+
+    def _maybe_buy_second(self, customer: Customer, dice: Dice) -> None:
+        bought_at = self._world.opening + timedelta(days=dice.uniform(-90, 300))
+        if dice.chance(_SECOND_SHARE) and bought_at > customer.since:
+            self._live(self._buy(customer, bought_at, dice), dice)
 
     def sell(self, conversion: Conversion, subscription_id: str, offer: Offer) -> None:
         """The subscription that a lead became, often with a trial first."""
