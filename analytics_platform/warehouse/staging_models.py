@@ -8,6 +8,7 @@ The files are committed, so that a reader of the dbt project sees plain SQL; a t
 here. `python -m analytics_platform.warehouse.staging_models` writes them.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,12 @@ def generated_files(folder: Path = STAGING_FOLDER) -> list[Path]:
 def _model_sql(event: Event) -> str:
     """Return the SQL of one event's model."""
     fields = own_columns(event)
-    names = ", ".join(f"'{field.name}'" for field in fields)
+    names = textwrap.indent(textwrap.fill(", ".join(f'"{field.name}"' for field in fields), 120), "    ")
     columns = ",\n".join(_column_sql(field) for field in fields)
     return f"""{{# {_HEADER} #}}
-{{% set fields = [{names}] %}}
+{{% set fields = [
+{names}
+] %}}
 
 with events as (
     select

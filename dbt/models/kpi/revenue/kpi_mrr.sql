@@ -32,10 +32,10 @@ daily as (
         currency,
         project_id,
         sum(mrr_change_minor) as change_minor,
-        sum(customers_change) as customers_change
-        {%- for movement in movements %},
-        sum(case when movement = '{{ movement }}' then mrr_change_minor else 0 end) as {{ movement }}_minor
+        {%- for movement in movements %}
+        sum(case when movement = '{{ movement }}' then mrr_change_minor else 0 end) as {{ movement }}_minor,
         {%- endfor %}
+        sum(customers_change) as customers_change
     from changes
     where changed_on >= {{ start_day() }}
     group by changed_on, tenant_id, currency, project_id
@@ -48,11 +48,11 @@ levels as (
         series.currency,
         series.project_id,
         coalesce(daily.change_minor, 0) as change_minor,
+        {%- for movement in movements %}
+        coalesce(daily.{{ movement }}_minor, 0) as {{ movement }}_minor,
+        {%- endfor %}
         series.opening_minor + sum(coalesce(daily.change_minor, 0)) over in_order as mrr_minor,
         series.opening_customers + sum(coalesce(daily.customers_change, 0)) over in_order as active_customers
-        {%- for movement in movements %},
-        coalesce(daily.{{ movement }}_minor, 0) as {{ movement }}_minor
-        {%- endfor %}
     from series
     inner join {{ day_spine() }} as days
         on series.first_paid_on <= days.day

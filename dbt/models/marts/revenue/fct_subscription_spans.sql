@@ -5,7 +5,7 @@ with facts as (
         customer_ref,
         project_id,
         plan,
-        "interval" as billing_interval,
+        interval as billing_interval,
         currency,
         mrr_minor,
         true as is_running,
