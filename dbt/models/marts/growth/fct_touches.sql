@@ -6,6 +6,7 @@
 with leads as (
     select
         *,
+        coalesce(created_at, converted_at) as cohort_at,
         case when is_converted_in_window then converted_at else created_at end as attributed_at
     from {{ ref('fct_leads') }}
     where cohort_on is not null
@@ -20,7 +21,8 @@ pages as (
         coalesce(channel, 'other') as channel,
         utm_source,
         utm_campaign,
-        occurred_at
+        occurred_at,
+        occurred_on
     from {{ ref('stg_marketing__page') }}
     where coalesce(utm_source, utm_medium, utm_campaign) is not null
 ),
@@ -32,7 +34,8 @@ viewers as (
 ),
 
 views_of_leads as (
-    -- One person may be several leads: a view belongs to the first of them that follows it.
+    -- One person may be several leads: a view belongs to the first of them that it can still decide, so that a lead of
+    -- later takes nothing from an earlier one.
     select
         p.tenant_id,
         p.message_id as touch_id,
@@ -41,8 +44,9 @@ views_of_leads as (
         p.utm_source as source,
         p.utm_campaign as campaign,
         p.occurred_at as touched_at,
+        l.attributed_at,
         row_number() over (
-            partition by p.tenant_id, p.message_id order by l.attributed_at, l.lead_id
+            partition by p.tenant_id, p.message_id order by l.cohort_at, l.lead_id
         ) as preference
     from pages as p
     inner join viewers as w on p.tenant_id = w.tenant_id and p.message_id = w.message_id
@@ -50,12 +54,16 @@ views_of_leads as (
     inner join leads as l on i.tenant_id = l.tenant_id and i.lead_id = l.lead_id
     where
         i.known_on <= l.settled_on
-        and p.occurred_at <= l.attributed_at
-        and p.occurred_at >= l.attributed_at - interval '30' day
+        and p.occurred_at >= l.cohort_at - interval '30' day
+        and p.occurred_on <= l.settled_on
 ),
 
 page_touches as (
-    select * from views_of_leads where preference = 1
+    select * from views_of_leads
+    where
+        preference = 1
+        and touched_at <= attributed_at
+        and touched_at >= attributed_at - interval '30' day
 ),
 
 touches as (
