@@ -1,6 +1,7 @@
 """The operations definitions once more, in plain Python and day by day: what the SQL models are compared with.
 
-Belongs here: naive readings of `kpis.md` (no spans, no windows), and the strategies that draw facts for both. Stays out: assertions.
+Belongs here: naive readings of `kpis.md` (no spans, no windows), and the strategies that draw facts for both.
+Stays out: assertions.
 """
 
 from collections import Counter, defaultdict
@@ -86,10 +87,19 @@ def equipment_fact(draw: st.DrawFn) -> Message:
 def equipment_facts(draw: st.DrawFn) -> list[Message]:
     """Draw facts of a few items in two time zones: repeated, late, conflicting, before registration."""
     registered = [
-        message("equipment.registered", f"{EPOCH}T00:00:00Z", tenant=tenant, equipment_id="e1", sku="s", category="light",
-                status="available", home_warehouse_id="w1", acquisition_cost_minor=40)
+        message(
+            "equipment.registered",
+            f"{EPOCH}T00:00:00Z",
+            tenant=tenant,
+            equipment_id="e1",
+            sku="s",
+            category="light",
+            status="available",
+            home_warehouse_id="w1",
+            acquisition_cost_minor=40,
+        )
         for tenant in ("t1", "gb")
-    ]  # fmt: skip
+    ]
     facts = draw(st.lists(equipment_fact(), min_size=1, max_size=25))
     return identified(registered + facts)
 
@@ -104,17 +114,31 @@ def transport_facts(draw: st.DrawFn) -> list[Message]:
         for plan in plans:
             made = datetime.fromisoformat(plan) - timedelta(hours=draw(st.sampled_from((-30, -3, 0, 3, 30, 60))))
             facts.append(
-                message("transport.scheduled", made.isoformat(), warehouse_id=draw(st.sampled_from(("w1", "w2"))),
-                        planned_departure_at=plan, vehicle_ref="v", direction="outbound", **own)
-            )  # fmt: skip
+                message(
+                    "transport.scheduled",
+                    made.isoformat(),
+                    warehouse_id=draw(st.sampled_from(("w1", "w2"))),
+                    planned_departure_at=plan,
+                    vehicle_ref="v",
+                    direction="outbound",
+                    **own,
+                )
+            )
         plan = datetime.fromisoformat(draw(st.sampled_from(plans) if plans else moments()))
         late = st.sampled_from((-90, -1, 0, 14, 14.999, 15, 600, 1439, 1440, 1441, 3000))
         for _ in range(draw(st.integers(0, 2))):
             left = plan + timedelta(minutes=draw(late))
             facts.append(
-                message("transport.departed", left.isoformat(), warehouse_id="w3", loaded_items=1, expected_items=1,
-                        planned_departure_at=plan.isoformat(), **own)
-            )  # fmt: skip
+                message(
+                    "transport.departed",
+                    left.isoformat(),
+                    warehouse_id="w3",
+                    loaded_items=1,
+                    expected_items=1,
+                    planned_departure_at=plan.isoformat(),
+                    **own,
+                )
+            )
         for _ in range(draw(st.integers(0, 1))):
             ended = plan + timedelta(minutes=draw(late))
             facts.append(

@@ -97,10 +97,21 @@ def test_nps_of_a_day_needs_no_later_answer_and_no_order_of_arrival(
 
 
 def test_an_answer_counts_on_its_day_and_the_89_days_after_it(surveys: CompiledModels) -> None:
-    build(surveys, [
-        message("nps.submitted", "2026-01-31T23:30:00Z", tenant="office", survey_id="s", response_id="r",
-                respondent_ref="p", score=9, touchpoint="t")
-    ])  # fmt: skip
+    build(
+        surveys,
+        [
+            message(
+                "nps.submitted",
+                "2026-01-31T23:30:00Z",
+                tenant="office",
+                survey_id="s",
+                response_id="r",
+                respondent_ref="p",
+                score=9,
+                touchpoint="t",
+            )
+        ],
+    )
     days = [row["day"] for row in surveys.records("from kpi.kpi_nps order by day")]
     assert (days[0], days[-1], len(days)) == (date(2026, 2, 1), date(2026, 5, 1), 90)
 
@@ -156,10 +167,20 @@ def test_hours_that_hold_the_clock_change_are_an_hour_shorter_or_longer(
     support: CompiledModels, sunday: str, minutes: float
 ) -> None:
     opened, resolved = f"{sunday}T00:00:00+01:00", f"{sunday}T12:00:00Z"
-    build(support, [
-        message("ticket.resolved", resolved, tenant="weekend", ticket_id="k", opened_at=opened, reopen_count=0,
-                resolution="solved")
-    ])  # fmt: skip
+    build(
+        support,
+        [
+            message(
+                "ticket.resolved",
+                resolved,
+                tenant="weekend",
+                ticket_id="k",
+                opened_at=opened,
+                reopen_count=0,
+                resolution="solved",
+            )
+        ],
+    )
     (row,) = support.records("from marts.fct_tickets")
     assert row["final_resolution_business_minutes"] == minutes
     moments = (datetime.fromisoformat(text).astimezone(UTC) for text in (opened, resolved))
@@ -187,18 +208,41 @@ def business() -> list[Message]:
         own = {"tenant": draw.choice(["t1", "gb"])}
         at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=draw.randrange(60 * 24 * 60))
         facts.append(
-            message("nps.submitted", at.isoformat(), survey_id="s", response_id=f"r{number}", score=draw.randrange(11),
-                    respondent_ref=f"p{number % 30}", touchpoint="t", **own)
-        )  # fmt: skip
+            message(
+                "nps.submitted",
+                at.isoformat(),
+                survey_id="s",
+                response_id=f"r{number}",
+                score=draw.randrange(11),
+                respondent_ref=f"p{number % 30}",
+                touchpoint="t",
+                **own,
+            )
+        )
         facts.append(
-            message("ticket.opened", at.isoformat(), ticket_id=f"k{number}", requester_ref="p", priority="high",
-                    category="c", source="mail", **own)
-        )  # fmt: skip
+            message(
+                "ticket.opened",
+                at.isoformat(),
+                ticket_id=f"k{number}",
+                requester_ref="p",
+                priority="high",
+                category="c",
+                source="mail",
+                **own,
+            )
+        )
         solved = at + timedelta(minutes=draw.randrange(9000))
         facts.append(
-            message("ticket.resolved", solved.isoformat(), ticket_id=f"k{number}", opened_at=at.isoformat(), reopen_count=0,
-                    resolution="solved", **own)
-        )  # fmt: skip
+            message(
+                "ticket.resolved",
+                solved.isoformat(),
+                ticket_id=f"k{number}",
+                opened_at=at.isoformat(),
+                reopen_count=0,
+                resolution="solved",
+                **own,
+            )
+        )
         if number % 3 == 0:
             again = solved + timedelta(hours=30)
             facts.append(message("ticket.reopened", again.isoformat(), ticket_id=f"k{number}", reopen_count=1, **own))

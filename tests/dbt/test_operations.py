@@ -1,4 +1,4 @@
-"""Operations models against a naive reading of their definitions, and against facts that come later or in another order."""
+"""Operations models against a naive reading of their definitions, and against facts that come later or unordered."""
 
 import random
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def transports(tmp_path_factory: pytest.TempPathFactory) -> CompiledModels:
 
 
 def built(models: CompiledModels, messages: list[Message], table: str) -> list[dict[str, Any]]:
-    """Stage every message, build the day tables for the tested days, and return a table's rows in an order of their own."""
+    """Stage every message, build the day tables for the tested days, and return a table's rows, sorted."""
     models.build(messages, FIRST - timedelta(days=30), LAST + timedelta(days=30))
     models.rebuild(FIRST, LAST, "fct_equipment_days", "kpi_equipment_utilisation", "kpi_on_time_departures")
     return sorted(models.records(f"from {table}"), key=str)
@@ -166,16 +166,31 @@ def business() -> list[Message]:
     for number in range(12):
         own = {"tenant": draw.choice(["t1", "gb"]), "equipment_id": f"e{number}"}
         facts.append(
-            message("equipment.registered", "2026-03-20T08:00:00Z", sku="s", category="light", status="available",
-                    home_warehouse_id="w1", acquisition_cost_minor=100, **own)
-        )  # fmt: skip
+            message(
+                "equipment.registered",
+                "2026-03-20T08:00:00Z",
+                sku="s",
+                category="light",
+                status="available",
+                home_warehouse_id="w1",
+                acquisition_cost_minor=100,
+                **own,
+            )
+        )
         for seq in range(10):
             at = f"2026-03-{21 + seq}T{draw.randrange(24):02d}:00:00Z"
             status = draw.choice(["available", "on_site", "in_repair", "checked_out"])
             facts.append(
-                message("equipment.status_changed", at, from_status="available", to_status=status, cause="scan",
-                        status_seq=seq, **own)
-            )  # fmt: skip
+                message(
+                    "equipment.status_changed",
+                    at,
+                    from_status="available",
+                    to_status=status,
+                    cause="scan",
+                    status_seq=seq,
+                    **own,
+                )
+            )
             plan = f"2026-03-{21 + seq}T23:10:00Z"
             ride = {"tenant": own["tenant"], "transport_id": f"x{number}-{seq}", "warehouse_id": "w1"}
             facts.append(
