@@ -24,6 +24,9 @@ from datetime import date
 from pathlib import Path
 from analytics_platform.catalog import load_catalog
 from analytics_platform.demo import simulate
+
+# One worker simulates the history once.
+pytestmark = pytest.mark.xdist_group("demo")
 first, last = map(date.fromisoformat, sys.argv[2:])
 simulate(load_catalog(), seed=5, first_day=first, last_day=last, folder=Path(sys.argv[1]))
 """

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
+import pytest
 from demo_history import History, Message, texts
 
 from analytics_platform.catalog import Catalog, hash_write_key
 from analytics_platform.demo import delivery
+
+# One worker simulates the history once.
+pytestmark = pytest.mark.xdist_group("demo")
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE)
 # A number as people write it: at least nine digits in groups, with a plus or separators.
