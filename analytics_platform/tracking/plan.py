@@ -80,7 +80,7 @@ def _type_schema(field: Field) -> JsonSchema:
     if field.enum is not None:
         return {"type": "string", "enum": list(field.enum)}
     if field.date_allowed:
-        return {"anyOf": [_TIMESTAMP, _DATE_ONLY]}
+        return {"anyOf": [dict(_TIMESTAMP), dict(_DATE_ONLY)]}
     bounds = {"minimum": field.minimum, "maximum": field.maximum, "maxLength": field.max_length}
     return _BASE_SCHEMAS[field.type] | {key: bound for key, bound in bounds.items() if bound is not None}
 
