@@ -140,9 +140,7 @@ class Gate:
         """Refuse a message whose tenant is one thing by its sender and another by its own word or write key."""
         stated = properties.get("tenant_id") if properties else None
         if stated is not None and stated != sender.tenant:
-            detail = (
-                f"properties.tenant_id: is not {sender.tenant}, to whom the sender belongs; use each tenant's own key"
-            )
+            detail = f"properties.tenant_id: is not {sender.tenant}, whose key it came with; use each tenant's own"
             raise Refusal(Reason.TENANT_MISMATCH, detail)
         plain = message.get("writeKey")
         if not is_import or not isinstance(plain, str):

@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 WRITER = "import"
 _LINES_BETWEEN_PROGRESS = 5_000
 _REFUSED_LINES = {
-    Reason.TOO_LARGE: f"the line is longer than {KEPT_BYTES:,} bytes, only its start is kept; write one message per line",
+    Reason.TOO_LARGE: f"the line is longer than {KEPT_BYTES:,} bytes, only its start is kept; break lines",
     Reason.TRUNCATED_SOURCE: "the file ends or is damaged within this line; import a whole copy of the file",
 }
 _CONFLICT = (
@@ -189,7 +189,7 @@ class _Call:
                 )
 
     def _refuse(self, rejected: Rejected, line: Line, source: Source) -> None:
-        self._reasons[rejected.reason] += 1
+        self._reasons[str(rejected.reason)] += 1
         letter = DeadLetter(
             reason=rejected.reason,
             detail=rejected.detail,

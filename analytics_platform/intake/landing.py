@@ -29,14 +29,12 @@ _WAITING_BYTES = 48 * 1024 * 1024
 class _Waiting:
     """The lines of an object to be, before compression."""
 
-    lines: list[bytes] = field(default_factory=list)
-    size: int = 0
+    lines: bytearray = field(default_factory=bytearray)
     streams: Counter[str] = field(default_factory=Counter)
     received_at: datetime | None = None
 
     def add(self, line: bytes, stream: str) -> None:
-        self.lines.append(line)
-        self.size += len(line)
+        self.lines += line
         self.streams[stream] += 1
 
 
@@ -77,7 +75,7 @@ class Landing:
         if waiting.received_at is None or message.received_at > waiting.received_at:
             waiting.received_at = message.received_at
         self._waiting_bytes += len(message.line)
-        if waiting.size >= _OBJECT_BYTES:
+        if len(waiting.lines) >= _OBJECT_BYTES:
             self._put_messages(place)
         self._relieve()
 
@@ -93,7 +91,7 @@ class Landing:
         line = letter.as_line()
         waiting.add(line, letter.stream)
         self._waiting_bytes += len(line)
-        if waiting.size >= _OBJECT_BYTES:
+        if len(waiting.lines) >= _OBJECT_BYTES:
             self._put_letters(place)
         self._relieve()
 
@@ -119,8 +117,8 @@ class Landing:
         if self._waiting_bytes < _WAITING_BYTES:
             return
         by_size: list[tuple[int, Callable[[], None]]] = [
-            *((waiting.size, partial(self._put_messages, place)) for place, waiting in self._messages.items()),
-            *((waiting.size, partial(self._put_letters, place)) for place, waiting in self._letters.items()),
+            *((len(waiting.lines), partial(self._put_messages, place)) for place, waiting in self._messages.items()),
+            *((len(waiting.lines), partial(self._put_letters, place)) for place, waiting in self._letters.items()),
         ]
         for _, put in sorted(by_size, key=lambda entry: entry[0], reverse=True):
             if self._waiting_bytes <= _WAITING_BYTES // 2:
@@ -129,8 +127,8 @@ class Landing:
 
     def _put_messages(self, place: tuple[date, str]) -> None:
         waiting = self._messages.pop(place)
-        self._waiting_bytes -= waiting.size
-        data = b"".join(waiting.lines)
+        self._waiting_bytes -= len(waiting.lines)
+        data = bytes(waiting.lines)
         assert waiting.received_at is not None
         key = landing_key(*place, waiting.received_at, self._manifest.writer, digest(data))
         if self._put(key, data, waiting, self._manifest.landing):
@@ -143,8 +141,8 @@ class Landing:
     def _put_letters(self, place: tuple[str, date, str]) -> None:
         """Put dead letters; those that an earlier call put are the same letters, refused again."""
         waiting = self._letters.pop(place)
-        self._waiting_bytes -= waiting.size
-        data = b"".join(waiting.lines)
+        self._waiting_bytes -= len(waiting.lines)
+        data = bytes(waiting.lines)
         key = dead_letter_key(*place, self._manifest.writer, digest(data))
         if not self._put(key, data, waiting, self._manifest.dead_letters):
             self._manifest.dead_letters.append(_written(key, waiting, compressed(data)))

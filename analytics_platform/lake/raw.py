@@ -8,8 +8,8 @@ in `merge`, what a raw object says of itself in `partition`.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -45,6 +45,8 @@ Progress = Callable[[int, int], None]
 _BATCH_BYTES = 6_000_000
 _BATCH_OBJECTS = 500
 _ROW_GROUP = 100_000
+# A put waits for the disk or the network and hardly computes.
+_PUTS_AT_ONCE = 8
 _SCAN_OBJECTS = 500
 
 
@@ -171,10 +173,12 @@ def _build(store: ObjectStore, connection: duckdb.DuckDBPyConnection, stale: lis
         merged = merge(connection, _wanted(store, stale, Path(folder)))
         outcome = _outcome(store, merged, stale)
         rows = _Rows(merged.sorted_rows())
-        return [
-            _put(store, outcome[item.key], rows.take(outcome[item.key].accepted))
+        encoded = (
+            (outcome[item.key], _parquet(outcome[item.key], rows.take(outcome[item.key].accepted)))
             for item in sorted(stale, key=lambda item: item.key)
-        ]
+        )
+        with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
+            return list(pool.map(lambda pair: _put(store, *pair), encoded))
 
 
 def _wanted(store: ObjectStore, stale: Iterable[_Stale], folder: Path) -> Wanted:
@@ -286,22 +290,21 @@ class _Rows:
             yield part
 
 
-def _put(store: ObjectStore, partition: RawPartition, rows: Iterator[pa.RecordBatch]) -> RawPartition:
-    data = _parquet(partition, rows)
+def _put(store: ObjectStore, partition: RawPartition, data: bytes) -> RawPartition:
     store.put(partition.key, data)
     return replace(partition, bytes=len(data))
 
 
 def _parquet(partition: RawPartition, rows: Iterator[pa.RecordBatch]) -> bytes:
     """The partition as Parquet bytes: the same rows and statement give the same bytes."""
-    sink = io.BytesIO()
+    sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
         sink, RAW_SCHEMA, compression="zstd", use_dictionary=list(DICTIONARY_COLUMNS), store_schema=False
     ) as writer:
         for group in _row_groups(rows):
             writer.write_table(group)
         writer.add_key_value_metadata(statement(partition))
-    return sink.getvalue()
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _row_groups(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

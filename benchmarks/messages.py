@@ -1,0 +1,111 @@
+"""Messages as real producers send them, for the benchmarks: seeded, about 750 bytes each, over days and tenants."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import zstandard
+
+from analytics_platform.catalog import Catalog
+
+_FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
+_DUPLICATES, _BROKEN = 0.02, 0.01
+_STATUSES = ("available", "reserved", "picked", "checked_out", "in_transit", "on_site", "returned", "in_inspection")
+_LIBRARY = {"name": "analytics-python", "version": "2.4.0"}
+_BROWSER = {
+    "page": {"path": "/bookings/7", "title": "Bookings", "url": "https://app.rental.test/bookings/7"},
+    "userAgent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+    "locale": "nl-NL",
+    "library": {"name": "analytics.js", "version": "npm:next-1.84.3"},
+}
+
+
+def write_file(path: Path, catalog: Catalog, *, events: int, days: int, seed: int = 1) -> None:
+    """One zstd file in the order of time: valid messages, with 1 % broken lines and 2 % repeated ones among them."""
+    with path.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as sink:
+        for line in _lines(catalog, events, days, random.Random(seed)):
+            sink.write(line)
+
+
+def _lines(catalog: Catalog, events: int, days: int, rng: random.Random) -> Iterator[bytes]:
+    tenants = sorted(catalog.tenants)
+    recent: list[bytes] = []
+    for number in range(events):
+        chance = rng.random()
+        if chance < _BROKEN:
+            yield b'{"type":"track","event":"scan.completed","properties":{\n'
+        elif chance < _BROKEN + _DUPLICATES and recent:
+            yield rng.choice(recent)
+        else:
+            moment = _FIRST_DAY + timedelta(days=days * number / events)
+            line = orjson.dumps(_message(rng, rng.choice(tenants), moment), option=orjson.OPT_APPEND_NEWLINE)
+            recent = [*recent[-99:], line]
+            yield line
+
+
+def _message(rng: random.Random, tenant: str, moment: datetime) -> dict[str, object]:
+    event, own = rng.choice((_scan, _scan, _request, _flow))(rng, moment)
+    common = {"schema_version": 1, "tenant_id": tenant, "project_id": f"prj-{rng.randrange(200)}"}
+    return {
+        "type": "track",
+        "event": event,
+        "messageId": _id(rng),
+        "userId": f"user_{rng.randrange(500)}",
+        "anonymousId": None,
+        "timestamp": moment.isoformat(),
+        "sentAt": (moment + timedelta(milliseconds=400)).isoformat(),
+        "receivedAt": (moment + timedelta(milliseconds=470)).isoformat(),
+        "integrations": {},
+        "context": _BROWSER if event == "ui.flow_step" else {"library": _LIBRARY, "ip": "203.0.113.7"},
+        "properties": common | own,
+    }
+
+
+def _scan(rng: random.Random, moment: datetime) -> tuple[str, dict[str, object]]:
+    return "scan.completed", {
+        "scan_id": _id(rng),
+        "equipment_id": f"eq-{rng.randrange(20_000)}",
+        "warehouse_id": f"wh-{rng.randrange(6)}",
+        "device_id": f"scanner-{rng.randrange(40)}",
+        "operator_ref": f"op-{rng.randrange(60)}",
+        "direction": rng.choice(("in", "out")),
+        "from_status": rng.choice(_STATUSES),
+        "to_status": rng.choice(_STATUSES),
+        "status_seq": rng.randrange(5_000),
+        "scanned_at": moment.isoformat(),
+        "scan_source": "barcode",
+        "booking_id": f"bk-{rng.randrange(4_000)}",
+        "offline_queued_ms": rng.randrange(90_000),
+    }
+
+
+def _request(rng: random.Random, moment: datetime) -> tuple[str, dict[str, object]]:
+    del moment
+    return "http.request", {
+        "request_id": _id(rng),
+        "method": rng.choice(("GET", "POST")),
+        "route": "/projects/{project_id}/bookings/{booking_id}",
+        "status": rng.choice((200, 200, 200, 404, 500)),
+        "duration_ms": round(rng.expovariate(0.02), 3),
+        "trace_id": _id(rng),
+    }
+
+
+def _flow(rng: random.Random, moment: datetime) -> tuple[str, dict[str, object]]:
+    del moment
+    return "ui.flow_step", {
+        "flow": "booking",
+        "step": rng.choice(("dates", "equipment", "price", "confirm")),
+        "outcome": rng.choice(("completed", "abandoned")),
+        "flow_run_id": _id(rng),
+        "duration_ms": rng.randrange(60_000),
+    }
+
+
+def _id(rng: random.Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
