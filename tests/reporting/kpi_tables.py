@@ -191,7 +191,7 @@ def _nps(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.D
 
 
 def _tickets(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
-    per_day = random.poisson(3 * _weekday(tables))
+    per_day = 1 + random.poisson(2 * _weekday(tables))
     days = [day for day, count in zip(tables.dates(), per_day, strict=True) for _ in range(count)]
     minutes = np.round(random.lognormal(6.9, 1.0, len(days)), 4)
     resolved = [datetime(day.year, day.month, day.day, 15, tzinfo=UTC).replace(tzinfo=None) for day in days]
@@ -258,17 +258,18 @@ def _conversion(tables: KpiTables, tenant: Tenant, random: np.random.Generator) 
     for index, channel in enumerate((*CHANNELS[:-1], "unattributed")):
         created = random.poisson(3.0 + index, tables.days) * (channel != "unattributed")
         converted = random.binomial(created, 0.05 + 0.02 * index)
-        for model in ("first_touch", "last_touch", "linear", "position"):
-            frames.append(
-                _frame(
-                    tenant, tables.dates(),
-                    channel=[channel] * tables.days,
-                    model=[model] * tables.days,
-                    created=created.astype(float),
-                    converted=converted * (1.0 if model == "first_touch" else 0.9),
-                    converted_value_reporting_minor=converted * 900_000,
-                )
-            )  # fmt: skip
+        frames += [
+            _frame(
+                tenant,
+                tables.dates(),
+                channel=[channel] * tables.days,
+                model=[model] * tables.days,
+                created=created.astype(float),
+                converted=converted * (1.0 if model == "first_touch" else 0.9),
+                converted_value_reporting_minor=converted * 900_000,
+            )
+            for model in ("first_touch", "last_touch", "linear", "position")
+        ]
     return pl.concat(frames)
 
 

@@ -165,12 +165,11 @@
   // ---- charts ------------------------------------------------------------------------------------------------------
 
   function chartIn(container) {
-    const key = container;
-    if (!charts.has(key)) {
+    if (!charts.has(container)) {
       container.replaceChildren();
-      charts.set(key, echarts.init(container, null, { renderer: "svg" }));
+      charts.set(container, echarts.init(container, null, { renderer: "svg" }));
     }
-    return charts.get(key);
+    return charts.get(container);
   }
 
   function dropChart(container) {
@@ -188,7 +187,6 @@
       container.style.height = "";
       return;
     }
-    if (!charts.has(container)) container.textContent = "";
     container.style.height = height ? `${height}px` : "";
     const chart = chartIn(container);
     chart.setOption({ animation: false, ...option }, { notMerge: true });
@@ -248,10 +246,9 @@
   function renderTrend(kpi, data, panel) {
     const known = data.trend.value.filter((value) => value !== null);
     const before = data.trend.previous.some((value) => value !== null);
-    const target = kpi.target;
     const label = fill(words.trend_chart, { title: kpi.title, first: mediumDate(data.first), last: mediumDate(data.last) });
     renderLegend(kpi, panel, known.length > 0, before);
-    draw(slot(panel, "trend"), known.length > 0, label, known.length ? trendOption(kpi, data, target, before) : {});
+    draw(slot(panel, "trend"), known.length > 0, label, known.length ? trendOption(kpi, data, before, slot(panel, "trend").clientWidth) : {});
   }
 
   function renderLegend(kpi, panel, hasData, before) {
@@ -263,7 +260,8 @@
     if (kpi.target !== null) legend.append(element("span", fill(words.target_value, { target: show(kpi, kpi.target, true) }), "goal"));
   }
 
-  function trendOption(kpi, data, target, before) {
+  function trendOption(kpi, data, before, width) {
+    const target = kpi.target;
     const { value: now, previous, until } = data.trend;
     const drawn = [...now, ...(before ? previous : []), ...(target === null ? [] : [target])].filter((value) => value !== null);
     return {
@@ -272,17 +270,17 @@
       xAxis: { type: "category", data: until.map((day) => shortDate(day)), boundaryGap: kpi.shape === "bar", axisTick: { show: false }, axisLine: { lineStyle: { color: css("--line") } }, axisLabel: { ...text(), hideOverlap: true, alignMinLabel: kpi.shape === "bar" ? null : "left", alignMaxLabel: kpi.shape === "bar" ? null : "right" } },
       yAxis: { type: "value", ...scaleFor(kpi, drawn, kpi.shape === "bar"), axisLabel: { ...text(), formatter: (value) => show(kpi, value, true) }, splitLine: { lineStyle: { color: css("--grid") } } },
       series: [
-        ...(before ? [previousSeries(kpi, previous)] : []),
+        ...(before ? [previousSeries(kpi, previous, width)] : []),
         { ...mainSeries(kpi, now), markLine: targetLine(kpi, target) },
       ],
     };
   }
 
   // Beside a line the period before is a thinner line; on bars it is a tick across each.
-  function previousSeries(kpi, values) {
+  function previousSeries(kpi, values, width) {
     const shared = { type: "line", data: values, smooth: false, silent: true };
     if (kpi.shape === "line") return { ...shared, symbol: "none", z: 1, lineStyle: { color: css("--before"), width: 1.25 } };
-    return { ...shared, symbol: "rect", symbolSize: [values.length > 13 ? 10 : 22, 2.5], showAllSymbol: true, z: 4, lineStyle: { width: 0 }, itemStyle: { color: css("--tick") } };
+    return { ...shared, symbol: "rect", symbolSize: [(0.55 * width) / values.length, 2.5], showAllSymbol: true, z: 4, lineStyle: { width: 0 }, itemStyle: { color: css("--tick") } };
   }
 
   function mainSeries(kpi, values) {

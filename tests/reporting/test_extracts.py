@@ -1,0 +1,242 @@
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analytics_platform.catalog import Catalog, Extract, ExtractColumn, load_catalog
+from analytics_platform.lake.store import LocalStore
+from analytics_platform.reporting.extracts import (
+    ExtractMissingError,
+    ExtractPrivacyError,
+    ExtractSchemaError,
+    arrow_schema,
+    build_extract,
+    extract_key,
+    over_budget,
+    published_days,
+    read_extract,
+)
+from analytics_platform.warehouse import DuckDBWarehouse
+from reporting.conftest import Published
+from reporting.kpi_tables import LAST_DAY
+
+FIRST = LAST_DAY - timedelta(6)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "lake")
+
+
+def with_extract(catalog: Catalog, changed: Extract, dashboard: str = "finance") -> Catalog:
+    """The catalogue with one extract declared otherwise."""
+    declared = catalog.dashboards[dashboard]
+    extracts = tuple(changed if extract.name == changed.name else extract for extract in declared.extracts)
+    dashboards = {**catalog.dashboards, dashboard: declared.model_copy(update={"extracts": extracts})}
+    return catalog.model_copy(update={"dashboards": dashboards})
+
+
+def with_column(extract: Extract, name: str, **changes: object) -> Extract:
+    columns = tuple(column.model_copy(update=changes) if column.name == name else column for column in extract.columns)
+    return extract.model_copy(update={"columns": columns})
+
+
+def mrr(catalog: Catalog) -> Extract:
+    return next(extract for extract in catalog.dashboards["finance"].extracts if extract.name == "mrr")
+
+
+def test_every_declared_extract_has_its_columns_types_and_rows(published: Published) -> None:
+    for dashboard in published.catalog.dashboards.values():
+        for extract in dashboard.extracts:
+            path = published.store.local_path(extract_key(dashboard.name, extract.name, LAST_DAY))
+            assert pq.read_schema(path).remove_metadata() == arrow_schema(extract).remove_metadata()
+            if extract.source:
+                sql = f"select count(*) from {extract.source} where {extract.day_column} = ?"
+                (count,) = published.warehouse.query(sql, [LAST_DAY]).column(0).to_pylist()
+                assert pq.read_metadata(path).num_rows == count > 0
+
+
+def test_each_day_holds_exactly_its_own_rows(published: Published) -> None:
+    rows = read_extract(published.store, "finance", "mrr", FIRST, LAST_DAY)
+    expected = published.warehouse.query(
+        "select day, sum(mrr_minor)::bigint as total from kpi.kpi_mrr "
+        "where day between ? and ? group by day order by day",
+        [FIRST, LAST_DAY],
+    )
+    assert rows.group_by("day").agg(total=pl.col("mrr_minor").sum()).sort("day").to_dicts() == expected.to_pylist()
+
+
+def test_files_say_what_they_are(published: Published) -> None:
+    path = published.store.local_path(extract_key("finance", "mrr", LAST_DAY))
+    metadata = {key.decode(): value.decode() for key, value in pq.read_schema(path).metadata.items()}
+    assert metadata["extract"] == "finance/mrr"
+    assert metadata["schema_version"] == "1"
+    assert metadata["source"] == "kpi.kpi_mrr"
+    assert metadata["pii_policy"] == "none"
+    assert metadata["built_first"] == metadata["built_last"] == LAST_DAY.isoformat()
+    assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_a_day_without_rows_keeps_the_schema(published: Published, store: LocalStore) -> None:
+    tomorrow = LAST_DAY + timedelta(1)
+    (partition,) = build_extract(published.warehouse, store, published.catalog, "finance", "mrr", tomorrow, tomorrow)
+    assert partition.rows == 0
+    empty = read_extract(store, "finance", "mrr", tomorrow, tomorrow)
+    assert empty.is_empty()
+    assert empty.columns == [column.name for column in mrr(published.catalog).columns]
+
+
+def test_a_day_built_alone_again_gives_the_same_bytes_as_within_a_range(
+    published: Published, store: LocalStore
+) -> None:
+    for dashboard, extract in (
+        ("finance", "mrr"),
+        ("customer_health", "tickets"),
+        ("executive_overview", "kpi_headlines"),
+    ):
+        build_extract(published.warehouse, store, published.catalog, dashboard, extract, FIRST, LAST_DAY)
+        key = extract_key(dashboard, extract, LAST_DAY)
+        before = store.get(key)
+        build_extract(published.warehouse, store, published.catalog, dashboard, extract, LAST_DAY, LAST_DAY)
+        assert store.get(key) == before
+
+
+def test_partitions_carry_the_facts_that_checks_judge(published: Published, store: LocalStore) -> None:
+    tight = with_extract(published.catalog, mrr(published.catalog).model_copy(update={"row_budget": 7}))
+    partitions = build_extract(published.warehouse, store, tight, "finance", "mrr", FIRST, LAST_DAY)
+    assert [partition.day for partition in partitions] == [FIRST + timedelta(n) for n in range(7)]
+    assert over_budget(partitions) == partitions
+    for partition in partitions:
+        assert partition.rows == 8
+        assert partition.bytes == len(store.get(partition.key))
+
+
+def test_a_column_above_the_privacy_policy_is_refused(published: Published, store: LocalStore) -> None:
+    leaky = with_extract(published.catalog, with_column(mrr(published.catalog), "project_id", pii="personal"))
+    with pytest.raises(ExtractPrivacyError, match=r"finance/mrr allows at most none .* project_id \(personal\)"):
+        build_extract(published.warehouse, store, leaky, "finance", "mrr", FIRST, LAST_DAY)
+    assert published_days(store, "finance", "mrr") == []
+
+
+def test_a_type_that_differs_names_the_column_and_the_mend(published: Published, store: LocalStore) -> None:
+    wrong = with_extract(published.catalog, with_column(mrr(published.catalog), "currency", type="integer"))
+    with pytest.raises(ExtractSchemaError, match=r"column currency is declared integer .* cast it in the model"):
+        build_extract(published.warehouse, store, wrong, "finance", "mrr", FIRST, LAST_DAY)
+
+
+def test_a_column_that_the_source_lacks_is_named(published: Published, store: LocalStore) -> None:
+    declared = mrr(published.catalog)
+    more = (*declared.columns, ExtractColumn(name="arr_minor", type="integer", pii="none", description="ARR."))
+    changed = with_extract(published.catalog, declared.model_copy(update={"columns": more}))
+    with pytest.raises(ExtractSchemaError, match=r"kpi\.kpi_mrr has no column arr_minor"):
+        build_extract(published.warehouse, store, changed, "finance", "mrr", FIRST, LAST_DAY)
+
+
+def test_a_source_that_is_not_built_yet_is_named(tmp_path: Path, store: LocalStore) -> None:
+    warehouse = DuckDBWarehouse(tmp_path / "empty.duckdb")
+    warehouse.replace_table("ops.nothing", pa.table({"day": pa.array([], pa.date32())}))
+    with pytest.raises(ExtractSchemaError, match=r"cannot read kpi\.kpi_mrr"):
+        build_extract(warehouse, store, load_catalog(), "finance", "mrr", FIRST, LAST_DAY)
+
+
+def test_unknown_names_are_answered_with_the_known_ones(published: Published, store: LocalStore) -> None:
+    with pytest.raises(ExtractMissingError, match="it has mrr, invoice_collection_rate"):
+        build_extract(published.warehouse, store, published.catalog, "finance", "nope", FIRST, LAST_DAY)
+    with pytest.raises(ExtractMissingError, match="executive_overview, finance"):
+        build_extract(published.warehouse, store, published.catalog, "nope", "mrr", FIRST, LAST_DAY)
+
+
+def test_a_hugeint_sum_is_an_integer_and_a_fraction_is_not(tmp_path: Path, store: LocalStore) -> None:
+    catalog = load_catalog()
+    warehouse = DuckDBWarehouse(tmp_path / "w.duckdb")
+    columns = {column.name: None for column in mrr(catalog).columns} | {"day": LAST_DAY, "tenant_id": "t"}
+    schema = pa.schema(
+        pa.field(name, pa.date32() if name == "day" else pa.string() if name in {"tenant_id", "currency", "project_id"}
+                 else pa.decimal128(38, 0)) for name in columns
+    )  # fmt: skip
+    warehouse.replace_table("kpi.kpi_mrr", pa.Table.from_pylist([columns], schema=schema))
+    (partition,) = build_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
+    assert partition.rows == 1
+    position = schema.get_field_index("mrr_minor")
+    fractions = schema.set(position, pa.field("mrr_minor", pa.float64()))
+    warehouse.replace_table("kpi.kpi_mrr", pa.Table.from_pylist([columns], schema=fractions))
+    with pytest.raises(ExtractSchemaError, match="column mrr_minor is declared integer but the source has double"):
+        build_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
+
+
+def test_days_published_before_a_column_was_added_have_it_as_null(published: Published, store: LocalStore) -> None:
+    declared = mrr(published.catalog)
+    fewer = declared.model_copy(update={"columns": declared.columns[:-1]})
+    build_extract(published.warehouse, store, with_extract(published.catalog, fewer), "finance", "mrr", FIRST, FIRST)
+    build_extract(published.warehouse, store, published.catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
+    rows = read_extract(store, "finance", "mrr", FIRST, LAST_DAY)
+    added = declared.columns[-1].name
+    assert rows.filter(pl.col("day") == FIRST)[added].null_count() == 8
+    assert rows.filter(pl.col("day") == LAST_DAY)[added].null_count() == 0
+
+
+def test_reading_days_that_nobody_published_says_so(store: LocalStore) -> None:
+    with pytest.raises(ExtractMissingError, match="no day of finance/mrr is published"):
+        read_extract(store, "finance", "mrr", FIRST, LAST_DAY)
+
+
+def headline(published: Published, kpi: str, tenant: str) -> dict[str, object]:
+    rows = read_extract(published.store, "executive_overview", "kpi_headlines", LAST_DAY, LAST_DAY)
+    (row,) = rows.filter((pl.col("kpi") == kpi) & (pl.col("tenant_id") == tenant)).to_dicts()
+    return row
+
+
+def test_headlines_have_a_row_per_kpi_and_tenant(published: Published) -> None:
+    rows = read_extract(published.store, "executive_overview", "kpi_headlines", LAST_DAY, LAST_DAY)
+    keys = set(rows.select("kpi", "tenant_id").rows())
+    assert keys == {(kpi, tenant) for kpi in published.catalog.kpis for tenant in published.catalog.tenants}
+    assert rows.height == len(keys)
+
+
+def test_headlines_follow_the_catalogue(published: Published) -> None:
+    nps = headline(published, "nps", "albion-stage")
+    (row,) = published.warehouse.query(
+        "select sum(promoters) - sum(detractors) as n, sum(promoters + passives + detractors) as d "
+        "from kpi.kpi_nps where day = ? and tenant_id = 'albion-stage'",
+        [LAST_DAY],
+    ).to_pylist()
+    assert (nps["numerator"], nps["denominator"]) == (row["n"], row["d"])
+    assert nps["value"] == pytest.approx(100 * float(row["n"]) / float(row["d"]))
+    rate = headline(published, "invoice_collection_rate", "brabant-rental")
+    assert rate["value"] == pytest.approx(100 * rate["numerator"] / rate["denominator"])  # type: ignore[operator]
+
+
+def test_the_headline_of_tickets_is_the_median_of_tickets(published: Published) -> None:
+    (expected,) = published.warehouse.query(
+        "select median(final_resolution_minutes) from marts.fct_tickets "
+        "where final_resolved_on = ? and tenant_id = 'brabant-rental'",
+        [LAST_DAY],
+    ).column(0).to_pylist()  # fmt: skip
+    row = headline(published, "ticket_resolution", "brabant-rental")
+    assert row["value"] == row["numerator"] == pytest.approx(expected)
+    assert row["denominator"] is None
+
+
+def test_a_ratio_whose_denominator_is_zero_is_null(tmp_path: Path, published: Published, store: LocalStore) -> None:
+    warehouse = DuckDBWarehouse(tmp_path / "w.duckdb")
+    for kpi in published.catalog.kpis.values():
+        day = kpi.headline.day_column
+        table = published.warehouse.query(f"select * from {kpi.headline_table} where {day} = ?", [LAST_DAY])
+        if kpi.name == "on_time_departures":
+            frame = pl.from_arrow(table).with_columns(planned=0, on_time=0)  # type: ignore[union-attr]
+            table = frame.to_arrow()
+        warehouse.replace_table(kpi.headline_table, table)
+    build_extract(warehouse, store, published.catalog, "executive_overview", "kpi_headlines", LAST_DAY, LAST_DAY)
+    rows = read_extract(store, "executive_overview", "kpi_headlines", LAST_DAY, LAST_DAY)
+    departures = rows.filter(pl.col("kpi") == "on_time_departures")
+    assert departures["value"].null_count() == departures.height == 2
+    assert departures["denominator"].to_list() == [0.0, 0.0]
+
+
+def test_no_day_is_a_day_before_it(published: Published) -> None:
+    assert published_days(published.store, "finance", "mrr")[-1] == LAST_DAY
+    assert published_days(published.store, "finance", "mrr")[0] == LAST_DAY - timedelta(199)
+    assert date(2026, 7, 1) not in published_days(published.store, "finance", "mrr")
