@@ -1,5 +1,6 @@
 """The compiled plan: what it lets in is what the plan says, and what it lets in every part of the platform can read."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -23,8 +24,6 @@ CATALOG = load_catalog()
 EVENTS = list(CATALOG.events.values())
 SCHEMAS = plan_schemas(CATALOG)
 VALIDATORS = {name: jsonschema_rs.Draft7Validator(schema, validate_formats=True) for name, schema in SCHEMAS.items()}
-
-CONNECTION = duckdb.connect()
 
 every_event = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
 drawn = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -230,16 +229,24 @@ ALMOST_A_TIME = r"[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{1,12})?([Zz]|[+-][0-2
 almost_times = st.from_regex(f"{ALMOST_A_DATE}[Tt ]{ALMOST_A_TIME}", fullmatch=True)
 
 
+@pytest.fixture(scope="module")
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        yield connection
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(timestamps, almost_times))
-def test_a_time_that_passes_can_be_read_by_python_and_the_warehouse_alike(text: str) -> None:
+@given(text=st.one_of(timestamps, almost_times))
+def test_a_time_that_passes_can_be_read_by_python_and_the_warehouse_alike(
+    warehouse: duckdb.DuckDBPyConnection, text: str
+) -> None:
     if not takes_as_time(text):
         return
     read = datetime.fromisoformat(text)
-    seconds = CONNECTION.execute("select epoch_us(?::timestamptz)", [text]).fetchall()[0][0]
+    microseconds = warehouse.execute("select epoch_us(?::timestamptz)", [text]).fetchall()[0][0]
 
     assert read.utcoffset() is not None
-    assert seconds == (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    assert microseconds == (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize("text", ["2026-06-01", "2026-06-01T08:00:00+02:00"])
