@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from analytics_platform.defs import keys
 from analytics_platform.defs.dbt_build import DbtBuild, NodeResult
@@ -30,6 +30,9 @@ _NOT_DATA = "resource_type:unit_test"
 
 class Translator(DagsterDbtTranslator):
     """Keys, groups and descriptions of dbt nodes by this project's conventions."""
+
+    def __init__(self) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """A model's folders and name; a seed below `reference`; a source as its meta says."""

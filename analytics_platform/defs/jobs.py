@@ -43,5 +43,5 @@ def jobs() -> list[UnresolvedAssetJobDefinition]:
 
 
 def selection(layers: tuple[str, ...]) -> dg.AssetSelection:
-    """All assets of some layers, with their checks."""
-    return dg.AssetSelection.key_prefixes(*([layer] for layer in layers))
+    """All assets of some layers, observed ones too, with their checks."""
+    return dg.AssetSelection.key_prefixes(*([layer] for layer in layers), include_sources=True)

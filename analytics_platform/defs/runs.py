@@ -8,10 +8,8 @@ instance, so the UI shows it like a scheduled one.
 from __future__ import annotations
 
 import importlib
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -39,6 +37,9 @@ from analytics_platform.settings import Settings
 
 CODE_LOCATION = "analytics_platform.definitions"
 """The composition root. It stands above this package, so it is loaded by name, as Dagster's own processes load it."""
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Keeps Dagster's own lines, two for each partition, off the terminal; the event log has them."""
 
 Progress = Callable[[int, int], None]
 """Told the partitions built and the partitions to build."""
@@ -145,7 +146,7 @@ def run_days(
         DayOutOfRangeError: a day is outside the partitions, or `first` is after `last`.
     """
     definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
-    with open_instance(settings.dagster_home) as instance, _quiet_logs():
+    with open_instance(settings.dagster_home) as instance:
         return _Driver(settings, definitions, instance, progress).run(first, last)
 
 
@@ -210,6 +211,7 @@ class _Driver:
             asset_selection=chosen or None,
             tags=step.tags,
             raise_on_error=False,
+            run_config=_QUIET,
         )
         _add_to_report(self._report, step, result)
 
@@ -303,15 +305,3 @@ def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:
         while error is not None and error.cause is not None:
             error = error.cause
         yield f"{event.step_key}: {error.message.strip() if error else 'failed'}"
-
-
-@contextmanager
-def _quiet_logs() -> Iterator[None]:
-    """Keep Dagster's own log lines, two for each partition, off the terminal; they are in the event log."""
-    logger = logging.getLogger("dagster")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

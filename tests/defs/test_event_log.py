@@ -1,0 +1,166 @@
+"""The batching event log holds what Dagster's own would, and less work lies between."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as db
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+from analytics_platform.defs.event_log import ENGINES_KEPT, BatchingSqliteEventLogStorage
+from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.partitions import range_tags
+
+DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-03-01")
+TENANTS = dg.StaticPartitionsDefinition(["a", "b"])
+RUN_ID = "11111111-1111-4111-8111-111111111111"
+TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions")
+
+
+def graph() -> dg.Definitions:
+    @dg.multi_asset(specs=[dg.AssetSpec(name, partitions_def=DAYS) for name in ("one", "two")])
+    def daily(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        for name in ("one", "two"):
+            context.add_asset_metadata({"rows": 7}, asset_key=name, partition_key="2026-01-02")
+            yield dg.MaterializeResult(asset_key=name, metadata={"total": 3})
+
+    @dg.asset(
+        partitions_def=dg.MultiPartitionsDefinition({"day": DAYS, "tenant": TENANTS}),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def crossed() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(data_version=dg.DataVersion("v1"))
+
+    @dg.asset_check(asset="one", blocking=True)
+    def holds() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True, metadata={"n": 1})
+
+    @dg.asset_check(asset="two")
+    def breaks() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False)
+
+    return dg.Definitions(assets=[daily, crossed], asset_checks=[holds, breaks])
+
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def run_in(instance: dg.DagsterInstance) -> None:
+    job = graph().resolve_implicit_global_asset_job_def()
+    job.execute_in_process(
+        run_config=QUIET,
+        instance=instance,
+        run_id=RUN_ID,
+        asset_selection=[dg.AssetKey("one"), dg.AssetKey("two")],
+        tags=range_tags("2026-01-01", "2026-01-20"),
+    )
+    job.execute_in_process(
+        run_config=QUIET,
+        instance=instance,
+        run_id=RUN_ID.replace("1", "2"),
+        asset_selection=[dg.AssetKey("crossed")],
+        tags=range_tags("2026-01-01|a", "2026-01-10|b"),
+    )
+
+
+def rows(database: Path, table: str) -> list[dict[str, object]]:
+    engine = db.create_engine(f"sqlite:///{database}")
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(db.text(f"select * from {table} order by id")).mappings()]
+
+
+def comparable(row: dict[str, object]) -> dict[str, object]:
+    """A row without the moments and the numbering that no two runs share."""
+    moments = {"timestamp", "event", "last_materialization", "evaluation_event", "cached_status_data"}
+    return {
+        name: value
+        for name, value in row.items()
+        if name not in moments and not name.endswith(("_timestamp", "storage_id")) and name not in {"id", "event_id"}
+    }
+
+
+def as_set(database: Path, table: str) -> list[str]:
+    return sorted(str(sorted(comparable(row).items())) for row in rows(database, table))
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("stock")
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.from_config(str(home)) as instance:
+        patch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
+        assert type(instance.event_log_storage) is SqliteEventLogStorage
+        run_in(instance)
+    return home / "history" / "runs"
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("ours")
+    with open_instance(home) as instance:
+        assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
+        run_in(instance)
+    return home / "history" / "runs"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_index_holds_the_same_rows_as_the_stock_storage(stock: Path, ours: Path, table: str) -> None:
+    assert as_set(ours / "index.db", table) == as_set(stock / "index.db", table)
+    assert rows(ours / "index.db", table)
+
+
+def test_each_run_shard_holds_the_same_events_as_the_stock_storage(stock: Path, ours: Path) -> None:
+    for run_id in (RUN_ID, RUN_ID.replace("1", "2")):
+        assert as_set(ours / f"{run_id}.db", "event_logs") == as_set(stock / f"{run_id}.db", "event_logs")
+
+
+def test_tags_and_assets_point_at_the_events_that_they_belong_to(ours: Path) -> None:
+    events = {row["id"]: row for row in rows(ours / "index.db", "event_logs")}
+    tags = rows(ours / "index.db", "asset_event_tags")
+    assert tags
+    for tag in tags:
+        event = events[tag["event_id"]]
+        assert event["asset_key"] == tag["asset_key"]
+        if tag["key"] == "dagster/partition/day":
+            assert str(event["partition"]).startswith(str(tag["value"]))
+
+
+def test_every_partition_reads_as_materialized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_instance(tmp_path) as instance:
+        monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "7")
+        run_in(instance)
+        storage = instance.event_log_storage
+        assert len(storage.get_materialized_partitions(dg.AssetKey("one"))) == 20
+        assert len(storage.get_materialized_partitions(dg.AssetKey("crossed"))) == 20
+        newest = instance.get_latest_materialization_event(dg.AssetKey("two"))
+        assert newest is not None
+        assert newest.asset_materialization is not None
+        assert newest.asset_materialization.partition == "2026-01-20"
+
+
+def test_a_batch_that_fails_leaves_no_half_written_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_instance(tmp_path) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, BatchingSqliteEventLogStorage)
+
+        def refuse(*_: object) -> None:
+            raise RuntimeError("the index refuses")
+
+        monkeypatch.setattr(storage, "_store_asset_keys", refuse)
+        run_in(instance)
+    runs = tmp_path / "history" / "runs"
+    # Dagster then stores the events one by one: were the batch half written, they would be there twice.
+    for shard in (f"{RUN_ID}.db", "index.db"):
+        events = [row for row in rows(runs / shard, "event_logs") if row["run_id"] == RUN_ID and row["partition"]]
+        assert len(events) == 2 * 20 * 2  # assets x days, planned and materialized
+
+
+def test_engines_of_old_runs_are_let_go(tmp_path: Path) -> None:
+    with open_instance(tmp_path) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, BatchingSqliteEventLogStorage)
+        for n in range(ENGINES_KEPT + 3):
+            storage.get_records_for_run(f"run-{n}")
+        assert len(storage._engines) == ENGINES_KEPT
+        assert storage.get_records_for_run("run-0").records == []
