@@ -234,6 +234,7 @@ def subscription_facts(draw: st.DrawFn) -> list[Message]:
                 st.sampled_from([1, 12, 22, 23]),
                 st.sampled_from([0, 1, 3333, 3333, 10000]),
                 st.sampled_from([None, "p1", "p2"]),
+                st.integers(0, 45),
             ),
             min_size=1,
             max_size=25,
@@ -243,9 +244,9 @@ def subscription_facts(draw: st.DrawFn) -> list[Message]:
 
 
 def _subscription_fact(
-    number: int, subscription: int, kind: str, day: int, hour: int, mrr: int, project: str | None
+    number: int, subscription: int, kind: str, day: int, hour: int, mrr: int, project: str | None, told: int
 ) -> Message:
-    """Return one fact; two subscriptions share a customer, every third belongs to the British tenant."""
+    """Return one fact, told on another day than it took effect; two subscriptions share a customer."""
     tenant = "gb" if subscription % 3 == 2 else "t1"
     amounts = {
         "started": {"mrr_minor": mrr, "plan": "basic", "interval": "monthly"},
@@ -263,6 +264,7 @@ def _subscription_fact(
         _time(day, hour),
         tenant=tenant,
         project=project,
+        event_at=_time(told, 9),
         message_id=f"m{number:03d}",
         subscription_id=f"s{subscription}",
         customer_ref=f"c{subscription // 2}",
