@@ -15,7 +15,7 @@ from analytics_platform.defs.partitions import DayTenant
 from analytics_platform.lake import layout
 from analytics_platform.lake.ledger import unbalanced
 from analytics_platform.lake.raw import RAW_SCHEMA
-from analytics_platform.lake.store import ObjectInfo, ObjectStore, UnsafeKeyError
+from analytics_platform.lake.store import ObjectInfo, ObjectMissingError, ObjectStore, UnsafeKeyError
 from asset_checks.factory import Facts, Scope, check
 
 
@@ -49,7 +49,7 @@ def partitions_are_readable(store: ObjectStore, stream: str, wanted: Iterable[Da
     for key in places:
         try:
             footer = pq.read_metadata(store.local_path(key))
-        except (OSError, pa.ArrowInvalid):
+        except (ObjectMissingError, OSError, pa.ArrowInvalid):
             offenders.append(f"{key}: missing or no Parquet")
             continue
         rows += footer.num_rows

@@ -25,6 +25,7 @@ from analytics_platform.defs.partitions import (
     DayTenant,
     Rectangle,
     days_between,
+    parse_raw_key,
     partitions_from,
     range_tags,
     rectangles,
@@ -242,7 +243,16 @@ class _Driver:
         return [*self._instance.get_dynamic_partitions(TENANT_PARTITIONS)]
 
     def _stale(self, last: date) -> list[DayTenant]:
-        return stale_partitions(self._store, self._earliest, last, streams=self._streams)
+        """Partitions that the lake lacks, and those that it has but Dagster does not know of.
+
+        The latter are of a run that was killed between the two, or of an instance that was made anew.
+        """
+        stale = set(stale_partitions(self._store, self._earliest, last, streams=self._streams))
+        landed = set(landed_partitions(self._store, self._earliest, last))
+        for stream in self._streams:
+            known = self._instance.get_materialized_partitions(keys.raw(stream))
+            stale |= landed - {parse_raw_key(key) for key in known}
+        return sorted(stale)
 
 
 def _ingest_steps(partitions: set[DayTenant], tenants: Sequence[str]) -> list[Step]:

@@ -1,0 +1,187 @@
+"""Each check on data that holds and on data that does not."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analytics_platform.catalog import Extract, load_catalog
+from analytics_platform.lake.layout import raw_key
+from analytics_platform.lake.ledger import LEDGER_SCHEMA
+from analytics_platform.lake.raw import RAW_SCHEMA
+from analytics_platform.lake.store import LocalStore, ObjectInfo
+from asset_checks.intake import (
+    ledger_balances,
+    loads_reconcile,
+    objects_are_filed,
+    partitions_are_readable,
+    registry_is_loaded,
+)
+from asset_checks.published import (
+    columns_are_as_declared,
+    pages_are_self_contained,
+    pages_hold_only_their_tenant,
+    rows_are_within_budget,
+)
+
+DAY = date(2026, 3, 1)
+PLACE = (DAY, "brabant-rental")
+
+
+def info(key: str, size: int = 10) -> ObjectInfo:
+    return ObjectInfo(key=key, size=size, modified_at=datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def ledger(**counts: int) -> pa.Table:
+    row = {"stream": "billing", "day": DAY, "tenant_id": "a", "received": 0, "accepted": 0, "duplicates": 0}
+    return pa.Table.from_pylist([{**row, "dead_lettered": 0, **counts}], LEDGER_SCHEMA)
+
+
+def rows_of(*rows: tuple[str, int]) -> pa.Table:
+    return pa.Table.from_pylist([{"day": DAY, "tenant_id": tenant, "rows": count} for tenant, count in rows])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+def put_parquet(store: LocalStore, schema: pa.Schema) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    store.put(raw_key("billing", *PLACE), sink.getvalue().to_pybytes())
+
+
+@pytest.fixture
+def extract() -> Extract:
+    return load_catalog().dashboards["finance"].extracts[0]
+
+
+def described(extract: Extract) -> list[tuple[str, str, str]]:
+    names = {"date": "date32[day]", "integer": "int64", "number": "double", "boolean": "bool", "string": "string"}
+    return [(column.name, names[column.type], column.pii) for column in extract.columns]
+
+
+def test_objects_in_a_days_and_tenants_folder_are_filed() -> None:
+    facts = objects_are_filed([info("landing/day=2026-03-01/tenant=a/20260301T10-w-0123.ndjson.zst")])
+    assert facts.passed
+    assert facts.counts == {"objects": 1}
+
+
+@pytest.mark.parametrize(
+    "wrong", [info("landing/stray.txt"), info("landing/day=2026-03-01/tenant=a/x.ndjson.zst", size=0)]
+)
+def test_a_stray_or_empty_object_is_named(wrong: ObjectInfo) -> None:
+    facts = objects_are_filed([wrong])
+    assert not facts.passed
+    assert facts.offenders == [wrong.key]
+
+
+def test_a_partition_with_the_raw_columns_is_readable(store: LocalStore) -> None:
+    put_parquet(store, RAW_SCHEMA)
+    assert partitions_are_readable(store, "billing", [PLACE]).passed
+    assert partitions_are_readable(store, "billing", None).counts["partitions"] == 1
+
+
+def test_a_partition_with_other_columns_is_named(store: LocalStore) -> None:
+    put_parquet(store, pa.schema([("something", pa.string())]))
+    facts = partitions_are_readable(store, "billing", [PLACE])
+    assert not facts.passed
+    assert "other columns" in facts.offenders[0]
+
+
+def test_a_damaged_or_missing_partition_is_named(store: LocalStore) -> None:
+    store.put(raw_key("billing", *PLACE), b"not parquet at all")
+    facts = partitions_are_readable(store, "billing", [PLACE, (DAY, "delta-events")])
+    assert len(facts.offenders) == 2
+
+
+def test_a_ledger_row_that_adds_up_balances() -> None:
+    assert ledger_balances(ledger(received=6, accepted=3, duplicates=2, dead_lettered=1)).passed
+
+
+def test_a_ledger_row_that_lost_a_message_is_named() -> None:
+    facts = ledger_balances(ledger(received=6, accepted=3, duplicates=2))
+    assert not facts.passed
+    assert facts.offenders == ["billing 2026-03-01 a"]
+
+
+def test_equal_counts_reconcile_and_a_tenant_without_rows_needs_none() -> None:
+    assert loads_reconcile(rows_of(("a", 3), ("b", 0)), rows_of(("a", 3))).passed
+
+
+@pytest.mark.parametrize("found", [rows_of(("a", 2)), rows_of(("a", 3), ("b", 1)), rows_of(("b", 3))])
+def test_missing_and_surplus_rows_are_named_by_tenant_day(found: pa.Table) -> None:
+    facts = loads_reconcile(rows_of(("a", 3)), found)
+    assert not facts.passed
+    assert all(offender.startswith("2026-03-01 ") for offender in facts.offenders)
+
+
+def test_the_registry_is_loaded_when_rows_are_equal_in_any_order() -> None:
+    rows = pa.table({"tenant_id": ["a", "b"], "weekday": [1, 2]})
+    assert registry_is_loaded(rows, rows.take([1, 0])).passed
+
+
+def test_a_tenant_that_is_not_loaded_is_named() -> None:
+    facts = registry_is_loaded(pa.table({"tenant_id": ["a", "b"]}), pa.table({"tenant_id": ["a"]}))
+    assert not facts.passed
+    assert facts.offenders == ["b"]
+
+
+def test_days_up_to_the_budget_are_within_it() -> None:
+    assert rows_are_within_budget({"2026-03-01": 5}, 5).passed
+
+
+def test_a_day_over_budget_is_named() -> None:
+    assert rows_are_within_budget({"2026-03-01": 6, "2026-03-02": 5}, 5).offenders == ["2026-03-01: 6 rows"]
+
+
+def test_files_with_the_declared_columns_are_as_declared(extract: Extract) -> None:
+    assert columns_are_as_declared({"2026-03-01": described(extract)}, extract).passed
+
+
+def test_a_missing_column_and_a_more_private_one_are_breaches(extract: Extract) -> None:
+    columns = described(extract)
+    private = [(columns[0][0], columns[0][1], "personal"), *columns[1:]]
+    facts = columns_are_as_declared({"2026-03-01": columns[1:], "2026-03-02": private}, extract)
+    assert facts.offenders == ["2026-03-01", "2026-03-02"]
+
+
+GOOD_PAGE = b'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'"><a href="../index.html">'
+
+
+def test_a_page_that_loads_nothing_is_self_contained() -> None:
+    assert pages_are_self_contained({"finance/all.html": GOOD_PAGE}).passed
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        GOOD_PAGE + b'<script src="https://cdn.example/echarts.js">',
+        GOOD_PAGE + b'<link rel=stylesheet href="//cdn.example/a.css">',
+        GOOD_PAGE + b"<style>@import 'a.css'</style>",
+        GOOD_PAGE + b"<style>b{background:url(https://a.example/b.png)}</style>",
+        b"<p>no policy</p>",
+    ],
+)
+def test_a_page_that_needs_the_network_is_named(page: bytes) -> None:
+    facts = pages_are_self_contained({"finance/all.html": page})
+    assert not facts.passed
+    assert facts.offenders == ["finance/all.html"]
+
+
+def test_no_pages_at_all_do_not_pass() -> None:
+    assert not pages_are_self_contained({}).passed
+
+
+def test_pages_with_only_their_own_tenant_hold_no_other() -> None:
+    names = {"a-rental": "Anton Rental", "b-events": "Berta Events"}
+    assert pages_hold_only_their_tenant({"a-rental": b"Anton Rental", "b-events": b"Berta Events"}, names).passed
+
+
+@pytest.mark.parametrize("leak", [b"Berta Events", b"tenant=b-events"])
+def test_another_tenants_name_or_id_in_a_page_is_a_leak(leak: bytes) -> None:
+    names = {"a-rental": "Anton Rental", "b-events": "Berta Events"}
+    assert pages_hold_only_their_tenant({"a-rental": leak}, names).offenders == ["a-rental: b-events"]
