@@ -24,7 +24,7 @@ from analytics_platform.reporting.extracts import (
     published_days,
     read_extract,
 )
-from analytics_platform.reporting.figures import MATURITY_DAYS, CardNumber, KpiFigures, kpi_figures
+from analytics_platform.reporting.figures import CardNumber, KpiFigures, days_to_mature, kpi_figures
 from analytics_platform.reporting.headlines import KpiSource, kpi_source
 from analytics_platform.reporting.measures import REPORTING_CURRENCY, Series, money_column, reduce_rows
 from analytics_platform.reporting.page import IndexRow, PageContent, render_index, render_page
@@ -76,6 +76,12 @@ def dashboard_inputs(catalog: Catalog, dashboard: str) -> list[tuple[str, str]]:
     """
     sources = [kpi_source(catalog, catalog.kpis[name]) for name in find_dashboard(catalog, dashboard).kpis]
     return list(dict.fromkeys((source.dashboard, source.extract.name) for source in sources))
+
+
+def latest_published_day(store: ObjectStore, catalog: Catalog, dashboard: str) -> date | None:
+    """The newest day that any of a dashboard's extracts has: pages of an older day would take readers back."""
+    newest = [published_days(store, *source)[-1:] for source in dashboard_inputs(catalog, dashboard)]
+    return max((days[0] for days in newest if days), default=None)
 
 
 def audiences(catalog: Catalog, dashboard: str) -> list[str]:
@@ -133,7 +139,7 @@ def _links(catalog: Catalog, audience: str, present: set[str], prefix: str) -> l
 def _load(store: ObjectStore, catalog: Catalog, kpi: Kpi, day: date) -> _Source:
     """A KPI's published rows, as far back as any period of the page looks."""
     source = kpi_source(catalog, kpi)
-    oldest = periods_ending(day - timedelta(MATURITY_DAYS.get(kpi.name, 0)))
+    oldest = periods_ending(day - timedelta(days_to_mature(kpi)))
     first = min(period.previous.first for period in oldest)
     table = source.extract.name
     days = frozenset(known for known in published_days(store, source.dashboard, table) if first <= known <= day)

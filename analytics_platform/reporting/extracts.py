@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -19,12 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from analytics_platform.catalog import PII_CLASSES, Catalog, Dashboard, Extract, ExtractColumn
+from analytics_platform.catalog import PII_CLASSES, Catalog, Dashboard, Extract, ExtractColumn, Kpi
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.headlines import headlines_query
+from analytics_platform.reporting.headlines import days_still_moving, headlines_query
 from analytics_platform.warehouse import QueryError, Warehouse
 
+# A put waits for the disk or the network and hardly computes.
+_PUTS_AT_ONCE = 8
 _EPOCH = date(1970, 1, 1)
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _ARROW_TYPES: dict[str, pa.DataType] = {
@@ -95,7 +98,8 @@ def build_extract(
 ) -> list[ExtractPartition]:
     """Publish the days ``first`` to ``last`` of one extract; days without rows keep the schema.
 
-    One query for all days; each object replaces its predecessor atomically.
+    Published days before ``first`` that the same facts may have moved are brought up to date too, and are in the answer
+    when they changed. One query for all days; each object replaces its predecessor atomically, unless it is the same.
 
     Raises:
         ExtractMissingError: the catalogue has no such extract.
@@ -104,15 +108,45 @@ def build_extract(
     """
     declared = find_extract(catalog, dashboard, extract)
     refuse_private_columns(dashboard, declared)
-    where = f"extract {dashboard}/{extract}"
-    rows = _conform(_source_rows(warehouse, catalog, dashboard, declared, first, last), declared, where)
-    partitions = []
-    for day, slice_ in _by_day(rows, declared.day_column, first, last):
-        body = _parquet(slice_, dashboard, declared, day)
+    moved = _moved_days(store, catalog, dashboard, declared, first)
+    start = min(moved, default=first)
+    rows = _conform(
+        _source_rows(warehouse, catalog, dashboard, declared, start, last), declared, f"{dashboard}/{extract}"
+    )
+
+    def publish(day_rows: tuple[date, pa.Table]) -> ExtractPartition | None:
+        day, rows_of_day = day_rows
+        body = _parquet(rows_of_day, dashboard, declared, day)
         key = extract_key(dashboard, extract, day)
-        store.put(key, body)
-        partitions.append(ExtractPartition(day, key, slice_.num_rows, len(body), declared.row_budget))
-    return partitions
+        is_new = _put_if_changed(store, key, body, is_there=day in moved)
+        partition = ExtractPartition(day, key, rows_of_day.num_rows, len(body), declared.row_budget)
+        return partition if is_new or day >= first else None
+
+    wanted = (pair for pair in _by_day(rows, declared.day_column, start, last) if pair[0] >= first or pair[0] in moved)
+    with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
+        return [partition for partition in pool.map(publish, wanted) if partition]
+
+
+def _moved_days(store: ObjectStore, catalog: Catalog, dashboard: str, extract: Extract, first: date) -> frozenset[date]:
+    """Published days before ``first`` whose rows may have changed with those of ``first`` and later."""
+    tables = [extract.source] if extract.source else [kpi.headline_table for kpi in _kpis(catalog, dashboard)]
+    reach = days_still_moving(tables)
+    if reach == 0:
+        return frozenset()
+    oldest = first - timedelta(reach) if reach else date.min
+    return frozenset(day for day in published_days(store, dashboard, extract.name) if oldest <= day < first)
+
+
+def _put_if_changed(store: ObjectStore, key: str, body: bytes, *, is_there: bool) -> bool:
+    """Put an object unless it is there with the same bytes, so that its age says when it last changed."""
+    if is_there and store.get(key) == body:
+        return False
+    store.put(key, body)
+    return True
+
+
+def _kpis(catalog: Catalog, dashboard: str) -> list[Kpi]:
+    return [catalog.kpis[name] for name in find_dashboard(catalog, dashboard).kpis]
 
 
 def read_extract(store: ObjectStore, dashboard: str, table: str, first: date, last: date) -> pl.DataFrame:
@@ -191,8 +225,7 @@ def _source_rows(
     warehouse: Warehouse, catalog: Catalog, dashboard: str, extract: Extract, first: date, last: date
 ) -> pa.Table:
     if extract.source is None:
-        kpis = [catalog.kpis[name] for name in find_dashboard(catalog, dashboard).kpis]
-        sql, spans = headlines_query(kpis)
+        sql, spans = headlines_query(_kpis(catalog, dashboard))
         return warehouse.query(sql, [first, last] * spans)
     _require_columns(warehouse, dashboard, extract, extract.source)
     names = ", ".join(column.name for column in extract.columns)
@@ -239,7 +272,7 @@ def _typed(values: pa.Array, column: ExtractColumn, where: str) -> pa.Array:
     target = _ARROW_TYPES[column.type]
     if not _ACCEPTED[column.type](values.type):
         raise ExtractSchemaError(
-            f"{where}: column {column.name} is declared {column.type} but the source has {values.type}; "
+            f"extract {where}: column {column.name} is declared {column.type} but the source has {values.type}; "
             "cast it in the model, or declare its type in dashboards.yaml and raise schema_version"
         )
     if pa.types.is_timestamp(values.type) and values.type.tz is None:
@@ -249,7 +282,7 @@ def _typed(values: pa.Array, column: ExtractColumn, where: str) -> pa.Array:
         return values.cast(target)
     except pa.ArrowInvalid as error:
         raise ExtractSchemaError(
-            f"{where}: column {column.name} holds a value that no {column.type} can: {error}"
+            f"extract {where}: column {column.name} holds a value that no {column.type} can: {error}"
         ) from error
 
 

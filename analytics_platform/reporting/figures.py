@@ -13,12 +13,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from analytics_platform.catalog import Kpi
+from analytics_platform.reporting.headlines import COHORT_DAYS
 from analytics_platform.reporting.measures import NOTHING, Label, Measured, Series, change
 from analytics_platform.reporting.messages import dimension_name
 from analytics_platform.reporting.periods import Period, periods_ending
-
-MATURITY_DAYS: Mapping[str, int] = {"channel_conversion": 90}
-"""Days after which a cohort's figure no longer moves; younger cohorts would only show how young they are."""
 
 _MAX_PARTS = 25
 _MAX_TENANTS = 1000
@@ -65,7 +63,7 @@ def kpi_figures(series: Series, day: date, drill_downs: Sequence[str], tenant_na
     """
     kpi = series.kpi
     as_of = series.as_of(day)
-    maturity = MATURITY_DAYS.get(kpi.name, 0)
+    maturity = days_to_mature(kpi)
     built = [
         _period_figures(series, period, drill_downs, tenant_names)
         for period in periods_ending(day - timedelta(maturity))
@@ -85,6 +83,11 @@ def kpi_figures(series: Series, day: date, drill_downs: Sequence[str], tenant_na
         "periods": {card.period: data for card, data in built},
     }
     return KpiFigures(tuple(card for card, _ in built), payload)
+
+
+def days_to_mature(kpi: Kpi) -> int:
+    """The age at which a KPI's day is shown: a younger cohort's figure would only show how young it is."""
+    return COHORT_DAYS.get(kpi.headline_table, 0)
 
 
 def _target_applies(kpi: Kpi, tenant_names: Mapping[str, str]) -> bool:

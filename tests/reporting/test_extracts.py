@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +22,7 @@ from analytics_platform.reporting.extracts import (
 )
 from analytics_platform.warehouse import DuckDBWarehouse
 from reporting.conftest import Published
-from reporting.kpi_tables import LAST_DAY
+from reporting.kpi_tables import LAST_DAY, KpiTables, write_kpi_tables
 
 FIRST = LAST_DAY - timedelta(6)
 
@@ -176,6 +177,39 @@ def test_days_published_before_a_column_was_added_have_it_as_null(published: Pub
     added = declared.columns[-1].name
     assert rows.filter(pl.col("day") == FIRST)[added].null_count() == 8
     assert rows.filter(pl.col("day") == LAST_DAY)[added].null_count() == 0
+
+
+def test_a_cohort_is_published_again_until_it_is_settled(tmp_path: Path, store: LocalStore) -> None:
+    catalog = load_catalog()
+    warehouse = write_kpi_tables(tmp_path / "w.duckdb", KpiTables([catalog.tenants["delta-events"]], days=100))
+    oldest, build = LAST_DAY - timedelta(99), partial(build_extract, warehouse, store, catalog, "growth")
+    build("channel_conversion", oldest, LAST_DAY - timedelta(1))
+    later = warehouse.query("select * replace (converted + 1 as converted) from kpi.kpi_channel_conversion")
+    warehouse.replace_table("kpi.kpi_channel_conversion", later)
+    settled = store.get(extract_key("growth", "channel_conversion", LAST_DAY - timedelta(91)))
+    partitions = build("channel_conversion", LAST_DAY, LAST_DAY)
+    assert [partition.day for partition in partitions] == [LAST_DAY - timedelta(n) for n in range(90, -1, -1)]
+    assert store.get(extract_key("growth", "channel_conversion", LAST_DAY - timedelta(91))) == settled
+    cohort = LAST_DAY - timedelta(90)
+    published = read_extract(store, "growth", "channel_conversion", cohort, cohort)
+    (expected,) = warehouse.query("select sum(converted) from kpi.kpi_channel_conversion where day = ?", [cohort])[0]
+    assert published["converted"].sum() == pytest.approx(expected.as_py())
+
+
+def test_a_ticket_that_is_resolved_again_leaves_its_old_day(tmp_path: Path, store: LocalStore) -> None:
+    catalog = load_catalog()
+    warehouse = write_kpi_tables(tmp_path / "w.duckdb", KpiTables([catalog.tenants["delta-events"]], days=20))
+    first = LAST_DAY - timedelta(19)
+    build = partial(build_extract, warehouse, store, catalog, "customer_health", "tickets")
+    build(first, LAST_DAY - timedelta(1))
+    tickets = pl.DataFrame(warehouse.query("select * from marts.fct_tickets"))
+    ticket = tickets.filter(pl.col("final_resolved_on") == first)["ticket_id"][0]
+    resolved_on = pl.when(pl.col("ticket_id") == ticket).then(LAST_DAY).otherwise("final_resolved_on")
+    moved = tickets.with_columns(final_resolved_on=resolved_on).to_arrow()
+    warehouse.replace_table("marts.fct_tickets", moved)
+    assert [partition.day for partition in build(LAST_DAY, LAST_DAY)] == [first, LAST_DAY]
+    rows = read_extract(store, "customer_health", "tickets", first, LAST_DAY)
+    assert rows.filter(pl.col("ticket_id") == ticket)["final_resolved_on"].to_list() == [LAST_DAY]
 
 
 def test_reading_days_that_nobody_published_says_so(store: LocalStore) -> None:
