@@ -1,5 +1,4 @@
 -- Answers of the 90 days that end with the day. An answer that was given again counts until the day before.
-{{ config(materialized='incremental', incremental_strategy='replace_days') }}
 
 with counting as (
     select
@@ -8,10 +7,10 @@ with counting as (
         answer_group,
         submitted_on as first_day,
         least(
-            {{ add_days('submitted_on', 89) }},
+            {{ add_days("submitted_on", 89) }},
             {{ add_days("coalesce(superseded_on, date '9999-12-31')", -1) }}
         ) as last_day
-    from {{ ref('int_survey_answer_versions') }}
+    from {{ ref("int_survey_answer_versions") }}
     where submitted_on <= {{ end_day() }}
 )
 

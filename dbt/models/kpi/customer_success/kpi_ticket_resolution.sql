@@ -1,5 +1,4 @@
 -- Tickets whose resolution of the day still stood at its close. First resolutions are those of the same tickets.
-{{ config(materialized='incremental', incremental_strategy='replace_days') }}
 
 {%- set measures = {
     "final_resolution_minutes": "resolution_us",
@@ -18,9 +17,9 @@ select
     {{ quantile(minutes(microseconds), 0.5) }} as median_{{ measure }},
     {{ quantile(minutes(microseconds), 0.9) }} as p90_{{ measure }},
     -- Microseconds are added up as integers, so that the mean does not depend on the order of the rows.
-    {{ minutes('sum(' ~ microseconds ~ ')') }} / count({{ microseconds }}) as mean_{{ measure }},
+    {{ minutes("sum(" ~ microseconds ~ ")") }} / count({{ microseconds }}) as mean_{{ measure }},
     {%- endfor %}
-    {{ minutes('sum(on_hold_us)') }} / count(*) as mean_on_hold_minutes
-from {{ ref('fct_ticket_resolutions') }}
-where {{ built_days('resolved_on') }}
+    {{ minutes("sum(on_hold_us)") }} / count(*) as mean_on_hold_minutes
+from {{ ref("fct_ticket_resolutions") }}
+where {{ built_days("resolved_on") }}
 group by resolved_on, tenant_id, priority, category

@@ -1,5 +1,5 @@
 -- A cohort is settled 90 days after its day: each build moves the cohorts that its days can still decide.
-{{ config(materialized='incremental', incremental_strategy='replace_settling_days', settling_days=90) }}
+{{ config(materialized="incremental", incremental_strategy="replace_settling_days", settling_days=90) }}
 
 with cohorts as (
     select
@@ -9,8 +9,8 @@ with cohorts as (
         created_on is not null as is_created,
         is_converted_in_window as is_converted,
         case when is_converted_in_window then coalesce(converted_value_reporting_minor, 0) else 0 end as value_minor
-    from {{ ref('fct_leads') }}
-    where {{ settling_days('cohort_on') }}
+    from {{ ref("fct_leads") }}
+    where {{ settling_days("cohort_on") }}
 ),
 
 credits as (
@@ -27,7 +27,7 @@ credits as (
         '{{ model }}' as model,
         t.{{ weight }} as weight
     from cohorts as c
-    inner join {{ ref('fct_touches') }} as t on c.tenant_id = t.tenant_id and c.lead_id = t.lead_id
+    inner join {{ ref("fct_touches") }} as t on c.tenant_id = t.tenant_id and c.lead_id = t.lead_id
     where t.{{ weight }} > 0
     {% if not loop.last %}union all{% endif %}
     {%- endfor %}
@@ -47,8 +47,8 @@ apportioned as (
     -- Differences of rounded running totals are whole cents that add up to the lead's value.
     select
         *,
-        {{ converted('value_minor', 'weight_so_far') }}
-        - {{ converted('value_minor', '(weight_so_far - weight)') }} as value_share_minor
+        {{ converted("value_minor", "weight_so_far") }}
+        - {{ converted("value_minor", "(weight_so_far - weight)") }} as value_share_minor
     from accumulated
 )
 

@@ -1,5 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='replace_days') }}
-
 with qualified as (
     select
         qualified_on as day,
@@ -8,8 +6,8 @@ with qualified as (
         -- A campaign that became known after the day is not known on it.
         case when created_on <= qualified_on then campaign end as campaign,
         est_value_reporting_minor
-    from {{ ref('fct_leads') }}
-    where {{ built_days('qualified_on') }}
+    from {{ ref("fct_leads") }}
+    where {{ built_days("qualified_on") }}
 )
 
 select

@@ -1,5 +1,4 @@
 -- One answer for each respondent and survey: the last. What the person wrote stays out of the marts.
-{{ config(materialized='table') }}
 
 select
     tenant_id,
@@ -12,5 +11,5 @@ select
     answer_group,
     submitted_at,
     submitted_on
-from {{ ref('int_survey_answer_versions') }}
+from {{ ref("int_survey_answer_versions") }}
 where superseded_on is null

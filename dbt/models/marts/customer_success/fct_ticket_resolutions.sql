@@ -1,7 +1,6 @@
 -- Resolutions that still stood when their day closed, at most one for each ticket and day (the last of the day).
 -- A ticket that is reopened days later keeps this row and gets another when it is resolved again: what a day
 -- reports does not change afterwards.
-{{ config(materialized='table') }}
 
 with opened as (
     select
@@ -10,11 +9,9 @@ with opened as (
         project_id,
         priority,
         category,
-        opened_at,
-        row_number() over (
-            partition by tenant_id, ticket_id order by opened_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_support__ticket_opened') }}
+        opened_at
+    from {{ ref("stg_support__ticket_opened") }}
+    qualify row_number() over (partition by tenant_id, ticket_id order by opened_at, received_at, message_id) = 1
 ),
 
 lifecycle as (
@@ -30,7 +27,7 @@ lifecycle as (
         true as is_resolution,
         opened_at,
         on_hold_ms
-    from {{ ref('stg_support__ticket_resolved') }}
+    from {{ ref("stg_support__ticket_resolved") }}
     union all
     select
         tenant_id,
@@ -44,7 +41,7 @@ lifecycle as (
         false as is_resolution,
         cast(null as timestamp) as opened_at,
         cast(null as {{ float_type() }}) as on_hold_ms
-    from {{ ref('stg_support__ticket_reopened') }}
+    from {{ ref("stg_support__ticket_reopened") }}
 ),
 
 ordered as (
@@ -89,35 +86,35 @@ standing as (
         s.reopen_count,
         s.on_hold_ms
     from told as s
-    inner join {{ ref('dim_tenants') }} as t on s.tenant_id = t.tenant_id
+    inner join {{ ref("dim_tenants") }} as t on s.tenant_id = t.tenant_id
     left join opened as o
-        on s.tenant_id = o.tenant_id and s.ticket_id = o.ticket_id and o.from_first = 1
+        on s.tenant_id = o.tenant_id and s.ticket_id = o.ticket_id
     where s.from_last_of_day = 1 and s.is_resolution
 ),
 
 dated as (
     select
         *,
-        {{ business_date('opened_at', 'time_zone') }} as opened_on,
-        {{ business_date('first_resolved_at', 'time_zone') }} as first_resolved_on
+        {{ business_date("opened_at", "time_zone") }} as opened_on,
+        {{ business_date("first_resolved_at", "time_zone") }} as first_resolved_on
     from standing
 ),
 
 measured as (
     select
         d.*,
-        {{ microseconds_between('d.opened_at', 'd.resolved_at') }} as resolution_us,
-        {{ microseconds_between('d.opened_at', 'd.first_resolved_at') }} as first_resolution_us,
-        {{ working_us_until('final_day', 'd.resolved_at') }}
-        - {{ working_us_until('open_day', 'd.opened_at') }} as resolution_business_us,
-        {{ working_us_until('first_day', 'd.first_resolved_at') }}
-        - {{ working_us_until('open_day', 'd.opened_at') }} as first_resolution_business_us
+        {{ microseconds_between("d.opened_at", "d.resolved_at") }} as resolution_us,
+        {{ microseconds_between("d.opened_at", "d.first_resolved_at") }} as first_resolution_us,
+        {{ working_us_until("final_day", "d.resolved_at") }}
+        - {{ working_us_until("open_day", "d.opened_at") }} as resolution_business_us,
+        {{ working_us_until("first_day", "d.first_resolved_at") }}
+        - {{ working_us_until("open_day", "d.opened_at") }} as first_resolution_business_us
     from dated as d
-    left join {{ ref('int_business_days') }} as open_day
+    left join {{ ref("int_business_days") }} as open_day
         on d.tenant_id = open_day.tenant_id and d.opened_on = open_day.day
-    left join {{ ref('int_business_days') }} as first_day
+    left join {{ ref("int_business_days") }} as first_day
         on d.tenant_id = first_day.tenant_id and d.first_resolved_on = first_day.day
-    left join {{ ref('int_business_days') }} as final_day
+    left join {{ ref("int_business_days") }} as final_day
         on d.tenant_id = final_day.tenant_id and d.resolved_on = final_day.day
 )
 

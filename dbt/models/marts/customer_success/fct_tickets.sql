@@ -1,5 +1,4 @@
 -- One row for each ticket, by all that is known of it. Reopened and not resolved again, it has no final resolution.
-{{ config(materialized='table') }}
 
 with opened as (
     select
@@ -10,15 +9,13 @@ with opened as (
         category,
         source,
         requester_ref,
-        opened_at,
-        row_number() over (
-            partition by tenant_id, ticket_id order by opened_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_support__ticket_opened') }}
+        opened_at
+    from {{ ref("stg_support__ticket_opened") }}
+    qualify row_number() over (partition by tenant_id, ticket_id order by opened_at, received_at, message_id) = 1
 ),
 
 resolutions as (
-    select * from {{ ref('fct_ticket_resolutions') }}
+    select * from {{ ref("fct_ticket_resolutions") }}
 ),
 
 first_resolutions as (
@@ -29,7 +26,7 @@ first_resolutions as (
         min(resolved_at) as first_resolved_at,
         min(opened_at) as told_opened_at,
         max(reopen_count) as told_reopen_count
-    from {{ ref('stg_support__ticket_resolved') }}
+    from {{ ref("stg_support__ticket_resolved") }}
     group by tenant_id, ticket_id
 ),
 
@@ -39,7 +36,7 @@ reopenings as (
         ticket_id,
         count(distinct reopened_at) as reopenings,
         max(reopen_count) as told_reopen_count
-    from {{ ref('stg_support__ticket_reopened') }}
+    from {{ ref("stg_support__ticket_reopened") }}
     group by tenant_id, ticket_id
 ),
 
@@ -55,17 +52,17 @@ tickets as (
         coalesce(o.opened_at, f.told_opened_at) as opened_at,
         f.first_resolved_at,
         f.told_reopen_count
-    from (select * from opened where from_first = 1) as o
+    from opened as o
     full outer join first_resolutions as f on o.tenant_id = f.tenant_id and o.ticket_id = f.ticket_id
 ),
 
 dated as (
     select
         t.*,
-        {{ business_date('t.opened_at', 'z.time_zone') }} as opened_on,
-        {{ business_date('t.first_resolved_at', 'z.time_zone') }} as first_resolved_on
+        {{ business_date("t.opened_at", "z.time_zone") }} as opened_on,
+        {{ business_date("t.first_resolved_at", "z.time_zone") }} as first_resolved_on
     from tickets as t
-    inner join {{ ref('dim_tenants') }} as z on t.tenant_id = z.tenant_id
+    inner join {{ ref("dim_tenants") }} as z on t.tenant_id = z.tenant_id
 )
 
 select
@@ -86,17 +83,17 @@ select
             coalesce(t.told_reopen_count, 0), coalesce(p.told_reopen_count, 0), coalesce(p.reopenings, 0)
         ) as bigint
     ) as reopen_count,
-    {{ minutes(microseconds_between('t.opened_at', 't.first_resolved_at')) }} as first_resolution_minutes,
-    {{ minutes('r.resolution_us') }} as final_resolution_minutes,
+    {{ minutes(microseconds_between("t.opened_at", "t.first_resolved_at")) }} as first_resolution_minutes,
+    {{ minutes("r.resolution_us") }} as final_resolution_minutes,
     {{ minutes(
-        working_us_until('first_day', 't.first_resolved_at') ~ ' - ' ~ working_us_until('open_day', 't.opened_at')
+        working_us_until("first_day", "t.first_resolved_at") ~ " - " ~ working_us_until("open_day", "t.opened_at")
     ) }} as first_resolution_business_minutes,
-    {{ minutes('r.resolution_business_us') }} as final_resolution_business_minutes,
-    {{ minutes('r.on_hold_us') }} as on_hold_minutes
+    {{ minutes("r.resolution_business_us") }} as final_resolution_business_minutes,
+    {{ minutes("r.on_hold_us") }} as on_hold_minutes
 from dated as t
 left join resolutions as r on t.tenant_id = r.tenant_id and t.ticket_id = r.ticket_id and r.is_final
 left join reopenings as p on t.tenant_id = p.tenant_id and t.ticket_id = p.ticket_id
-left join {{ ref('int_business_days') }} as open_day
+left join {{ ref("int_business_days") }} as open_day
     on t.tenant_id = open_day.tenant_id and t.opened_on = open_day.day
-left join {{ ref('int_business_days') }} as first_day
+left join {{ ref("int_business_days") }} as first_day
     on t.tenant_id = first_day.tenant_id and t.first_resolved_on = first_day.day

@@ -1,6 +1,5 @@
 -- Every answer with the days on which it is the respondent's last one to its survey. A later answer takes
 -- effect on its own day, so the score of an earlier day stays what it was.
-{{ config(materialized='table') }}
 
 with followed as (
     select
@@ -17,7 +16,7 @@ with followed as (
         lead(occurred_on) over (
             partition by tenant_id, survey_id, respondent_ref order by submitted_at, received_at, message_id
         ) as superseded_on
-    from {{ ref('stg_crm__nps_submitted') }}
+    from {{ ref("stg_crm__nps_submitted") }}
 )
 
 select

@@ -1,39 +1,35 @@
 -- One row for each lead: its creation, its first qualification, its first conversion and what that was worth.
-{{ config(materialized='table') }}
 
 with created as (
-    select
-        *,
-        row_number() over (
-            partition by tenant_id, lead_id order by created_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_marketing__lead_created') }}
+    select * from {{ ref("stg_marketing__lead_created") }}
+    qualify row_number() over (partition by tenant_id, lead_id order by created_at, received_at, message_id) = 1
 ),
 
 qualified as (
-    select
-        *,
-        row_number() over (
-            partition by tenant_id, lead_id order by qualified_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_crm__lead_qualified') }}
+    select * from {{ ref("stg_crm__lead_qualified") }}
+    qualify row_number() over (partition by tenant_id, lead_id order by qualified_at, received_at, message_id) = 1
 ),
 
 converted as (
-    select
-        *,
-        row_number() over (
-            partition by tenant_id, lead_id order by converted_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_crm__lead_converted') }}
+    select * from {{ ref("stg_crm__lead_converted") }}
+    qualify row_number() over (partition by tenant_id, lead_id order by converted_at, received_at, message_id) = 1
 ),
 
 known as (
-    select tenant_id, lead_id from created where from_first = 1
+    select
+        tenant_id,
+        lead_id
+    from created
     union
-    select tenant_id, lead_id from qualified where from_first = 1
+    select
+        tenant_id,
+        lead_id
+    from qualified
     union
-    select tenant_id, lead_id from converted where from_first = 1
+    select
+        tenant_id,
+        lead_id
+    from converted
 ),
 
 leads as (
@@ -65,12 +61,12 @@ leads as (
         t.currency as tenant_currency,
         -- A lead whose creation never came has the day of its conversion as its cohort.
         coalesce(c.occurred_on, v.occurred_on) as cohort_on,
-        {{ add_days('coalesce(c.occurred_on, v.occurred_on)', 90) }} as settled_on
+        {{ add_days("coalesce(c.occurred_on, v.occurred_on)", 90) }} as settled_on
     from known as k
-    inner join {{ ref('dim_tenants') }} as t on k.tenant_id = t.tenant_id
-    left join created as c on k.tenant_id = c.tenant_id and k.lead_id = c.lead_id and c.from_first = 1
-    left join qualified as q on k.tenant_id = q.tenant_id and k.lead_id = q.lead_id and q.from_first = 1
-    left join converted as v on k.tenant_id = v.tenant_id and k.lead_id = v.lead_id and v.from_first = 1
+    inner join {{ ref("dim_tenants") }} as t on k.tenant_id = t.tenant_id
+    left join created as c on k.tenant_id = c.tenant_id and k.lead_id = c.lead_id
+    left join qualified as q on k.tenant_id = q.tenant_id and k.lead_id = q.lead_id
+    left join converted as v on k.tenant_id = v.tenant_id and k.lead_id = v.lead_id
 ),
 
 deals as (
@@ -81,11 +77,9 @@ deals as (
         booking_id as deal_id,
         booking_value_minor as value_minor,
         booking_currency as currency,
-        occurred_on,
-        row_number() over (
-            partition by tenant_id, booking_id order by occurred_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_inventory__booking_confirmed') }}
+        occurred_on
+    from {{ ref("stg_inventory__booking_confirmed") }}
+    qualify row_number() over (partition by tenant_id, booking_id order by occurred_at, received_at, message_id) = 1
     union all
     select
         tenant_id,
@@ -93,11 +87,9 @@ deals as (
         subscription_id as deal_id,
         mrr_minor as value_minor,
         currency,
-        occurred_on,
-        row_number() over (
-            partition by tenant_id, subscription_id order by occurred_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_billing__subscription_started') }}
+        occurred_on
+    from {{ ref("stg_billing__subscription_started") }}
+    qualify row_number() over (partition by tenant_id, subscription_id order by occurred_at, received_at, message_id) = 1
 ),
 
 valued as (
@@ -110,11 +102,13 @@ valued as (
         end as converted_value_currency
     from leads as l
     left join deals as b
-        on l.tenant_id = b.tenant_id and l.booking_id = b.deal_id
-        and b.kind = 'booking' and b.from_first = 1 and b.occurred_on <= l.settled_on
+        on
+            l.tenant_id = b.tenant_id and l.booking_id = b.deal_id
+            and b.kind = 'booking' and l.settled_on >= b.occurred_on
     left join deals as s
-        on l.tenant_id = s.tenant_id and l.subscription_id = s.deal_id
-        and s.kind = 'subscription' and s.from_first = 1 and s.occurred_on <= l.settled_on
+        on
+            l.tenant_id = s.tenant_id and l.subscription_id = s.deal_id
+            and s.kind = 'subscription' and l.settled_on >= s.occurred_on
 )
 
 select
@@ -134,7 +128,7 @@ select
     v.score,
     v.est_value_minor,
     case when v.est_value_minor is not null then v.est_value_currency end as est_value_currency,
-    {{ converted('v.est_value_minor', 'est_rate.rate_to_reporting') }} as est_value_reporting_minor,
+    {{ converted("v.est_value_minor", "est_rate.rate_to_reporting") }} as est_value_reporting_minor,
     v.converted_message_id,
     v.converted_at,
     v.converted_on,
@@ -146,9 +140,9 @@ select
     coalesce(v.converted_on <= v.settled_on, false) as is_converted_in_window,
     v.converted_value_minor,
     v.converted_value_currency,
-    {{ converted('v.converted_value_minor', 'deal_rate.rate_to_reporting') }} as converted_value_reporting_minor
+    {{ converted("v.converted_value_minor", "deal_rate.rate_to_reporting") }} as converted_value_reporting_minor
 from valued as v
-left join {{ ref('fx_rates') }} as est_rate
-    on v.est_value_currency = est_rate.currency and {{ month_of('v.qualified_on') }} = est_rate.month
-left join {{ ref('fx_rates') }} as deal_rate
-    on v.converted_value_currency = deal_rate.currency and {{ month_of('v.converted_on') }} = deal_rate.month
+left join {{ ref("fx_rates") }} as est_rate
+    on v.est_value_currency = est_rate.currency and {{ month_of("v.qualified_on") }} = est_rate.month
+left join {{ ref("fx_rates") }} as deal_rate
+    on v.converted_value_currency = deal_rate.currency and {{ month_of("v.converted_on") }} = deal_rate.month

@@ -1,14 +1,13 @@
 -- Marketing touches of each lead in the 30 days before it converted (within 90 days of its creation), else before it
 -- was created. A lead without one has its creation as its only touch, and a conversion without either is unattributed.
 -- So each lead has touches, and the weights of each model add up to one.
-{{ config(materialized='table') }}
 
 with leads as (
     select
         *,
         coalesce(created_at, converted_at) as cohort_at,
         case when is_converted_in_window then converted_at else created_at end as attributed_at
-    from {{ ref('fct_leads') }}
+    from {{ ref("fct_leads") }}
     where cohort_on is not null
 ),
 
@@ -23,14 +22,24 @@ pages as (
         utm_campaign,
         occurred_at,
         occurred_on
-    from {{ ref('stg_marketing__page') }}
+    from {{ ref("stg_marketing__page") }}
     where coalesce(utm_source, utm_medium, utm_campaign) is not null
 ),
 
 viewers as (
-    select tenant_id, message_id, anonymous_id as person_id from pages where anonymous_id is not null
+    select
+        tenant_id,
+        message_id,
+        anonymous_id as person_id
+    from pages
+    where anonymous_id is not null
     union
-    select tenant_id, message_id, user_id as person_id from pages where user_id is not null
+    select
+        tenant_id,
+        message_id,
+        user_id as person_id
+    from pages
+    where user_id is not null
 ),
 
 views_of_leads as (
@@ -50,7 +59,7 @@ views_of_leads as (
         ) as preference
     from pages as p
     inner join viewers as w on p.tenant_id = w.tenant_id and p.message_id = w.message_id
-    inner join {{ ref('int_lead_identities') }} as i on w.tenant_id = i.tenant_id and w.person_id = i.person_id
+    inner join {{ ref("int_lead_identities") }} as i on w.tenant_id = i.tenant_id and w.person_id = i.person_id
     inner join leads as l on i.tenant_id = l.tenant_id and i.lead_id = l.lead_id
     where
         i.known_on <= l.settled_on
@@ -64,6 +73,13 @@ page_touches as (
         preference = 1
         and touched_at <= attributed_at
         and touched_at >= attributed_at - interval '30' day
+),
+
+touched_leads as (
+    select distinct
+        tenant_id,
+        lead_id
+    from page_touches
 ),
 
 touches as (
@@ -88,7 +104,7 @@ touches as (
         l.campaign,
         l.created_at as touched_at
     from leads as l
-    left join (select distinct tenant_id, lead_id from page_touches) as t
+    left join touched_leads as t
         on l.tenant_id = t.tenant_id and l.lead_id = t.lead_id
     where t.lead_id is null
 ),

@@ -1,9 +1,8 @@
 -- The ids under which a lead's pages may have been viewed: the lead's own id, the ids of the message that created
 -- it, and one step of identify or alias calls from those.
-{{ config(materialized='table') }}
 
 with calls as (
-    select * from {{ ref('stg_marketing__identities') }}
+    select * from {{ ref("stg_marketing__identities") }}
 ),
 
 named as (
@@ -37,7 +36,7 @@ named as (
         lead_id,
         lead_id as person_id,
         occurred_on as known_on
-    from {{ ref('stg_crm__lead_converted') }}
+    from {{ ref("stg_crm__lead_converted") }}
 ),
 
 links as (

@@ -1,9 +1,12 @@
 -- Planned departures and what became of them within 24 hours. A plan counts for its day when it is the latest
 -- one at the close of that day: moved before, it leaves the day; moved after it was missed, it stays missed.
-{{ config(materialized='table') }}
 
 with tenants as (
-    select tenant_id, time_zone, on_time_threshold_minutes from {{ ref('dim_tenants') }}
+    select
+        tenant_id,
+        time_zone,
+        on_time_threshold_minutes
+    from {{ ref("dim_tenants") }}
 ),
 
 schedules as (
@@ -15,13 +18,13 @@ schedules as (
         s.vehicle_ref,
         s.direction,
         s.planned_departure_at,
-        {{ business_date('s.planned_departure_at', 't.time_zone') }} as planned_on,
+        {{ business_date("s.planned_departure_at", "t.time_zone") }} as planned_on,
         s.occurred_at as scheduled_at,
         s.occurred_on as scheduled_on,
         row_number() over (
             partition by s.tenant_id, s.transport_id order by s.occurred_at, s.received_at, s.message_id
         ) as schedule_no
-    from {{ ref('stg_transport__transport_scheduled') }} as s
+    from {{ ref("stg_transport__transport_scheduled") }} as s
     inner join tenants as t on s.tenant_id = t.tenant_id
 ),
 
@@ -46,50 +49,58 @@ binding_schedules as (
 ),
 
 departures as (
-    select
-        *,
-        row_number() over (
-            partition by tenant_id, transport_id order by departed_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_transport__transport_departed') }}
+    -- A vehicle leaves once: what is told again later does not count.
+    select * from {{ ref("stg_transport__transport_departed") }}
+    qualify row_number() over (
+        partition by tenant_id, transport_id order by departed_at, received_at, message_id
+    ) = 1
 ),
 
 arrivals as (
-    select
-        tenant_id,
-        transport_id,
-        planned_arrival_at,
-        arrived_at,
-        row_number() over (
-            partition by tenant_id, transport_id order by arrived_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_transport__transport_arrived') }}
+    select * from {{ ref("stg_transport__transport_arrived") }}
+    qualify row_number() over (
+        partition by tenant_id, transport_id order by arrived_at, received_at, message_id
+    ) = 1
 ),
 
 cancellations as (
+    select * from {{ ref("stg_transport__transport_cancelled") }}
+),
+
+told_otherwise as (
     select
-        *,
-        row_number() over (
-            partition by tenant_id, transport_id order by cancelled_at, received_at, message_id
-        ) as from_first
-    from {{ ref('stg_transport__transport_cancelled') }}
+        tenant_id,
+        transport_id,
+        project_id,
+        warehouse_id,
+        planned_departure_at,
+        1 as preference,
+        departed_at as told_at,
+        message_id
+    from departures
+    union all
+    select
+        tenant_id,
+        transport_id,
+        project_id,
+        cast(null as varchar) as warehouse_id,
+        planned_departure_at,
+        2 as preference,
+        cancelled_at as told_at,
+        message_id
+    from cancellations
 ),
 
 unscheduled as (
-    -- Whose schedule never came: the departure, else the cancellation, states the plan.
-    select
-        coalesce(d.tenant_id, c.tenant_id) as tenant_id,
-        coalesce(d.transport_id, c.transport_id) as transport_id,
-        coalesce(d.project_id, c.project_id) as project_id,
-        d.warehouse_id,
-        coalesce(d.planned_departure_at, c.planned_departure_at) as planned_departure_at
-    from (select * from departures where from_first = 1) as d
-    full outer join (select * from cancellations where from_first = 1) as c
-        on d.tenant_id = c.tenant_id and d.transport_id = c.transport_id
-    left join (select * from schedules where schedule_no = 1) as s
-        on coalesce(d.tenant_id, c.tenant_id) = s.tenant_id
-        and coalesce(d.transport_id, c.transport_id) = s.transport_id
+    -- Whose schedule never came: the departure, else the first cancellation, states the plan.
+    select o.*
+    from told_otherwise as o
+    left join schedules as s
+        on o.tenant_id = s.tenant_id and o.transport_id = s.transport_id and s.schedule_no = 1
     where s.transport_id is null
+    qualify row_number() over (
+        partition by o.tenant_id, o.transport_id order by o.preference, o.told_at, o.message_id
+    ) = 1
 ),
 
 plans as (
@@ -116,7 +127,7 @@ plans as (
         cast(null as varchar) as vehicle_ref,
         cast(null as varchar) as direction,
         u.planned_departure_at,
-        {{ business_date('u.planned_departure_at', 't.time_zone') }} as planned_on,
+        {{ business_date("u.planned_departure_at", "t.time_zone") }} as planned_on,
         cast(null as timestamp) as scheduled_at
     from unscheduled as u
     inner join tenants as t on u.tenant_id = t.tenant_id
@@ -140,7 +151,7 @@ departed_plans as (
         ) as preference
     from plans as p
     inner join departures as d
-        on p.tenant_id = d.tenant_id and p.transport_id = d.transport_id and d.from_first = 1
+        on p.tenant_id = d.tenant_id and p.transport_id = d.transport_id
 ),
 
 cancelled_schedules as (
@@ -177,7 +188,7 @@ outcomes as (
         a.planned_arrival_at,
         a.arrived_at,
         t.on_time_threshold_minutes,
-        {{ minutes(microseconds_between('p.planned_departure_at', 'd.departed_at')) }} as delay_minutes,
+        {{ minutes(microseconds_between("p.planned_departure_at", "d.departed_at")) }} as delay_minutes,
         case
             when d.departed_at <= p.planned_departure_at + interval '24 hours' then 'departed'
             when c.cancelled_at <= p.planned_departure_at + interval '24 hours' then 'cancelled'
@@ -186,13 +197,15 @@ outcomes as (
     from plans as p
     inner join tenants as t on p.tenant_id = t.tenant_id
     left join departed_plans as d
-        on p.tenant_id = d.tenant_id and p.transport_id = d.transport_id
-        and p.schedule_no = d.schedule_no and d.preference = 1
+        on
+            p.tenant_id = d.tenant_id and p.transport_id = d.transport_id
+            and p.schedule_no = d.schedule_no and d.preference = 1
     left join cancelled_plans as c
         on p.tenant_id = c.tenant_id and p.transport_id = c.transport_id and p.schedule_no = c.schedule_no
     left join arrivals as a
-        on p.tenant_id = a.tenant_id and p.transport_id = a.transport_id
-        and a.from_first = 1 and d.departed_at is not null
+        on
+            p.tenant_id = a.tenant_id and p.transport_id = a.transport_id
+            and d.departed_at is not null
 )
 
 select

@@ -1,7 +1,6 @@
 -- An item's way through its statuses. `status_seq` decides, not the clock and not arrival: an event whose
 -- number is below one that already happened changes nothing. The state at any moment depends on the events
 -- up to that moment only, so the close of a day never changes when later days do.
-{{ config(materialized='table') }}
 
 with claims as (
     -- A registration carries no number: it stands before everything that does.
@@ -14,7 +13,7 @@ with claims as (
         status,
         'equipment.registered' as claimed_by,
         cast(-1 as bigint) as status_seq
-    from {{ ref('stg_inventory__equipment_registered') }}
+    from {{ ref("stg_inventory__equipment_registered") }}
     union all
     select
         tenant_id,
@@ -25,7 +24,7 @@ with claims as (
         to_status as status,
         'equipment.status_changed' as claimed_by,
         status_seq
-    from {{ ref('stg_inventory__equipment_status_changed') }}
+    from {{ ref("stg_inventory__equipment_status_changed") }}
     union all
     select
         tenant_id,
@@ -36,7 +35,7 @@ with claims as (
         to_status as status,
         'scan.completed' as claimed_by,
         status_seq
-    from {{ ref('stg_inventory__scan_completed') }}
+    from {{ ref("stg_inventory__scan_completed") }}
     union all
     -- An exception that still moved its item carries no number either: it stands beside the number that was
     -- in force when it was scanned. A duplicate scan repeats one that counts already.
@@ -49,7 +48,7 @@ with claims as (
         to_status as status,
         'scan.exception' as claimed_by,
         cast(null as bigint) as status_seq
-    from {{ ref('stg_inventory__scan_exception') }}
+    from {{ ref("stg_inventory__scan_exception") }}
     where equipment_id is not null and to_status is not null and code <> 'duplicate_scan'
 ),
 
@@ -77,8 +76,8 @@ placed as (
 standing as (
     select
         *,
-        case when {{ is_on_rent('status') }} then status end as rent_claim,
-        case when {{ is_in_maintenance('status') }} then status end as maintenance_claim,
+        case when {{ is_on_rent("status") }} then status end as rent_claim,
+        case when {{ is_in_maintenance("status") }} then status end as maintenance_claim,
         case when status_seq >= 0 then status end as numbered_claim
     from placed
     where seq_in_force is not null and (status_seq is null or status_seq = seq_in_force)

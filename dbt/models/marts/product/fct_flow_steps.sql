@@ -1,5 +1,5 @@
 -- How far people come in a flow of the product: runs that reached each step, and how the step ended.
-{{ config(materialized='incremental', incremental_strategy='replace_days', on_schema_change='append_new_columns', full_refresh=false) }}
+{{ config(materialized="incremental", incremental_strategy="replace_days", on_schema_change="append_new_columns", full_refresh=false) }}
 
 select
     occurred_on as day,
@@ -11,7 +11,7 @@ select
     count(*) as steps,
     count(distinct flow_run_id) as flow_runs,
     count(error_code) as errors,
-    {{ quantile('duration_ms', 0.5) }} as median_duration_ms
-from {{ ref('stg_product__ui_flow_step') }}
-where {{ built_days('occurred_on') }}
+    {{ quantile("duration_ms", 0.5) }} as median_duration_ms
+from {{ ref("stg_product__ui_flow_step") }}
+where {{ built_days("occurred_on") }}
 group by occurred_on, tenant_id, project_id, flow, step, outcome
