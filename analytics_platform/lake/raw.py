@@ -181,7 +181,7 @@ def _build(store: ObjectStore, connection: duckdb.DuckDBPyConnection, stale: lis
             return list(pool.map(lambda pair: _put(store, *pair), encoded))
 
 
-def _wanted(store: ObjectStore, stale: Iterable[_Stale], folder: Path) -> Wanted:
+def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path) -> Wanted:
     landing: dict[Path, set[str]] = {}
     held: dict[Path, str] = {}
     conflicts: list[Path] = []
@@ -194,7 +194,12 @@ def _wanted(store: ObjectStore, stale: Iterable[_Stale], folder: Path) -> Wanted
             path = folder / f"{len(conflicts)}.ndjson.zst"
             path.write_bytes(_lost_before(store, item))
             conflicts.append(path)
-    return Wanted({path: frozenset(streams) for path, streams in landing.items()}, held, tuple(conflicts))
+    return Wanted(
+        landing={path: frozenset(streams) for path, streams in landing.items()},
+        held=held,
+        conflicts=tuple(conflicts),
+        by_file=any(len(item.fresh) > 1 for item in stale),
+    )
 
 
 def _lost_before(store: ObjectStore, item: _Stale) -> bytes:
@@ -203,8 +208,8 @@ def _lost_before(store: ObjectStore, item: _Stale) -> bytes:
     return compressed(b"\n".join(raw_bytes(orjson.loads(letter)) for letter in letters))
 
 
-def _outcome(store: ObjectStore, merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, RawPartition]:
-    lines = _lines_by_object(merged)
+def _outcome(store: ObjectStore, merged: Merge, stale: Sequence[_Stale]) -> dict[PartitionKey, RawPartition]:
+    lines = _lines_by_object(merged, stale)
     kept, dropped, conflicts = merged.kept(), merged.dropped(), merged.conflicts()
     outcome: dict[PartitionKey, RawPartition] = {}
     for item in stale:
@@ -217,19 +222,24 @@ def _outcome(store: ObjectStore, merged: Merge, stale: Iterable[_Stale]) -> dict
     return outcome
 
 
-def _lines_by_object(merged: Merge) -> dict[PartitionKey, dict[str, int]]:
+def _lines_by_object(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, dict[str, int]]:
     """Lines per landing object's name and partition; a line outside its object's partition is corruption."""
+    only_object = {item.key: placed(item.fresh[0].key).name for item in stale if len(item.fresh) == 1}
     found: dict[PartitionKey, dict[str, int]] = {}
     for (path, key), lines in merged.lines().items():
-        place = placed(_below_landing(path))
-        if (place.day, place.tenant) != key[1:]:
-            raise LandingCorruptError(f"{path} holds a line of {key[1]} and {key[2]}; restore it from a copy")
-        found.setdefault(key, {})[place.name] = lines
+        name = _name_within(path, key) if path else only_object.get(key)
+        if name is None:
+            raise LandingCorruptError(
+                f"{path or 'a landing object'} holds a line of {key[1]} and {key[2]}; restore it from a copy"
+            )
+        found.setdefault(key, {})[name] = lines
     return found
 
 
-def _below_landing(path: str) -> str:
-    return "/".join(Path(path).parts[-3:])
+def _name_within(path: str, key: PartitionKey) -> str | None:
+    """The name of a landing file that is of the partition; None for a file of another."""
+    place = placed("/".join(Path(path).parts[-3:]))
+    return place.name if (place.day, place.tenant) == key[1:] else None
 
 
 def _accounted(item: _Stale, kept: Kept | None, fresh: dict[str, int], dropped: int, conflicts: int) -> RawPartition:
