@@ -103,8 +103,11 @@ class Series:
         return self._over(self._slice(span), is_zero=self._zero_where_empty(span))
 
     def trend(self, buckets: Sequence[Span]) -> list[float | None]:
-        """The value of each bucket; None where nothing is published or the denominator is zero."""
-        return [self.measure(bucket).value for bucket in buckets]
+        """The value of each bucket; None where the denominator is zero, or a flow is not published on all its days.
+
+        Half a month beside whole ones would read as a fall.
+        """
+        return [self.measure(bucket).value if self._is_drawn(bucket) else None for bucket in buckets]
 
     def parts(self, column: str, span: Span) -> dict[str | None, Measured]:
         """The headline per value of a drill-down column, for values that have rows in the span."""
@@ -123,6 +126,9 @@ class Series:
             return self.rows.between(span.first, span.last)
         day = self.as_of(span.last)
         return self.rows.between(day, day) if day and day >= span.first else slice(0, 0)
+
+    def _is_drawn(self, bucket: Span) -> bool:
+        return self.headline.snapshot or self.covers(bucket)
 
     def _zero_where_empty(self, span: Span) -> bool:
         return self.headline.kind == "sum" and self.rows.days.size > 0 and self.published_in(span) > 0

@@ -46,7 +46,6 @@ ENGLISH: Mapping[str, str] = {
     "this_period": "this period",
     "trend_chart": "{title}, {first} to {last}, chart; the tables below it have the same figures",
     "trend_table": "{title} over time, {first} to {last}",
-    "until": "Up to",
     "flow_period": "{first} to {last}",
     "unchanged": "unchanged",
     "value": "Value",

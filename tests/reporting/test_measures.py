@@ -109,6 +109,13 @@ def test_an_unpublished_day_is_nothing_and_not_zero() -> None:
     assert series.trend([Span(FIRST + timedelta(1), FIRST + timedelta(1))]) == [None]
 
 
+def test_a_flow_is_not_drawn_over_days_that_are_partly_published() -> None:
+    found: list[tuple[int, str | None, int, int]] = [(day, "a", 1, 0) for day in range(10)]
+    half, whole = Span(FIRST - timedelta(3), FIRST), Span(FIRST, FIRST + timedelta(3))
+    assert series_of(kpi_of("sum"), found).trend([half, whole]) == [None, 4]
+    assert series_of(kpi_of("sum", snapshot=True), found).trend([half, whole]) == [1, 1]
+
+
 def test_an_audience_that_never_had_a_row_sees_nothing_rather_than_zero() -> None:
     assert series_of(kpi_of("sum"), []).measure(Span(FIRST, FIRST)) == NOTHING
 

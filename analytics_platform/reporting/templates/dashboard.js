@@ -140,7 +140,11 @@
       ` ${fill(words.versus, { previous: show(kpi, data.previous) })}`);
   }
 
-  const meets = (kpi, value) => (kpi.direction === "up" ? value >= kpi.target : value <= kpi.target);
+  // Judged as shown, so that no figure that reads like its target is called short of it.
+  function meets(kpi, value) {
+    const shown = kpi.unit === "money_minor" ? value : Math.round(value * 10) / 10;
+    return kpi.direction === "up" ? shown >= kpi.target : shown <= kpi.target;
+  }
 
   function renderTarget(kpi, value, line) {
     line.replaceChildren();
@@ -154,12 +158,12 @@
   function renderNote(kpi, data, line) {
     const span = { first: mediumDate(data.first), last: mediumDate(data.last), days: kpi.maturity };
     const late = kpi.as_of !== null && kpi.as_of < page.day;
-    const incomplete = !kpi.snapshot && !kpi.maturity && data.days_published < data.days;
+    const incomplete = !kpi.snapshot && data.days_published < data.days;
+    const said = fill(kpi.maturity ? words.cohorts : kpi.snapshot ? words.snapshot_period : words.flow_period, span);
+    const published = fill(words.incomplete, { present: plain(data.days_published), days: plain(data.days) });
     line.classList.toggle("late", late);
     if (late) line.textContent = fill(words.as_of_late, { date: mediumDate(kpi.as_of) });
-    else if (kpi.maturity) line.textContent = fill(words.cohorts, span);
-    else if (incomplete) line.textContent = fill(words.incomplete, { present: plain(data.days_published), days: plain(data.days) });
-    else line.textContent = fill(kpi.snapshot ? words.snapshot_period : words.flow_period, span);
+    else line.textContent = incomplete ? `${said} \u00B7 ${published}` : said;
   }
 
   // ---- charts ------------------------------------------------------------------------------------------------------
@@ -346,7 +350,7 @@
 
   function shareOf(parts, index) {
     const total = parts.weight.reduce((sum, weight) => sum + (weight ?? 0), 0);
-    return total ? number((parts.weight[index] ?? 0) / total, { style: "percent", maximumFractionDigits: 1 }) : NONE;
+    return total ? number((parts.weight[index] ?? 0) / total, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }) : NONE;
   }
 
   // ---- tables ------------------------------------------------------------------------------------------------------
@@ -388,7 +392,7 @@
         nameOf(parts, index), [show(kpi, value)], [show(kpi, parts.previous[index])], changeCell(kpi, value, parts.previous[index]), [shareOf(parts, index)],
       ]);
       box.append(table(fill(words.drill_table, { ...span, dimension: parts.dimension }),
-        [parts.dimension, words.value, words.previous, words.change, kpi.additive ? words.share : words.share_ratio], rows));
+        [parts.dimension.charAt(0).toUpperCase() + parts.dimension.slice(1), words.value, words.previous, words.change, kpi.additive ? words.share : words.share_ratio], rows));
     }
     const { value, previous } = data.trend;
     const points = value.map((now, index) => [bucketName(data, index), [show(kpi, now)], [show(kpi, previous[index])], changeCell(kpi, now, previous[index])]);
