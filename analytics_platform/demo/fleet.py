@@ -46,6 +46,10 @@ _EXCEPTIONS = {
 }  # fmt: skip
 
 
+class IllegalStepError(Exception):
+    """The simulation moved an item in a way that no warehouse could: a mistake in `rentals`."""
+
+
 @dataclass
 class Item:
     """One item of equipment and where it is; `busy_until` is when it can be booked again."""
@@ -198,7 +202,7 @@ class Fleet:
     def _step(self, item: Item, to_status: str, at: datetime) -> tuple[str, datetime]:
         from_status = item.status
         if to_status not in LEGAL_STEPS[from_status]:
-            raise AssertionError(f"{item.equipment_id} cannot go from {from_status} to {to_status}")
+            raise IllegalStepError(f"{item.equipment_id} cannot go from {from_status} to {to_status}")
         moment = at if item.changed_at is None else max(at, item.changed_at + _SECOND)
         item.status, item.changed_at = to_status, moment
         item.status_seq += 1

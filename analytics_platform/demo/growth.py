@@ -28,8 +28,11 @@ _CHANNEL_QUALITY = {
     "paid_search": 0.9, "outbound": 0.7, "organic_social": 0.65, "paid_social": 0.55,
 }  # fmt: skip
 
+# Through what a visitor comes back.
+_LATER_CHANNELS = {"email": 3.0, "direct": 2.5, "paid_search": 2.5, "organic_search": 1.5, "paid_social": 0.7}
+
 # What the address of a visit tells about its channel: utm_source, utm_medium, utm_campaign, or the referring site.
-_TAGS = {
+_TAGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "paid_search": ("google", "cpc", ("brand_search", "generic_hire", "competitor_terms")),
     "paid_social": ("linkedin", "paid_social", ("event_managers", "lookalike_venues")),
     "email": ("newsletter", "email", ("monthly_news", "season_offer")),
@@ -95,7 +98,7 @@ def _tell_lead(world: World, register: CustomerRegister, day: date, dice: Dice) 
     visits = [fact for touch in touches for fact in _visit(world, touch, visitor, dice)]
     created = _lead_created(world, lead, created_at, first.campaign, landing_path, visitor)
     facts, conversion = _what_becomes(world, register, lead, created_at, dice)
-    world.tell([created, *facts])
+    world.tell([created, *facts], is_running=True)  # all leads: only the lucky ones would flatter the first cohorts
     if created_at >= world.opening:
         known = Fact(created_at + timedelta(seconds=1), "", {}, Source.SITE, lead.lead_id, visitor, "identify")
         world.tell([*(visit for visit in visits if visit.at >= world.opening), known])
@@ -107,12 +110,12 @@ def _touches(world: World, day: date, created_at: datetime, dice: Dice) -> list[
     story = world.story(Plot.CAMPAIGN, day)
     is_of_story = story is not None and dice.chance(_OF_CAMPAIGN_SHARE)
     channel = "paid_social" if is_of_story else dice.pick(world.profile.channels)
-    count = 1 + min(4, int(dice.expovariate(1.1)))
+    count = 1 + min(4, int(dice.expovariate(0.75)))
     days_before = sorted((dice.random() ** 2 * 32 for _ in range(count - 1)), reverse=True)
     touches = []
     for number, days in enumerate([*days_before, 0.0]):
         if number:
-            channel = dice.pick({channel: 3.0, "direct": 3.0, "email": 2.0, "paid_search": 1.5, "organic_search": 1.5})
+            channel = dice.pick(_LATER_CHANNELS)
         at = created_at - timedelta(days=days, minutes=dice.randrange(4, 25))
         name = story.campaign if story and is_of_story and channel == "paid_social" else _campaign(channel, dice)
         touches.append(_Touch(at, channel, name))
@@ -197,7 +200,7 @@ def _tell_passing_visitors(world: World, day: date) -> None:
     if day < world.first_day:
         return
     dice = world.dice("visitors", day)
-    for _ in range(dice.poisson(world.profile.leads_a_month / 45 * office_demand(day))):
+    for _ in range(dice.poisson(world.profile.leads_a_month / 60 * office_demand(day))):
         channel = dice.pick(world.profile.channels)
         touch = _Touch(world.clock.at(day, dice.triangular(420, 1400, 780)), channel, _campaign(channel, dice))
         world.tell(_visit(world, touch, _visitor(dice), dice))

@@ -143,7 +143,7 @@ NOORD_RIGGING = TenantProfile(
     fleet_size=70,
     warehouses={"wh-groningen": 0.55, "wh-zwolle": 0.45},
     categories={"rigging": 6, "power": 2, "staging": 2},
-    utilisation=0.68,
+    utilisation=0.64,
     delivered_share=0.8,
     on_time_share=0.95,
     opening_customers=27,
@@ -188,7 +188,7 @@ ALBION_STAGE = TenantProfile(
     detractors=0.14,
     site="www.albion-stage.example",
     stories=(
-        Story(Plot.REPAIRS, 84, 118, 4.0, "lighting"),
+        Story(Plot.REPAIRS, 84, 118, 6.0, "lighting"),
         Story(Plot.CHURN_WAVE, 236, 275, 13.0),
         Story(Plot.SLOW_PAYERS, 225, 285, 14.0),
     ),

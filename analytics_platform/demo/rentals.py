@@ -28,7 +28,7 @@ _DAYS = {1: 5.0, 2: 13.0, 3: 19.0, 4: 14.0, 5: 11.0, 7: 13.0, 10: 9.0, 14: 9.0, 
 _CANCELLED_SHARE = 0.045
 _LATE_RETURN_SHARE = 0.05
 _LOST_SHARE = 0.0012
-_FAILED_INSPECTION_SHARE = 0.045
+_FAILED_INSPECTION_SHARE = 0.055
 _RETIRED_SHARE = 0.03
 _PURCHASES_A_DAY = 0.011 / 30  # of the fleet: what is lost and retired, and a little growth
 _CANCEL_REASONS = {"event_cancelled": 5.0, "budget": 3.0, "date_moved": 3.0, "other_supplier": 1.0}
@@ -282,7 +282,7 @@ class _Yard:
             item.busy_until = self._fleet.change(item, "available", at, "inspection_passed", {})
             return
         failed_at = self._fleet.change(item, "in_repair", at, "inspection_failed", {})
-        repaired_at = failed_at + timedelta(days=min(21.0, dice.skewed(4.5, 0.7)))
+        repaired_at = failed_at + timedelta(days=min(21.0, dice.skewed(5.0, 0.7)))
         if dice.chance(_RETIRED_SHARE):
             self._fleet.change(item, "retired", repaired_at, "beyond_repair", {})
             return

@@ -20,15 +20,18 @@ from analytics_platform.demo.fleet import Fleet
 from analytics_platform.demo.growth import simulate_growth
 from analytics_platform.demo.invoicing import simulate_invoices
 from analytics_platform.demo.journal import World
-from analytics_platform.demo.messages import Message, Writer
+from analytics_platform.demo.messages import Writer
 from analytics_platform.demo.product import simulate_product
-from analytics_platform.demo.profiles import PROFILES, TenantProfile
+from analytics_platform.demo.profiles import PROFILES
 from analytics_platform.demo.rentals import simulate_rentals
 from analytics_platform.demo.revenue import simulate_revenue
 from analytics_platform.demo.support import simulate_support
 from analytics_platform.demo.surveys import simulate_surveys
 
-_COMPRESSION_LEVEL = 6
+_COMPRESSION_LEVEL = 5
+
+# The moment of arrival, the id (so that ties have an order) and the line of a message.
+_Arrival = tuple[datetime, str, bytes]
 
 
 def simulate(catalog: Catalog, *, seed: int, first_day: date, last_day: date, folder: Path) -> list[Path]:
@@ -45,23 +48,26 @@ def simulate(catalog: Catalog, *, seed: int, first_day: date, last_day: date, fo
     profiles = [profile for profile in PROFILES if profile.tenant_id in catalog.tenants]
     if not profiles:
         raise ValueError("the catalogue has none of the demo tenants")
-    paths: list[Path] = []
+    written: list[tuple[Path, Path]] = []
     for profile in profiles:
-        messages = tenant_messages(catalog, profile, seed=seed, first_day=first_day, last_day=last_day)
-        paths += _write(messages, folder / profile.tenant_id)
-    return paths
+        world = World(seed, profile, catalog.tenants[profile.tenant_id], first_day, last_day)
+        _live(world)
+        written += _write(_arrivals(world), folder / profile.tenant_id)
+    for unfinished, path in written:  # all at once: a simulation that was broken off leaves nothing to import
+        unfinished.replace(path)
+    return [path for _, path in written]
 
 
-def tenant_messages(
-    catalog: Catalog, profile: TenantProfile, *, seed: int, first_day: date, last_day: date
-) -> list[tuple[datetime, Message]]:
-    """All messages of one tenant with the moment of their arrival, in that order."""
-    world = World(seed, profile, catalog.tenants[profile.tenant_id], first_day, last_day)
-    _live(world)
+def _arrivals(world: World) -> list[_Arrival]:
+    """What arrives of a tenant's messages until the end of its last day, in that order."""
     writer = Writer(world)
-    sent = [each for fact in world.all_facts() for each in deliver(world, writer.draft(fact))]
-    arrived = [(at, message) for at, message in sent if at < world.closing]
-    arrived.sort(key=lambda each: (each[0], each[1]["messageId"]))
+    arrived = [
+        (received_at, message["messageId"], orjson.dumps(message) + b"\n")
+        for fact in world.all_facts()
+        for received_at, message in deliver(world, writer.draft(fact))
+        if received_at < world.closing
+    ]
+    arrived.sort()
     return arrived
 
 
@@ -77,10 +83,12 @@ def _live(world: World) -> None:
     simulate_product(world, register)
 
 
-def _write(messages: Iterable[tuple[datetime, Message]], folder: Path) -> Iterator[Path]:
+def _write(arrivals: Iterable[_Arrival], folder: Path) -> Iterator[tuple[Path, Path]]:
+    """A file per month of arrival, under a name that no importer reads: (that name, its final one)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for month, arrived in groupby(messages, key=lambda each: f"{each[0]:%Y-%m}"):
+    for month, arrived in groupby(arrivals, key=lambda each: f"{each[0]:%Y-%m}"):
         path = folder / f"{month}.ndjson.zst"
-        lines = b"".join(orjson.dumps(message) + b"\n" for _, message in arrived)
-        path.write_bytes(zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL).compress(lines))
-        yield path
+        unfinished = path.with_suffix(".unfinished")
+        lines = b"".join(line for _, _, line in arrived)
+        unfinished.write_bytes(zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL).compress(lines))
+        yield unfinished, path

@@ -21,6 +21,7 @@ _ANSWERS_AFTER_TICKET = 0.16
 _ANSWERS_ABOUT_RELATION = 0.38
 _SECOND_THOUGHTS_SHARE = 0.02
 _COMMENT_SHARE = 0.12
+_RUN_UP_DAYS = 14
 _PROMOTER_SCORES = {10: 5.0, 9: 6.0}
 _PASSIVE_SCORES = {8: 6.0, 7: 4.0}
 _DETRACTOR_SCORES = {6: 4.0, 5: 3.0, 4: 1.5, 3: 1.0, 2: 0.6, 1: 0.3, 0: 0.4}
@@ -47,12 +48,9 @@ def simulate_surveys(
             _tell_answer(
                 world, ticket.customer, ticket.ticket_id.replace("tck_", "svy_"), "after_ticket", asked_at, dice
             )
-    for day in world.days(before=LOOK_BACK_DAYS):
+    for day in world.days(before=_RUN_UP_DAYS):
         if (day.month % 3, day.day) == (2, 10):
             _ask_about_relation(world, day, subscriptions)
-
-
-LOOK_BACK_DAYS = 14
 
 
 def _ask_about_relation(world: World, day: date, subscriptions: list[Subscription]) -> None:

@@ -12,8 +12,12 @@ import pytest
 from demo_history import LAST_DAY, History, moment, read_messages
 
 from analytics_platform.catalog import Catalog
-from analytics_platform.demo import simulate
+from analytics_platform.demo import simulate, simulation
 from analytics_platform.demo.clock import TenantClock
+from analytics_platform.demo.journal import World
+
+# One worker simulates the history once.
+pytestmark = pytest.mark.xdist_group("demo")
 
 FIRST = date(2026, 3, 20)
 SHORT, LONG = date(2026, 4, 2), date(2026, 4, 20)
@@ -24,9 +28,6 @@ from datetime import date
 from pathlib import Path
 from analytics_platform.catalog import load_catalog
 from analytics_platform.demo import simulate
-
-# One worker simulates the history once.
-pytestmark = pytest.mark.xdist_group("demo")
 first, last = map(date.fromisoformat, sys.argv[2:])
 simulate(load_catalog(), seed=5, first_day=first, last_day=last, folder=Path(sys.argv[1]))
 """
@@ -72,6 +73,26 @@ def test_the_answer_names_every_file_once(catalog: Catalog, tmp_path: Path) -> N
     assert len(paths) == len(set(paths))
     assert sorted(paths) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
     assert all(path.parent.name in catalog.tenants and path.name.endswith(".ndjson.zst") for path in paths)
+
+
+def test_a_simulation_that_is_broken_off_leaves_nothing_to_import_and_can_be_repeated(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived: list[World] = []
+
+    def break_off_at_the_third(world: World, _: object) -> None:
+        lived.append(world)
+        if len(lived) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulation, "simulate_product", break_off_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(catalog, seed=5, first_day=SHORT, last_day=SHORT, folder=tmp_path)
+    assert list(tmp_path.rglob("*.unfinished"))
+    assert not list(tmp_path.rglob("*.zst"))
+    monkeypatch.undo()
+    paths = simulate(catalog, seed=5, first_day=SHORT, last_day=SHORT, folder=tmp_path)
+    assert sorted(paths) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
 
 
 def test_days_in_the_wrong_order_are_refused(catalog: Catalog, tmp_path: Path) -> None:
