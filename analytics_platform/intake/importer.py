@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 """Called with the stored bytes read so far and in all."""
 
 WRITER = "import"
-_LINES_BETWEEN_PROGRESS = 5_000
+_LINES_BETWEEN_PAUSES = 1_000
 _REFUSED_LINES = {
     Reason.TOO_LARGE: f"the line is longer than {KEPT_BYTES:,} bytes, only its start is kept; break lines",
     Reason.TRUNCATED_SOURCE: "the file ends or is damaged within this line; import a whole copy of the file",
@@ -128,7 +128,7 @@ class _Call:
         lines = 0
         for lines, line in enumerate(read_lines(reading), start=1):
             self._take(line, reading.source)
-            if lines % _LINES_BETWEEN_PROGRESS == 0:
+            if lines % _LINES_BETWEEN_PAUSES == 0:
                 yield
         self._report.sources.append({"name": reading.source.name, "read": lines})
         self._report.blank_lines += reading.blank_lines

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from analytics_platform.intake.outcomes import Admitted
 from analytics_platform.lake.dead_letters import DeadLetter, compressed
@@ -23,6 +23,15 @@ from analytics_platform.lake.store import ObjectExistsError, ObjectStore
 
 _OBJECT_BYTES = 8 * 1024 * 1024
 _WAITING_BYTES = 48 * 1024 * 1024
+_PUTS_AT_ONCE = 8
+
+
+class _Place(NamedTuple):
+    """Where lines wait to go: the landing of a day and tenant, or the dead letters of a reason there."""
+
+    reason: str | None
+    day: date
+    tenant: str
 
 
 @dataclass(slots=True)
@@ -33,10 +42,6 @@ class _Waiting:
     streams: Counter[str] = field(default_factory=Counter)
     received_at: datetime | None = None
 
-    def add(self, line: bytes, stream: str) -> None:
-        self.lines += line
-        self.streams[stream] += 1
-
 
 class Landing:
     """What one call of a writer lands, from the first message to its manifest."""
@@ -44,8 +49,7 @@ class Landing:
     def __init__(self, store: ObjectStore, writer: str) -> None:
         self._store = store
         self._manifest = Manifest(writer)
-        self._messages: dict[tuple[date, str], _Waiting] = {}
-        self._letters: dict[tuple[str, date, str], _Waiting] = {}
+        self._waiting: dict[_Place, _Waiting] = {}
         self._waiting_bytes = 0
 
     @property
@@ -67,17 +71,9 @@ class Landing:
 
     def land(self, message: Admitted) -> None:
         """Take an admitted message."""
-        counts = self._counted(message.stream, message.day, message.tenant)
-        counts.accepted += 1
-        place = (message.day, message.tenant)
-        waiting = self._messages.setdefault(place, _Waiting())
-        waiting.add(message.line, message.stream)
-        if waiting.received_at is None or message.received_at > waiting.received_at:
-            waiting.received_at = message.received_at
-        self._waiting_bytes += len(message.line)
-        if len(waiting.lines) >= _OBJECT_BYTES:
-            self._put_messages(place)
-        self._relieve()
+        self._counted(message.stream, message.day, message.tenant).accepted += 1
+        place = _Place(None, message.day, message.tenant)
+        self._wait(place, message.line, message.stream, message.received_at)
 
     def drop(self, message: Admitted) -> None:
         """Count a message that says nothing new."""
@@ -86,21 +82,11 @@ class Landing:
     def refuse(self, letter: DeadLetter) -> None:
         """Take a dead letter."""
         self._counted(letter.stream, letter.day, letter.tenant).dead_lettered += 1
-        place = (letter.reason, letter.day, letter.tenant)
-        waiting = self._letters.setdefault(place, _Waiting())
-        line = letter.as_line()
-        waiting.add(line, letter.stream)
-        self._waiting_bytes += len(line)
-        if len(waiting.lines) >= _OBJECT_BYTES:
-            self._put_letters(place)
-        self._relieve()
+        self._wait(_Place(letter.reason, letter.day, letter.tenant), letter.as_line(), letter.stream)
 
     def finish(self, sources: list[dict[str, Any]]) -> None:
         """Put what still waits, then the manifest: from then on the call has happened."""
-        for place in sorted(self._messages):
-            self._put_messages(place)
-        for reason_and_place in sorted(self._letters):
-            self._put_letters(reason_and_place)
+        self._put_all(sorted(self._waiting, key=lambda place: (place.reason or "", place.day, place.tenant)))
         self._manifest.sources = sources
         write_manifest(self._store, self._manifest)
 
@@ -112,51 +98,63 @@ class Landing:
         counts.received += 1
         return counts
 
-    def _relieve(self) -> None:
-        """Put the largest objects until half of the memory is free again."""
-        if self._waiting_bytes < _WAITING_BYTES:
-            return
-        by_size: list[tuple[int, Callable[[], None]]] = [
-            *((len(waiting.lines), partial(self._put_messages, place)) for place, waiting in self._messages.items()),
-            *((len(waiting.lines), partial(self._put_letters, place)) for place, waiting in self._letters.items()),
-        ]
-        for _, put in sorted(by_size, key=lambda entry: entry[0], reverse=True):
-            if self._waiting_bytes <= _WAITING_BYTES // 2:
-                return
-            put()
+    def _wait(self, place: _Place, line: bytes, stream: str, received_at: datetime | None = None) -> None:
+        waiting = self._waiting.get(place)
+        if waiting is None:
+            waiting = self._waiting[place] = _Waiting()
+        waiting.lines += line
+        waiting.streams[stream] += 1
+        if received_at is not None and (waiting.received_at is None or received_at > waiting.received_at):
+            waiting.received_at = received_at
+        self._waiting_bytes += len(line)
+        if len(waiting.lines) >= _OBJECT_BYTES:
+            self._put_all([place])
+        elif self._waiting_bytes >= _WAITING_BYTES:
+            self._put_all(self._largest(self._waiting_bytes - _WAITING_BYTES // 2))
 
-    def _put_messages(self, place: tuple[date, str]) -> None:
-        waiting = self._messages.pop(place)
-        self._waiting_bytes -= len(waiting.lines)
+    def _largest(self, to_free: int) -> list[_Place]:
+        """The fewest places that together hold `to_free` bytes."""
+        chosen: list[_Place] = []
+        for place, waiting in sorted(self._waiting.items(), key=lambda item: len(item[1].lines), reverse=True):
+            if to_free <= 0:
+                break
+            chosen.append(place)
+            to_free -= len(waiting.lines)
+        return chosen
+
+    def _put_all(self, places: Sequence[_Place]) -> None:
+        """Put objects side by side (a put waits and hardly computes), and account for them in their order."""
+        with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
+            for place, (written, is_new) in zip(places, pool.map(self._put, places), strict=True):
+                self._waiting_bytes -= len(self._waiting.pop(place).lines)
+                self._account(place, written, is_new=is_new)
+
+    def _put(self, place: _Place) -> tuple[WrittenObject, bool]:
+        """Put one object; false beside it when it was there already."""
+        waiting = self._waiting[place]
         data = bytes(waiting.lines)
-        assert waiting.received_at is not None
-        key = landing_key(*place, waiting.received_at, self._manifest.writer, digest(data))
-        if self._put(key, data, waiting, self._manifest.landing):
-            return
-        for stream, lines in waiting.streams.items():
-            counts = self._manifest.counts[stream, *place]
-            counts.accepted -= lines
-            counts.duplicates += lines
-
-    def _put_letters(self, place: tuple[str, date, str]) -> None:
-        """Put dead letters; those that an earlier call put are the same letters, refused again."""
-        waiting = self._letters.pop(place)
-        self._waiting_bytes -= len(waiting.lines)
-        data = bytes(waiting.lines)
-        key = dead_letter_key(*place, self._manifest.writer, digest(data))
-        if not self._put(key, data, waiting, self._manifest.dead_letters):
-            self._manifest.dead_letters.append(_written(key, waiting, compressed(data)))
-
-    def _put(self, key: str, data: bytes, waiting: _Waiting, written: list[WrittenObject]) -> bool:
-        """Put an object and note it; false when it is there already."""
-        stored = compressed(data)
+        key, stored = self._key(place, waiting, digest(data)), compressed(data)
+        written = WrittenObject(key, dict(sorted(waiting.streams.items())), hashlib.sha256(stored).hexdigest())
         try:
             self._store.put(key, stored, if_none_match=True)
         except ObjectExistsError:
-            return False
-        written.append(_written(key, waiting, stored))
-        return True
+            return written, False
+        return written, True
 
+    def _key(self, place: _Place, waiting: _Waiting, sha: str) -> str:
+        if place.reason is not None:
+            return dead_letter_key(place.reason, place.day, place.tenant, self._manifest.writer, sha)
+        assert waiting.received_at is not None
+        return landing_key(place.day, place.tenant, waiting.received_at, self._manifest.writer, sha)
 
-def _written(key: str, waiting: _Waiting, stored: bytes) -> WrittenObject:
-    return WrittenObject(key, dict(sorted(waiting.streams.items())), hashlib.sha256(stored).hexdigest())
+    def _account(self, place: _Place, written: WrittenObject, *, is_new: bool) -> None:
+        """Messages that landed before are duplicates; letters that lay there before were refused again all the same."""
+        if place.reason is not None:
+            self._manifest.dead_letters.append(written)
+        elif is_new:
+            self._manifest.landing.append(written)
+        else:
+            for stream, lines in written.lines.items():
+                counts = self._manifest.counts[stream, place.day, place.tenant]
+                counts.accepted -= lines
+                counts.duplicates += lines

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -215,19 +216,20 @@ class Killed(BaseException):
 
 
 class DyingStore(LocalStore):
-    """Dies before, or right after, the put of a given number."""
+    """Dies before, or right after, the put of a given number; the dead put nothing."""
 
     def __init__(self, root: Path, *, at_put: int, after: bool) -> None:
         super().__init__(root)
-        self._left = at_put
+        self._numbers = count(1)
+        self._at_put = at_put
         self._after = after
 
     def put(self, key: str, data: bytes, *, if_none_match: bool = False) -> None:
-        self._left -= 1
-        if self._left == 0 and not self._after:
+        number = next(self._numbers)
+        if number > self._at_put or (number == self._at_put and not self._after):
             raise Killed
         super().put(key, data, if_none_match=if_none_match)
-        if self._left == 0:
+        if number == self._at_put:
             raise Killed
 
 
