@@ -208,7 +208,9 @@ def raw_span(run: dg.DagsterRun) -> tuple[date, date] | None:
 
 
 def _ingest_request(rectangle: Rectangle) -> dg.RunRequest:
-    return dg.RunRequest(tags={**rectangle.tags, "dagster/priority": PRIORITY[jobs.INGEST]})
+    start, end = rectangle.tags[RANGE_START_TAG], rectangle.tags[RANGE_END_TAG]
+    tags = {**rectangle.tags, "dagster/priority": PRIORITY[jobs.INGEST]}
+    return dg.RunRequest(run_key=f"{start}..{end}", tags=tags)
 
 
 def _request(job: str, first: date, last: date, *, run_key: str, tags: dict[str, str] | None = None) -> dg.RunRequest:

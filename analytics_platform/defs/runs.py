@@ -175,7 +175,6 @@ class _Driver:
 
     def run(self, first: date | None, last: date | None) -> RunReport:
         """Raw partitions first, since only they tell which days the rest has to cover."""
-        seen_until = datetime.now(UTC)
         watermark = last_watermark(self._instance)
         last = self._last_day(last)
         self._refuse_missing_days(first, last)
@@ -183,6 +182,8 @@ class _Driver:
         stale = [part for part in self._stale(last) if part[1] in tenants]
         asked = [(day, tenant) for day in (days_between(first, last) if first else []) for tenant in tenants]
         self._do(_ingest_steps({*stale, *asked}, tenants))
+        # What raw holds by now is loaded below; what is written from now on is the next run's business.
+        seen_until = datetime.now(UTC)
         needed = first_day_to_build(self._store, watermark)
         start = first or needed
         if start is None or start > last:

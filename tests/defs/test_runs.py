@@ -1,0 +1,161 @@
+"""`run_days` on a real lake, a real instance and a real warehouse. The tests share one house and go in order."""
+
+import json
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from defs_house import FIRST, LAST, House, new_house
+
+from analytics_platform.catalog import load_catalog
+from analytics_platform.defs import keys
+from analytics_platform.defs.changes import last_watermark
+from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.runs import DayOutOfRangeError, NothingLandedError, RunReport, run_days
+from analytics_platform.lake.changes import landed_partitions, stale_partitions
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs")]
+
+STREAMS = list(load_catalog().streams)
+
+
+def run(house: House, first: date | None = None, last: date | None = None) -> RunReport:
+    return run_days(house.settings, first, last, definitions=house.definitions)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, demo_events: Path) -> House:
+    house = new_house(tmp_path_factory.mktemp("home"))
+    house.land(demo_events)
+    return house
+
+
+@pytest.fixture(scope="module")
+def first_report(house: House) -> RunReport:
+    return run(house)
+
+
+def days(first: date, last: date) -> int:
+    return (last - first).days + 1
+
+
+def test_the_first_run_builds_from_the_first_landed_day_to_the_last(house: House, first_report: RunReport) -> None:
+    landed = [day for day, _ in landed_partitions(house.store)]
+    assert first_report.as_dict()["checks"]["failed"] == []
+    assert first_report.ok
+    assert (first_report.first, first_report.last) == (min(landed), max(landed))
+
+
+def test_the_report_counts_partitions_per_asset(first_report: RunReport) -> None:
+    assert first_report.first is not None
+    assert first_report.last is not None
+    span = days(first_report.first, first_report.last)
+    tenants = len(load_catalog().tenants)
+    assert first_report.built["loaded/billing"] == span
+    assert first_report.built["kpi/revenue/kpi_mrr"] == span
+    assert first_report.built["extract/finance/mrr"] == span
+    assert first_report.built["dashboard/finance"] == 1
+    assert first_report.built["loaded/tenants"] == 1
+    assert 0 < first_report.built["raw/billing"] <= span * tenants
+
+
+def test_the_report_is_plain_json_with_stable_names(first_report: RunReport) -> None:
+    answer = json.loads(json.dumps(first_report.as_dict()))
+    assert set(answer) == {"ok", "from", "to", "built", "runs", "checks"}
+    assert set(answer["checks"]) == {"passed", "failed"}
+    assert all(set(run) == {"run_id", "job", "status", "error"} for run in answer["runs"])
+
+
+def test_dagster_knows_every_partition_that_was_built(house: House, first_report: RunReport) -> None:
+    with open_instance(house.settings.dagster_home) as instance:
+        for key in ("raw/billing", "staging/billing/stg_billing__invoice_issued", "extract/growth/qualified_leads"):
+            asset = keys.AssetKey.from_user_string(key)
+            assert len(instance.get_materialized_partitions(asset)) == first_report.built[key]
+
+
+def test_nothing_is_built_when_nothing_has_changed(house: House, first_report: RunReport) -> None:
+    report = run(house)
+    assert report.ok
+    assert report.built == {}
+    assert report.runs == []
+
+
+def test_a_second_run_over_the_same_days_changes_no_row(house: House, first_report: RunReport) -> None:
+    before = house.fingerprint()
+    objects = {each.key: each.modified_at for each in house.store.list("raw/")}
+    report = run(house, first_report.first, first_report.last)
+    assert report.ok
+    assert report.built["kpi/revenue/kpi_mrr"] == first_report.built["kpi/revenue/kpi_mrr"]
+    assert house.fingerprint() == before
+    # Raw objects that hold all that has landed are not even written again.
+    after = {each.key: each.modified_at for each in house.store.list("raw/")}
+    assert {key: after[key] for key in objects} == objects
+
+
+def test_one_late_event_makes_exactly_its_day_and_tenant_stale(house: House, first_report: RunReport) -> None:
+    house.land_invoice("one", "2026-03-04T10:00:00Z")
+    assert stale_partitions(house.store, streams=STREAMS) == [(date(2026, 3, 4), "brabant-rental")]
+
+
+def test_the_next_run_moves_exactly_the_days_that_depend_on_a_late_event(house: House, first_report: RunReport) -> None:
+    late = date(2026, 3, 4)
+    house.land_invoice("two", "2026-03-04T11:00:00Z")
+    earlier, all_days = house.fingerprint(before=late), house.fingerprint()
+    report = run(house)
+    assert report.ok
+    assert report.built["raw/billing"] == 1
+    assert report.first is not None
+    assert late - timedelta(days=1) <= report.first <= late
+    assert report.last == first_report.last
+    assert house.fingerprint(before=late) == earlier
+    after = house.fingerprint()
+    moved = {name for name in all_days if after[name] != all_days[name]}
+    assert {"raw.billing", "staging.stg_billing__invoice_issued", "kpi.kpi_invoice_collection_rate"} <= moved
+    assert not moved & {"kpi.kpi_nps", "kpi.kpi_mrr", "kpi.kpi_equipment_utilisation", "raw.support"}
+
+
+def test_a_complete_build_moves_the_watermark_and_a_backfill_of_old_days_does_not(house: House) -> None:
+    with open_instance(house.settings.dagster_home) as instance:
+        before = last_watermark(instance)
+    house.land_invoice("three", "2026-03-03T09:00:00Z")
+    run(house, LAST, LAST)
+    with open_instance(house.settings.dagster_home) as instance:
+        assert last_watermark(instance) == before
+    report = run(house)
+    assert report.first is not None
+    assert report.first <= date(2026, 3, 3)
+
+
+def test_two_processes_at_once_take_turns_and_spoil_nothing(house: House, first_report: RunReport) -> None:
+    before = house.fingerprint()
+    code = (
+        "import sys, json; from pathlib import Path; from datetime import date;"
+        "from analytics_platform.settings import Settings; from analytics_platform.defs.runs import run_days;"
+        f"s = Settings(home=Path({str(house.settings.home)!r}), history_start=date(2026, 1, 1));"
+        f"r = run_days(s, date.fromisoformat('{FIRST}'), date.fromisoformat('{LAST}'));"
+        "print(json.dumps(r.as_dict()))"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
+    answers = [json.loads(process.communicate(timeout=400)[0]) for process in both]
+    assert [answer["ok"] for answer in answers] == [True, True]
+    assert house.fingerprint() == before
+
+
+def test_an_empty_lake_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NothingLandedError, match="analytics import"):
+        run(new_house(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "text"),
+    [
+        (date(2026, 3, 3), date(2026, 3, 2), "after the last"),
+        (date(2021, 1, 1), date(2026, 3, 2), "ANALYTICS_HISTORY_START"),
+        (date(2026, 3, 3), date(2999, 1, 1), "no partition"),
+    ],
+)
+def test_days_that_cannot_be_are_refused(house: House, first: date, last: date, text: str) -> None:
+    with pytest.raises(DayOutOfRangeError, match=text):
+        run(house, first, last)
