@@ -177,13 +177,17 @@ def _run(first: date | None, last: date | None, *, quiet: bool) -> RunReport:
 
 
 def _simulated(seed: int, last: date | None) -> Path:
-    """The folder with the demo's events; simulated once, so that a second demo continues where the first stopped."""
+    """The folder with the demo's events up to `last`; a later demo of the same seed continues the same history."""
     from analytics_platform.demo.simulation import simulate
 
     last = last or datetime.now(UTC).date() - timedelta(days=1)
     folder = _settings().home / "demo" / f"seed-{seed}"
-    if not any(folder.glob("*/*.ndjson.zst")):
-        simulate(_catalog(), seed=seed, first_day=last - timedelta(days=_DEMO_DAYS - 1), last_day=last, folder=folder)
+    told = folder.with_suffix(".json")
+    days = json.loads(told.read_text()) if told.exists() else None
+    first = date.fromisoformat(days["first"]) if days else last - timedelta(days=_DEMO_DAYS - 1)
+    if not days or date.fromisoformat(days["last"]) < last:
+        simulate(_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
+        told.write_text(json.dumps({"first": first.isoformat(), "last": last.isoformat()}))
     return folder
 
 
