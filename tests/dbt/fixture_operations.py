@@ -79,7 +79,7 @@ def equipment_fact(draw: st.DrawFn) -> Message:
         code = draw(st.sampled_from(("damaged", "status_conflict", "duplicate_scan")))
         extra = {"code": code, "resolved": False, **draw(st.sampled_from(({}, {"to_status": status})))}
     else:
-        extra = {"from_status": "available", "to_status": status, "status_seq": draw(st.integers(0, 6))}
+        extra = {"from_status": "available", "to_status": status, "status_seq": draw(st.integers(0, 2))}
     return message(event, draw(moments()), **own, **extra)
 
 

@@ -17,6 +17,23 @@
     datetime_diff({{ last }}, {{ first }}, microsecond)
 {%- endmacro %}
 
+{# A moment moved by a signed number of exact hours: a day is 24 of them, whatever the clock does. #}
+{% macro add_hours(moment, hours) -%}
+    {{ return(adapter.dispatch("add_hours", "analytics_platform")(moment, hours)) }}
+{%- endmacro %}
+
+{% macro default__add_hours(moment, hours) -%}
+    {{ moment }} + to_hours({{ hours }})
+{%- endmacro %}
+
+{% macro snowflake__add_hours(moment, hours) -%}
+    dateadd(hour, {{ hours }}, {{ moment }})
+{%- endmacro %}
+
+{% macro bigquery__add_hours(moment, hours) -%}
+    datetime_add({{ moment }}, interval {{ hours }} hour)
+{%- endmacro %}
+
 {# Microseconds as minutes: exact seconds / 60, never the number of minute boundaries crossed. #}
 {% macro minutes(microseconds) -%}
     (cast({{ microseconds }} as {{ float_type() }}) / 60000000)

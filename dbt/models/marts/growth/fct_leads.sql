@@ -15,21 +15,28 @@ converted as (
     qualify row_number() over (partition by tenant_id, lead_id order by converted_at, received_at, message_id) = 1
 ),
 
-known as (
+told as (
     select
         tenant_id,
         lead_id
     from created
-    union
+    union all
     select
         tenant_id,
         lead_id
     from qualified
-    union
+    union all
     select
         tenant_id,
         lead_id
     from converted
+),
+
+known as (
+    select distinct
+        tenant_id,
+        lead_id
+    from told
 ),
 
 leads as (

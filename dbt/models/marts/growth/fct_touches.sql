@@ -27,19 +27,20 @@ pages as (
 ),
 
 viewers as (
+    -- Under both of its ids; once when they are the same.
     select
         tenant_id,
         message_id,
         anonymous_id as person_id
     from pages
     where anonymous_id is not null
-    union
+    union all
     select
         tenant_id,
         message_id,
         user_id as person_id
     from pages
-    where user_id is not null
+    where user_id is not null and user_id <> coalesce(anonymous_id, '')
 ),
 
 views_of_leads as (
@@ -63,7 +64,7 @@ views_of_leads as (
     inner join leads as l on i.tenant_id = l.tenant_id and i.lead_id = l.lead_id
     where
         i.known_on <= l.settled_on
-        and p.occurred_at >= l.cohort_at - interval '30' day
+        and p.occurred_at >= {{ add_hours("l.cohort_at", -30 * 24) }}
         and p.occurred_on <= l.settled_on
 ),
 
@@ -72,7 +73,7 @@ page_touches as (
     where
         preference = 1
         and touched_at <= attributed_at
-        and touched_at >= attributed_at - interval '30' day
+        and touched_at >= {{ add_hours("attributed_at", -30 * 24) }}
 ),
 
 touched_leads as (

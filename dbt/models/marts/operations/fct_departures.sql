@@ -190,8 +190,8 @@ outcomes as (
         t.on_time_threshold_minutes,
         {{ minutes(microseconds_between("p.planned_departure_at", "d.departed_at")) }} as delay_minutes,
         case
-            when d.departed_at <= p.planned_departure_at + interval '24 hours' then 'departed'
-            when c.cancelled_at <= p.planned_departure_at + interval '24 hours' then 'cancelled'
+            when d.departed_at <= {{ add_hours("p.planned_departure_at", 24) }} then 'departed'
+            when c.cancelled_at <= {{ add_hours("p.planned_departure_at", 24) }} then 'cancelled'
             else 'never_departed'
         end as outcome
     from plans as p

@@ -86,16 +86,23 @@ standing as (
 weighed as (
     select
         *,
-        last_value(rent_claim ignore nulls) over so_far as last_rent_claim,
-        max(maintenance_claim) over so_far as any_maintenance_claim,
-        min(numbered_claim) over so_far as lowest_numbered_claim,
-        max(numbered_claim) over so_far as highest_numbered_claim
-    from standing
-    window
-        so_far as (
+        last_value(rent_claim ignore nulls) over (
             partition by tenant_id, equipment_id, seq_in_force order by event_no
             rows between unbounded preceding and current row
-        )
+        ) as last_rent_claim,
+        max(maintenance_claim) over (
+            partition by tenant_id, equipment_id, seq_in_force order by event_no
+            rows between unbounded preceding and current row
+        ) as any_maintenance_claim,
+        min(numbered_claim) over (
+            partition by tenant_id, equipment_id, seq_in_force order by event_no
+            rows between unbounded preceding and current row
+        ) as lowest_numbered_claim,
+        max(numbered_claim) over (
+            partition by tenant_id, equipment_id, seq_in_force order by event_no
+            rows between unbounded preceding and current row
+        ) as highest_numbered_claim
+    from standing
 ),
 
 resolved as (
@@ -120,10 +127,9 @@ resolved as (
 changes as (
     select
         *,
-        lag(status) over of_item as status_before,
-        lag(has_conflict) over of_item as had_conflict
+        lag(status) over (partition by tenant_id, equipment_id order by event_no) as status_before,
+        lag(has_conflict) over (partition by tenant_id, equipment_id order by event_no) as had_conflict
     from resolved
-    window of_item as (partition by tenant_id, equipment_id order by event_no)
 ),
 
 starts as (
@@ -134,14 +140,13 @@ starts as (
 select
     tenant_id,
     equipment_id,
-    cast(row_number() over of_item as integer) as span_no,
+    cast(row_number() over (partition by tenant_id, equipment_id order by event_no) as integer) as span_no,
     status,
     seq_in_force as status_seq,
     claimed_by as started_by,
     occurred_at as started_at,
-    lead(occurred_at) over of_item as ended_at,
+    lead(occurred_at) over (partition by tenant_id, equipment_id order by event_no) as ended_at,
     occurred_on as started_on,
-    lead(occurred_on) over of_item as ended_on,
+    lead(occurred_on) over (partition by tenant_id, equipment_id order by event_no) as ended_on,
     has_conflict
 from starts
-window of_item as (partition by tenant_id, equipment_id order by event_no)
