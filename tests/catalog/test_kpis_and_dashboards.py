@@ -10,7 +10,8 @@ RESOLUTION = [f"{of}_{which}_resolution_minutes" for of in ("median", "p90", "me
 PROMISED = {
     "kpi.kpi_mrr": "day tenant_id currency project_id mrr_minor mrr_reporting_minor active_customers new_minor "
     "expansion_minor contraction_minor churn_minor reactivation_minor fx_minor",
-    "kpi.kpi_invoice_collection_rate": "day tenant_id basis currency collected_minor net_invoiced_minor invoices",
+    "kpi.kpi_invoice_collection_rate": "day tenant_id basis currency collected_minor net_invoiced_minor "
+    "invoices collected_reporting_minor net_invoiced_reporting_minor",
     "kpi.kpi_equipment_utilisation": "day tenant_id category warehouse_id fleet_items on_rent_items maintenance_items "
     "fleet_cost_minor on_rent_cost_minor",
     "kpi.kpi_on_time_departures": "day tenant_id warehouse_id planned departed on_time cancelled never_departed",

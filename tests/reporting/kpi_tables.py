@@ -114,6 +114,7 @@ def _collection(tables: KpiTables, tenant: Tenant, random: np.random.Generator) 
         + 0.03 * np.sin(np.arange(tables.days) / 47 + random.uniform(0, 6))
         + random.normal(0, 0.0015, tables.days)
     )
+    rate = GBP_TO_EUR if tenant.currency == "GBP" else 1.0
     frames = [
         _frame(
             tenant, tables.dates(),
@@ -122,6 +123,8 @@ def _collection(tables: KpiTables, tenant: Tenant, random: np.random.Generator) 
             collected_minor=np.round(invoiced * wave * factor).astype(np.int64),
             net_invoiced_minor=invoiced.astype(np.int64),
             invoices=(invoiced / 240_000).astype(np.int64),
+            collected_reporting_minor=np.round(np.round(invoiced * wave * factor) * rate).astype(np.int64),
+            net_invoiced_reporting_minor=np.round(invoiced * rate).astype(np.int64),
         )
         for basis, factor in (("due", 1.0), ("issued", 0.93))
     ]  # fmt: skip

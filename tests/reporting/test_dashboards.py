@@ -55,7 +55,7 @@ def _question(card: CardNumber, tenant: str | None, first: date, last: date) -> 
     select, table, where = {
         "mrr": (f"sum({mrr})", "kpi.kpi_mrr", "day = $last"),
         "invoice_collection_rate": (
-            "100.0 * sum(collected_minor) / sum(net_invoiced_minor)",
+            "100.0 * sum(collected_reporting_minor) / sum(net_invoiced_reporting_minor)",
             "kpi.kpi_invoice_collection_rate",
             "day = $last and basis = 'due'",
         ),

@@ -91,12 +91,18 @@ levels as (
 )
 
 select
-    day,
-    tenant_id,
-    basis,
-    currency,
-    cast(collected_minor as bigint) as collected_minor,
-    cast(net_invoiced_minor as bigint) as net_invoiced_minor,
-    cast(invoices as bigint) as invoices
+    levels.day,
+    levels.tenant_id,
+    levels.basis,
+    levels.currency,
+    cast(levels.collected_minor as bigint) as collected_minor,
+    cast(levels.net_invoiced_minor as bigint) as net_invoiced_minor,
+    cast(levels.invoices as bigint) as invoices,
+    {{ converted("levels.collected_minor", "rates.rate_to_reporting") }} as collected_reporting_minor,
+    {{ converted("levels.net_invoiced_minor", "rates.rate_to_reporting") }} as net_invoiced_reporting_minor
 from levels
-where invoices > 0
+left join {{ ref("fx_rates") }} as rates
+    on
+        {{ month_of("levels.day") }} = rates.month
+        and levels.currency = rates.currency
+where levels.invoices > 0
