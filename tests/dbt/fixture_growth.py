@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from typing import Any
 
 from fixture import TENANTS, Message, message
 from fixture_operations import identified, moment, on_day
@@ -19,6 +20,12 @@ EPOCH = date(2026, 3, 27)
 WINDOW = timedelta(days=90)
 LOOKBACK = timedelta(days=30)
 MEDIA = {"cpc": "paid_search", "newsletter": "email", "partner": "partner"}
+ESTIMATES: tuple[dict[str, Any], ...] = (
+    {},
+    {"est_value_minor": 1001},
+    {"est_value_minor": 50, "currency": "EUR"},
+)
+VALUES: tuple[dict[str, Any], ...] = ({}, {"booking_value_minor": 10_001, "booking_currency": "EUR"})
 CURRENCY = {tenant.tenant_id: tenant.currency for tenant in TENANTS}
 MODELS = ("first_touch", "last_touch", "linear", "position")
 
@@ -47,11 +54,11 @@ def lead_facts(draw: st.DrawFn) -> list[Message]:
             for at in draw(st.lists(_moments(0, 3), max_size=2))
         ]
         for at in draw(st.lists(_moments(0, 6), max_size=2)):
-            value = draw(st.sampled_from(({}, {"est_value_minor": 1001}, {"est_value_minor": 50, "currency": "EUR"})))
+            value = draw(st.sampled_from(ESTIMATES))
             facts.append(message("lead.qualified", at, score=1, qualified_by="rule", **own, **channel, **value))
         ends = st.one_of(_moments(0, 40), _moments(88, 95))
         for at in draw(st.lists(ends, max_size=2)):
-            value = draw(st.sampled_from(({}, {"booking_value_minor": 10_001, "booking_currency": "EUR"})))
+            value = draw(st.sampled_from(VALUES))
             facts.append(message("lead.converted", at, converted_to="booking", **own, **channel, **value))
     facts += draw(st.lists(_page(), max_size=14))
     facts += draw(st.lists(_identify(), max_size=2))

@@ -111,42 +111,30 @@ def transport_facts(draw: st.DrawFn) -> list[Message]:
     for number in range(draw(st.integers(1, 6))):
         own = {"tenant": draw(st.sampled_from(("t1", "gb"))), "transport_id": f"x{number}"}
         plans = draw(st.lists(moments(), min_size=0, max_size=3))
-        for plan in plans:
-            made = datetime.fromisoformat(plan) - timedelta(hours=draw(st.sampled_from((-30, -3, 0, 3, 30, 60))))
-            facts.append(
-                message(
-                    "transport.scheduled",
-                    made.isoformat(),
-                    warehouse_id=draw(st.sampled_from(("w1", "w2"))),
-                    planned_departure_at=plan,
-                    vehicle_ref="v",
-                    direction="outbound",
-                    **own,
-                )
-            )
-        plan = datetime.fromisoformat(draw(st.sampled_from(plans) if plans else moments()))
-        late = st.sampled_from((-90, -1, 0, 14, 14.999, 15, 600, 1439, 1440, 1441, 3000))
-        for _ in range(draw(st.integers(0, 2))):
-            left = plan + timedelta(minutes=draw(late))
-            facts.append(
-                message(
-                    "transport.departed",
-                    left.isoformat(),
-                    warehouse_id="w3",
-                    loaded_items=1,
-                    expected_items=1,
-                    planned_departure_at=plan.isoformat(),
-                    **own,
-                )
-            )
-        for _ in range(draw(st.integers(0, 1))):
-            ended = plan + timedelta(minutes=draw(late))
-            facts.append(
-                message(
-                    "transport.cancelled", ended.isoformat(), planned_departure_at=plan.isoformat(), reason="r", **own
-                )
-            )
+        facts += [draw(_schedule(plan, own)) for plan in plans]
+        told = draw(st.sampled_from(plans) if plans else moments())
+        facts += draw(st.lists(_end("transport.departed", told, own), max_size=2))
+        facts += draw(st.lists(_end("transport.cancelled", told, own), max_size=1))
     return identified(facts)
+
+
+@st.composite
+def _schedule(draw: st.DrawFn, plan: str, own: dict[str, str]) -> Message:
+    """Draw when a plan was made, mostly before it."""
+    made = datetime.fromisoformat(plan) - timedelta(hours=draw(st.sampled_from((-30, -3, 0, 3, 30, 60))))
+    warehouse = draw(st.sampled_from(("w1", "w2")))
+    details = {"planned_departure_at": plan, "vehicle_ref": "v", "direction": "outbound"}
+    return message("transport.scheduled", made.isoformat(), warehouse_id=warehouse, **details, **own)
+
+
+@st.composite
+def _end(draw: st.DrawFn, event: str, plan: str, own: dict[str, str]) -> Message:
+    """Draw a departure or cancellation around the thresholds."""
+    late = draw(st.sampled_from((-90, -1, 0, 14, 14.999, 15, 600, 1439, 1440, 1441, 3000)))
+    at = datetime.fromisoformat(plan) + timedelta(minutes=late)
+    departed = {"warehouse_id": "w3", "loaded_items": 1, "expected_items": 1}
+    details = departed if event == "transport.departed" else {"reason": "r"}
+    return message(event, at.isoformat(), planned_departure_at=plan, **details, **own)
 
 
 # --- utilisation -----------------------------------------------------------------------------------------------------
