@@ -8,6 +8,8 @@ business declares (events, KPIs, tenants, owners) is not a setting: it lives in 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
@@ -105,6 +107,26 @@ class Settings(BaseSettings):
     def dbt_target(self) -> Path:
         """Where dbt writes what it compiles and logs while it runs."""
         return self.home / "dbt"
+
+
+def child_environment(values: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process of ours: this one's, with `values` on top."""
+    return {**os.environ, **values}
+
+
+@contextmanager
+def temporary_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process for a library that takes them from nowhere else, and put back what was there."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _settings_file() -> Path:

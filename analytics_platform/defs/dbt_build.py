@@ -11,8 +11,7 @@ process the project is parsed once and every later build of a run reuses it.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.settings import temporary_environment
 
 
 class DbtBuildError(AnalyticsError):
@@ -120,7 +120,7 @@ class DbtBuild:
     def _environment(self, target_dir: Path) -> Iterator[None]:
         """Dbt's settings, for as long as it runs: profiles.yml and dbt_project.yml read them from the environment."""
         target_dir.mkdir(parents=True, exist_ok=True)
-        with _environment_variables(
+        with temporary_environment(
             {
                 "ANALYTICS_WAREHOUSE_PATH": str(self.warehouse_path),
                 "ANALYTICS_DBT_TARGET": str(target_dir),
@@ -131,20 +131,6 @@ class DbtBuild:
             }
         ):
             yield
-
-
-@contextmanager
-def _environment_variables(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _node_result(result: Any) -> NodeResult:

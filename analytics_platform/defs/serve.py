@@ -7,7 +7,6 @@ they serve, and how a deployment on Kubernetes runs them.
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -29,7 +28,7 @@ from analytics_platform.defs.instance import process_environment, write_instance
 from analytics_platform.defs.manifest import load_manifest
 from analytics_platform.defs.runs import CODE_LOCATION
 from analytics_platform.errors import AnalyticsError
-from analytics_platform.settings import PREFIX, Settings
+from analytics_platform.settings import PREFIX, Settings, child_environment
 
 LOCATION_NAME = "analytics_platform"
 """As in workspace.yaml: the switches of schedules and sensors hang on it."""
@@ -160,11 +159,7 @@ def _stop_on_signals() -> Iterator[Callable[[], bool]]:
 
 def _environment(settings: Settings) -> Mapping[str, str]:
     """Ours, with the settings that children would otherwise resolve against another folder."""
-    return {
-        **os.environ,
-        **process_environment(settings.dagster_home),
-        f"{PREFIX}HOME": str(settings.home),
-    }
+    return child_environment({**process_environment(settings.dagster_home), f"{PREFIX}HOME": str(settings.home)})
 
 
 def _write_workspace(folder: Path, code_socket: Path) -> Path:
