@@ -44,7 +44,7 @@ create or replace temp table losers as
 with doubled as (
     select stream, day, tenant_id, message_id from incoming group by all having count(*) > 1
 ), ranked as (
-    select incoming.rowid as row, stream, day, tenant_id,
+    select row, stream, day, tenant_id,
         row_number() over same_id as place,
         payload_hash <> first_value(payload_hash) over same_id as is_other_payload,
         row_number() over same_payload as place_in_payload
@@ -56,7 +56,8 @@ select row, stream, day, tenant_id, is_other_payload and place_in_payload = 1 as
 from ranked where place > 1
 """
 
-_KEPT = "incoming anti join losers on incoming.rowid = losers.row"
+_KEPT = "incoming anti join losers using (row)"
+_ORDER = "stream, day, tenant_id, event_at, message_id"
 
 
 class LandingCorruptError(AnalyticsError):
@@ -69,13 +70,15 @@ class Wanted:
 
     `landing` has the streams to take from each landing file, `held` the stream of each raw file whose rows take part,
     `conflicts` files with landing lines that lost earlier. `by_file` asks for lines to be told apart by landing file,
-    which costs a fifth of the reading: it is needed where a partition has several.
+    which costs a fifth of the reading: it is needed where a partition has several. `is_large` sends the rows through
+    DuckDB's own tables, which spill to disk, instead of Arrow, which is cheaper.
     """
 
     landing: Mapping[Path, frozenset[str]]
     held: Mapping[Path, str]
     conflicts: tuple[Path, ...]
     by_file: bool
+    is_large: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,14 @@ class Kept:
 
 
 class Merge:
-    """One merged batch; answers are valid until the surrounding `merging` ends."""
+    """One merged batch; its answers hold until the connection merges the next.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    The relation `incoming` has all rows with a number each (`row`), the table `losers` those that do not stay.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: pa.Table | None) -> None:
         self._connection = connection
+        self._table = table
 
     def lines(self) -> dict[tuple[str, PartitionKey], int]:
         """How many lines each landing file gave to each partition, by path; by `""` where files are not told apart."""
@@ -118,7 +125,7 @@ class Merge:
         """All losers with another payload, in the order of id and rank, as rows of landing columns."""
         query = (
             f"select {', '.join(_COLUMNS)} from incoming semi join (select row from losers where is_conflict) lost "
-            f"on incoming.rowid = lost.row order by message_id, {_RANK}"
+            f"using (row) order by message_id, {_RANK}"
         )
         found: dict[PartitionKey, list[dict[str, Any]]] = {}
         for row in self._rows(query):
@@ -126,11 +133,16 @@ class Merge:
             found.setdefault((named["stream"], named["day"], named["tenant_id"]), []).append(named)
         return found
 
-    def sorted_rows(self) -> pa.RecordBatchReader:
+    def sorted_rows(self) -> Iterator[pa.RecordBatch]:
         """The kept rows by stream, day, tenant, event time and message id, in the columns of `RAW_SCHEMA`."""
-        names = ", ".join(RAW_SCHEMA.names)
-        query = f"select {names} from {_KEPT} order by stream, day, tenant_id, event_at, message_id"
-        return self._connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH)
+        if self._table is None:
+            query = f"select {', '.join(RAW_SCHEMA.names)} from {_KEPT} order by {_ORDER}"
+            yield from self._connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH)
+            return
+        order = self._connection.sql(f"select row from {_KEPT} order by {_ORDER}").to_arrow_table()["row"]
+        rows = self._table.select(RAW_SCHEMA.names)
+        for start in range(0, len(order), _ROWS_PER_BATCH):
+            yield from rows.take(order.slice(start, _ROWS_PER_BATCH)).combine_chunks().to_batches()
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(query).fetchall()
@@ -156,12 +168,25 @@ def merge(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Merge:
     """
     _name_files(connection, wanted)
     sources = [part for part in (_landing(wanted), _held(wanted), _lost_before(wanted)) if part] or [_nothing()]
+    connection.unregister("incoming")
     try:
-        connection.execute(f"create or replace temp table incoming as {' union all '.join(sources)}")
+        table = _read(connection, " union all ".join(sources), is_large=wanted.is_large)
     except duckdb.InvalidInputException as error:
         raise LandingCorruptError(f"a landing object is damaged; restore it from a copy: {error}") from error
     connection.execute(_LOSERS)
-    return Merge(connection)
+    return Merge(connection, table)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, query: str, *, is_large: bool) -> pa.Table | None:
+    """Make the relation `incoming`; its rows as Arrow unless DuckDB is to keep them."""
+    if is_large:
+        connection.execute(f"create or replace temp table kept_by_duckdb as {query}")
+        connection.execute("create or replace temp view incoming as select *, rowid as row from kept_by_duckdb")
+        return None
+    table = connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH).read_all()
+    numbered = table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
+    connection.register("incoming", numbered)
+    return numbered
 
 
 def read_parquet_rows(connection: duckdb.DuckDBPyConnection, paths: tuple[Path, ...]) -> Iterator[pa.RecordBatch]:

@@ -41,9 +41,11 @@ __all__ = ["RAW_SCHEMA", "LandingCorruptError", "RawPartition", "build_partition
 
 Progress = Callable[[int, int], None]
 
-# Compressed bytes and objects of one batch: about 60 MB of lines, well inside the merge's memory.
-_BATCH_BYTES = 6_000_000
+# Compressed bytes and objects of one batch: about 40 MB of lines, well inside the merge's memory.
+_BATCH_BYTES = 4_000_000
 _BATCH_OBJECTS = 500
+# A batch ends with the partition that fills it; beyond this many compressed bytes its rows may spill to disk.
+_MEMORY_BYTES = 3 * _BATCH_BYTES
 _ROW_GROUP = 100_000
 # A put waits for the disk or the network and hardly computes.
 _PUTS_AT_ONCE = 8
@@ -87,6 +89,11 @@ class _Batch:
     def is_full(self) -> bool:
         return self.bytes >= _BATCH_BYTES or len(self.objects) >= _BATCH_OBJECTS
 
+    @property
+    def is_large(self) -> bool:
+        """Whether a partition alone made the batch larger than memory should hold."""
+        return self.bytes > _MEMORY_BYTES
+
 
 def build_partitions(
     store: ObjectStore,
@@ -114,7 +121,7 @@ def build_partitions(
     with connected() as connection:
         for batch in _batches(store, streams, partitions):
             built += batch.current
-            built += _build(store, connection, batch.stale)
+            built += _build(store, connection, batch)
             done += batch.partitions
             if progress is not None:
                 progress(done, len(partitions))
@@ -165,12 +172,13 @@ def _planned(
     return current, stale
 
 
-def _build(store: ObjectStore, connection: duckdb.DuckDBPyConnection, stale: list[_Stale]) -> list[RawPartition]:
+def _build(store: ObjectStore, connection: duckdb.DuckDBPyConnection, batch: _Batch) -> list[RawPartition]:
     """Merge one batch and put its raw objects, conflicts first: a crash between the two is mended by the next build."""
+    stale = batch.stale
     if not stale:
         return []
     with TemporaryDirectory(prefix="analytics-conflicts-") as folder:
-        merged = merge(connection, _wanted(store, stale, Path(folder)))
+        merged = merge(connection, _wanted(store, stale, Path(folder), is_large=batch.is_large))
         outcome = _outcome(store, merged, stale)
         rows = _Rows(merged.sorted_rows())
         encoded = (
@@ -181,7 +189,7 @@ def _build(store: ObjectStore, connection: duckdb.DuckDBPyConnection, stale: lis
             return list(pool.map(lambda pair: _put(store, *pair), encoded))
 
 
-def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path) -> Wanted:
+def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path, *, is_large: bool) -> Wanted:
     landing: dict[Path, set[str]] = {}
     held: dict[Path, str] = {}
     conflicts: list[Path] = []
@@ -199,6 +207,7 @@ def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path) -> Wanted
         held=held,
         conflicts=tuple(conflicts),
         by_file=any(len(item.fresh) > 1 for item in stale),
+        is_large=is_large,
     )
 
 
@@ -286,8 +295,8 @@ def _as_landed(row: dict[str, Any]) -> bytes:
 class _Rows:
     """Sorted rows handed out partition by partition, a batch in memory at a time."""
 
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
-        self._batches = iter(reader)
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
         self._rest: pa.RecordBatch | None = None
 
     def take(self, count: int) -> Iterator[pa.RecordBatch]:
