@@ -15,7 +15,7 @@ from analytics_platform.defs.partitions import range_tags
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-03-01")
 TENANTS = dg.StaticPartitionsDefinition(["a", "b"])
 RUN_ID = "11111111-1111-4111-8111-111111111111"
-TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions")
+TABLES = ("event_logs", "asset_keys", "asset_event_tags")
 
 
 def graph() -> dg.Definitions:
@@ -108,6 +108,14 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_index_holds_the_same_rows_as_the_stock_storage(stock: Path, ours: Path, table: str) -> None:
     assert as_set(ours / "index.db", table) == as_set(stock / "index.db", table)
     assert rows(ours / "index.db", table)
+
+
+def test_checks_are_recorded_as_by_the_stock_storage_but_for_plans_that_nothing_completes(
+    stock: Path, ours: Path
+) -> None:
+    evaluated = [row for row in as_set(stock / "index.db", "asset_check_executions") if "'PLANNED'" not in row]
+    assert len(evaluated) == 2
+    assert as_set(ours / "index.db", "asset_check_executions") == evaluated
 
 
 def test_each_run_shard_holds_the_same_events_as_the_stock_storage(stock: Path, ours: Path) -> None:
