@@ -55,7 +55,8 @@ class Kpi(Declared):
     """A number that the business is steered by.
 
     ``definition`` is the text that finance signs; ``target`` is in ``unit`` (None: no level is a target, and
-    ``target_reason`` says why); ``dashboard`` is the one that it is at home on.
+    ``target_reason`` says why); ``dashboard`` is the one that it is at home on. A day's row stands at the day's close,
+    or only ``settling_days`` later; where ``is_cohort``, a day is the cohort of that day and is shown once it settled.
     """
 
     name: Name
@@ -69,6 +70,8 @@ class Kpi(Declared):
     direction: Literal["up", "down"]
     table: TableName
     headline: Headline
+    settling_days: Annotated[int, Constrained(ge=0)] = 0
+    is_cohort: bool = False
     drill_downs: Listed[Name] = Constrained(min_length=1)
     target: float | None
     target_reason: Text

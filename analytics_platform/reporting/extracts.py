@@ -130,7 +130,7 @@ def build_extract(
 def _moved_days(store: ObjectStore, catalog: Catalog, dashboard: str, extract: Extract, first: date) -> frozenset[date]:
     """Published days before ``first`` whose rows may have changed with those of ``first`` and later."""
     tables = [extract.source] if extract.source else [kpi.headline_table for kpi in _kpis(catalog, dashboard)]
-    reach = days_still_moving(tables)
+    reach = days_still_moving(catalog, tables)
     if reach == 0:
         return frozenset()
     oldest = first - timedelta(reach) if reach else date.min

@@ -13,7 +13,6 @@ from datetime import date, timedelta
 from typing import Any
 
 from analytics_platform.catalog import Kpi
-from analytics_platform.reporting.headlines import COHORT_DAYS
 from analytics_platform.reporting.measures import NOTHING, Label, Measured, Series, change
 from analytics_platform.reporting.messages import dimension_name
 from analytics_platform.reporting.periods import Period, periods_ending
@@ -87,7 +86,7 @@ def kpi_figures(series: Series, day: date, drill_downs: Sequence[str], tenant_na
 
 def days_to_mature(kpi: Kpi) -> int:
     """The age at which a KPI's day is shown: a younger cohort's figure would only show how young it is."""
-    return COHORT_DAYS.get(kpi.headline_table, 0)
+    return kpi.settling_days if kpi.is_cohort else 0
 
 
 def _target_applies(kpi: Kpi, tenant_names: Mapping[str, str]) -> bool:

@@ -7,14 +7,11 @@ the fact rows that the headline names. The SQL is made from the catalogue alone;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analytics_platform.catalog import Catalog, Extract, Headline, Kpi
 from analytics_platform.errors import AnalyticsError
-
-COHORT_DAYS: Mapping[str, int] = {"kpi.kpi_channel_conversion": 90}
-"""Tables whose day is a cohort, and the days after which its figures no longer move."""
 
 _FACT_SCHEMA = "marts"
 
@@ -54,18 +51,17 @@ def headline_columns(headline: Headline) -> set[str]:
     return {term.removeprefix("-") for term in terms} | set(headline.filter)
 
 
-def days_still_moving(tables: Iterable[str]) -> int | None:
+def days_still_moving(catalog: Catalog, tables: Iterable[str]) -> int | None:
     """How many days before a day that is built may have changed with it; None is all of them.
 
-    A day of a KPI table depends on facts up to that day and stands. A cohort moves until it is settled, and a fact row
-    moves to another day for as long as its story goes on (a ticket that is reopened and resolved again).
+    A day of a KPI table stands once it has settled, by the KPI's own declaration. A fact row moves to another day for
+    as long as its story goes on (a ticket that is reopened and resolved again).
     """
-    days = 0
-    for table in tables:
-        if table.startswith(f"{_FACT_SCHEMA}."):
-            return None
-        days = max(days, COHORT_DAYS.get(table, 0))
-    return days
+    settling = {kpi.table: kpi.settling_days for kpi in catalog.kpis.values()}
+    read = set(tables)
+    if any(table.startswith(f"{_FACT_SCHEMA}.") for table in read):
+        return None
+    return max((settling.get(table, 0) for table in read), default=0)
 
 
 def headlines_query(kpis: Iterable[Kpi]) -> tuple[str, int]:

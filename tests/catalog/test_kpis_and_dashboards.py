@@ -1,8 +1,13 @@
 """The KPIs, dashboards and extracts that are shipped, against the tables that the KPI definitions promise."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from analytics_platform.catalog import Catalog
+from analytics_platform.catalog import Catalog, load_catalog
+
+MODELS = Path(__file__).resolve().parents[2] / "dbt" / "models" / "kpi"
 
 # The columns that the KPI definitions keep stable, keys included. `fct_tickets` and `kpi_ticket_resolution` are told
 # there in words; the names here are those of the models.
@@ -90,3 +95,12 @@ def test_percentages_have_targets_between_0_and_100(catalog: Catalog) -> None:
             assert kpi.headline.kind == "ratio"
             assert kpi.target is not None
             assert 0 < kpi.target <= 100
+
+
+def test_models_settle_for_as_many_days_as_the_catalogue_declares() -> None:
+    declared = {kpi.table.split(".")[1]: kpi.settling_days for kpi in load_catalog().kpis.values()}
+    configured = {
+        path.stem: int(found[1]) if (found := re.search(r"settling_days=(\d+)", path.read_text())) else 0
+        for path in MODELS.rglob("kpi_*.sql")
+    }
+    assert {name: configured[name] for name in declared} == declared
