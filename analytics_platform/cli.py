@@ -13,7 +13,8 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,7 +220,7 @@ def _where_things_are() -> list[str]:
 
 
 def _show(answer: Mapping[str, Any], as_json: bool, lines: Sequence[str]) -> None:
-    click.echo(json.dumps(answer, indent=2, default=str) if as_json else "\n".join(lines))
+    click.echo(json.dumps(answer, indent=2, default=_json_value) if as_json else "\n".join(lines))
 
 
 def _as_table(answer: pa.Table) -> str:
@@ -236,7 +237,14 @@ def _as_table(answer: pa.Table) -> str:
 
 
 def _as_json(answer: pa.Table) -> str:
-    return json.dumps(answer.to_pylist(), indent=2, default=str)
+    return json.dumps(answer.to_pylist(), indent=2, default=_json_value)
+
+
+def _json_value(value: object) -> int | float | str:
+    """What JSON has no type for: whole decimals (sums of integers) stay exact, times are ISO 8601, the rest is text."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def _as_csv(answer: pa.Table) -> str:

@@ -176,7 +176,7 @@ class _Driver:
     def run(self, first: date | None, last: date | None) -> RunReport:
         """Raw partitions first, since only they tell which days the rest has to cover."""
         watermark = last_watermark(self._instance)
-        last = self._last_day(last)
+        last = last or self._newest_day(watermark)
         self._refuse_missing_days(first, last)
         tenants = self._sync_tenants()
         stale = [part for part in self._stale(last) if part[1] in tenants]
@@ -217,15 +217,14 @@ class _Driver:
         )
         _add_to_report(self._report, step, result)
 
-    def _last_day(self, last: date | None) -> date:
-        if last is not None:
-            return last
+    def _newest_day(self, watermark: Watermark | None) -> date:
+        """The newest day that landed, or that was built before: late facts move the days after their own too."""
         landed = [day for day, _ in landed_partitions(self._store, self._earliest, self._newest)]
         if not landed:
             raise NothingLandedError(
                 "nothing has landed yet, so there is no day to build; bring events in with `analytics import`"
             )
-        return max(landed)
+        return max([*landed, watermark.built_to] if watermark else landed)
 
     def _refuse_missing_days(self, first: date | None, last: date) -> None:
         if first and first > last:
