@@ -1,14 +1,15 @@
 """Quality checks of the graph, by layer, behind one factory.
 
-`intake` judges what came in, `published` what goes out; what lies between is judged by dbt's tests, which are asset
-checks too. To add one: write a pure function that returns `Facts`, give it a name that is a fact, and list it in its
-module.
+`intake` judges what came in, `published` what goes out, `figures` the numbers on it; what lies between is judged by
+dbt's tests, which are asset checks too. To add one: write a pure function that returns `Facts`, give it a name that
+is a fact, and list it in its module.
 """
 
 import dagster as dg
 
 from analytics_platform.catalog import Catalog
 from asset_checks.factory import Facts, Scope, check
+from asset_checks.figures import figures_checks
 from asset_checks.intake import intake_checks
 from asset_checks.published import published_checks
 
@@ -17,4 +18,4 @@ __all__ = ["Facts", "Scope", "all_checks", "check"]
 
 def all_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
     """Every check of ours."""
-    return [*intake_checks(catalog), *published_checks(catalog)]
+    return [*intake_checks(catalog), *published_checks(catalog), *figures_checks(catalog)]

@@ -1,0 +1,53 @@
+"""Serving: real processes, one code server, and nothing left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from defs_house import new_house
+
+from analytics_platform.defs.serve import PortTakenError, serve
+from analytics_platform.settings import Settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("serve")]
+
+MEMORY_BUDGET = 1_500_000_000
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(PortTakenError, match="--port"):
+            serve(Settings(home=tmp_path), port=other.getsockname()[1])
+
+
+def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path) -> None:
+    new_house(tmp_path)
+    port = free_port()
+    environment = {**os.environ, "ANALYTICS_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "analytics_platform.cli", "up", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        lines = iter(served.stdout.readline, "")
+        assert any(line.startswith("Lineage") for line in lines), "ended before it served"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info") as answer:
+            assert answer.status == 200
+        family = [psutil.Process(served.pid), *psutil.Process(served.pid).children(recursive=True)]
+        assert sum("api" in process.cmdline() for process in family) == 1
+        assert sum(process.memory_info().rss for process in family) < MEMORY_BUDGET
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(timeout=60) == 0
+    assert [process for process in family if process.is_running()] == []
