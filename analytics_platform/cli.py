@@ -202,12 +202,13 @@ def _import_lines(report: ImportReport) -> list[str]:
 
 
 def _run_lines(report: RunReport) -> list[str]:
-    answer = report.as_dict()
-    partitions = sum(answer["built"].values())
-    lines = [f"Built {partitions:,} partitions of {len(answer['built'])} assets, {answer['from']} to {answer['to']}"]
-    checks = answer["checks"]
-    lines.append(f"Checks: {checks['passed']:,} passed, {len(checks['failed'])} failed")
-    return lines + [f"  {failed['asset']} {failed['check']}: {failed['description']}" for failed in checks["failed"]]
+    if not report.runs:
+        return ["Nothing has changed since the last build"]
+    span = f", {report.first} to {report.last}" if report.first else ""
+    lines = [f"Built {report.built.total():,} partitions of {len(report.built)} assets{span}"]
+    lines += [f"  {run.job} run {run.run_id}: {run.status}: {run.error}" for run in report.runs if run.error]
+    lines.append(f"Checks: {report.checks_passed:,} passed, {len(report.checks_failed)} failed")
+    return lines + [f"  {failed.asset} {failed.check}: {failed.description}" for failed in report.checks_failed]
 
 
 def _where_things_are() -> list[str]:

@@ -1,0 +1,71 @@
+"""What the command line shows: formats of answers, and failures as one line."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+
+from analytics_platform.cli import main
+from analytics_platform.warehouse import DuckDBWarehouse
+
+DAY = date(2026, 1, 1)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANALYTICS_HOME", str(tmp_path))
+    rows = pa.table({"day": pa.array([DAY, DAY], pa.date32()), "amount": [2**60, 2**60], "note": ['a "b", c', None]})
+    DuckDBWarehouse(tmp_path / "warehouse.duckdb").replace_days("raw.events", rows, DAY, DAY)
+    return tmp_path
+
+
+def analytics(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+@pytest.mark.usefixtures("home")
+def test_sums_of_integers_are_exact_numbers_in_json() -> None:
+    done = analytics(
+        "sql", "select day, sum(amount) as n, avg(amount) as a from raw.events group by 1", "--format", "json"
+    )
+    assert json.loads(done.output) == [{"day": "2026-01-01", "n": 2**61, "a": float(2**60)}]
+
+
+@pytest.mark.usefixtures("home")
+def test_csv_quotes_what_needs_it() -> None:
+    done = analytics("sql", "select note, amount from raw.events order by note", "--format", "csv")
+    assert done.output == f'note,amount\n"a ""b"", c",{2**60}\n,{2**60}\n'
+
+
+@pytest.mark.usefixtures("home")
+def test_a_table_shows_every_column_and_row() -> None:
+    done = analytics("sql", "select note, amount from raw.events")
+    assert "note" in done.output
+    assert done.output.count(str(2**60)) == 2
+
+
+@pytest.mark.usefixtures("home")
+def test_a_wrong_query_is_one_error_without_a_traceback() -> None:
+    done = analytics("sql", "select nothing from nowhere")
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+    assert "nowhere" in done.output
+
+
+@pytest.mark.usefixtures("home")
+def test_a_run_without_data_says_how_to_bring_some_in() -> None:
+    done = analytics("run")
+    assert done.exit_code == 1
+    assert "analytics import" in done.output
+
+
+def test_each_verb_explains_itself() -> None:
+    for verb in main.commands:
+        done = analytics(verb, "--help")
+        assert done.exit_code == 0
+        assert main.commands[verb].help
