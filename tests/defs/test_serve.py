@@ -50,4 +50,6 @@ def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path
         assert sum(process.memory_info().rss for process in family) < MEMORY_BUDGET
         served.send_signal(signal.SIGTERM)
         assert served.wait(timeout=60) == 0
-    assert [process for process in family if process.is_running()] == []
+    # A zombie has ended and waits for its foster parent; in a bare container nobody collects it.
+    alive = [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert alive == []
