@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ import zstandard
 from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT
 
 _LEVEL = 3
+_FRAME_HEADER_BYTES = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ def lines_of(data: bytes) -> list[bytes]:
     """The NDJSON lines of a landing or dead-letter object, each without its newline."""
     with zstandard.ZstdDecompressor().stream_reader(data) as reader:
         return reader.read().splitlines()
+
+
+def size_of_lines(path: Path) -> int:
+    """Bytes of an object's lines, read from its frame's header; 0 for what is no such object."""
+    with path.open("rb") as file:
+        header = file.read(_FRAME_HEADER_BYTES)
+    try:
+        return max(zstandard.frame_content_size(header), 0)
+    except zstandard.ZstdError:
+        return 0
 
 
 def count_by_stream(data: bytes) -> Counter[str]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.lake.schema import JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
@@ -31,7 +32,10 @@ _MEMORY_LIMIT = "192MB"
 # A second thread costs more CPU in waiting for small files than it saves in time.
 _THREADS = 1
 _MAX_LINE_BYTES = 1 << 20
-_ROWS_PER_BATCH = 50_000
+_ROWS_PER_BATCH = 20_000
+# What one fetch out of DuckDB's table may hold, and about what a row holds besides its nested columns.
+_FETCHED_BYTES = 32_000_000
+_FLAT_BYTES = 300
 _COLUMNS = tuple(LANDING_COLUMNS)
 _FIRST_RANKED = ("received_at", "payload_hash", "sent_at")
 _RANK = ", ".join(
@@ -134,15 +138,29 @@ class Merge:
         return found
 
     def sorted_rows(self) -> Iterator[pa.RecordBatch]:
-        """The kept rows by stream, day, tenant, event time and message id, in the columns of `RAW_SCHEMA`."""
-        if self._table is None:
-            query = f"select {', '.join(RAW_SCHEMA.names)} from {_KEPT} order by {_ORDER}"
-            yield from self._connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH)
-            return
+        """The kept rows by stream, day, tenant, event time and message id, in the columns of `RAW_SCHEMA`.
+
+        Only the sort's keys are sorted; the wide rows are fetched in that order, a bounded part at a time.
+        """
         order = self._connection.sql(f"select row from {_KEPT} order by {_ORDER}").to_arrow_table()["row"]
-        rows = self._table.select(RAW_SCHEMA.names)
-        for start in range(0, len(order), _ROWS_PER_BATCH):
-            yield from rows.take(order.slice(start, _ROWS_PER_BATCH)).combine_chunks().to_batches()
+        rows_at_once = _ROWS_PER_BATCH if self._table is not None else self._rows_that_fit()
+        for start in range(0, len(order), rows_at_once):
+            part = order.slice(start, rows_at_once)
+            rows = self._fetched(part) if self._table is None else self._table.select(RAW_SCHEMA.names).take(part)
+            yield from rows.combine_chunks().to_batches()
+
+    def _fetched(self, part: pa.ChunkedArray) -> pa.Table:
+        """Rows by number out of DuckDB's table, in the order of the numbers given."""
+        numbered = pa.table({"row": part, "place": pa.array(range(len(part)), pa.int64())})
+        self._connection.register("part", numbered)
+        query = f"select place, {', '.join(RAW_SCHEMA.names)} from incoming join part using (row)"
+        rows = self._connection.sql(query).to_arrow_table()
+        return rows.select(RAW_SCHEMA.names).take(pc.sort_indices(rows["place"]))
+
+    def _rows_that_fit(self) -> int:
+        nested = " + ".join(f"coalesce(strlen({name}), 0)" for name in JSON_COLUMNS)
+        ((width,),) = self._rows(f"select avg({nested}) from incoming")
+        return max(int(_FETCHED_BYTES / ((width or 0) + _FLAT_BYTES)), 1)
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(query).fetchall()
@@ -171,8 +189,8 @@ def merge(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Merge:
     connection.unregister("incoming")
     try:
         table = _read(connection, " union all ".join(sources), is_large=wanted.is_large)
-    except duckdb.InvalidInputException as error:
-        raise LandingCorruptError(f"a landing object is damaged; restore it from a copy: {error}") from error
+    except (duckdb.InvalidInputException, OSError) as error:  # through Arrow, DuckDB's errors come as OSError
+        raise LandingCorruptError(f"cannot read landing; restore a damaged object from a copy: {error}") from error
     connection.execute(_LOSERS)
     return Merge(connection, table)
 

@@ -21,7 +21,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_bytes
+from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_bytes, size_of_lines
 from analytics_platform.lake.layout import conflicts_key, landing_prefix, placed, raw_key, raw_prefix
 from analytics_platform.lake.merge import (
     Kept,
@@ -41,12 +41,14 @@ __all__ = ["RAW_SCHEMA", "LandingCorruptError", "RawPartition", "build_partition
 
 Progress = Callable[[int, int], None]
 
-# Compressed bytes and objects of one batch: about 40 MB of lines, well inside the merge's memory.
-_BATCH_BYTES = 4_000_000
+# Bytes of lines before compression, and objects, of one batch; it ends with the partition that fills it.
+_BATCH_BYTES = 48_000_000
 _BATCH_OBJECTS = 500
-# A batch ends with the partition that fills it; beyond this many compressed bytes its rows may spill to disk.
+# A batch beyond this has a partition that alone is larger than memory should hold: its rows may spill to disk.
 _MEMORY_BYTES = 3 * _BATCH_BYTES
-_ROW_GROUP = 100_000
+_HELD_RATIO = 10
+# Bytes of rows before compression; a row group is in memory whole while it is written.
+_ROW_GROUP_BYTES = 32_000_000
 # A put waits for the disk or the network and hardly computes.
 _PUTS_AT_ONCE = 8
 _SCAN_OBJECTS = 500
@@ -77,13 +79,12 @@ class _Batch:
     bytes: int = 0
     objects: set[str] = field(default_factory=set)
 
-    def add(self, current: list[RawPartition], stale: list[_Stale]) -> None:
+    def add(self, current: list[RawPartition], stale: list[_Stale], size: int) -> None:
         self.current += current
         self.stale += stale
         self.partitions += 1
-        fresh = {info.key: info.size for item in stale for info in item.fresh}
-        self.objects |= fresh.keys()
-        self.bytes += sum(fresh.values()) + sum(item.held.bytes for item in stale if item.held is not None)
+        self.objects |= {info.key for item in stale for info in item.fresh}
+        self.bytes += size
 
     @property
     def is_full(self) -> bool:
@@ -91,7 +92,7 @@ class _Batch:
 
     @property
     def is_large(self) -> bool:
-        """Whether a partition alone made the batch larger than memory should hold."""
+        """Whether the batch is larger than memory should hold."""
         return self.bytes > _MEMORY_BYTES
 
 
@@ -145,12 +146,20 @@ def _read_all(store: ObjectStore, keys: Sequence[str]) -> Iterator[pa.RecordBatc
 def _batches(store: ObjectStore, streams: Sequence[str], partitions: Sequence[tuple[date, str]]) -> Iterator[_Batch]:
     batch = _Batch()
     for day, tenant in sorted(set(partitions)):
-        batch.add(*_planned(store, streams, day, tenant))
+        current, stale = _planned(store, streams, day, tenant)
+        batch.add(current, stale, _size_in_memory(store, stale))
         if batch.is_full:
             yield batch
             batch = _Batch()
     if batch.partitions:
         yield batch
+
+
+def _size_in_memory(store: ObjectStore, stale: Iterable[_Stale]) -> int:
+    """Bytes that a partition's rows take: what the landing objects say of themselves, however well they compress."""
+    fresh = {info.key for item in stale for info in item.fresh}
+    held = sum(item.held.bytes for item in stale if item.held is not None)
+    return sum(size_of_lines(store.local_path(key)) for key in fresh) + _HELD_RATIO * held
 
 
 def _planned(
@@ -185,6 +194,8 @@ def _build(store: ObjectStore, connection: duckdb.DuckDBPyConnection, batch: _Ba
             (outcome[item.key], _parquet(outcome[item.key], rows.take(outcome[item.key].accepted)))
             for item in sorted(stale, key=lambda item: item.key)
         )
+        if batch.is_large:
+            return [_put(store, partition, data) for partition, data in encoded]
         with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
             return list(pool.map(lambda pair: _put(store, *pair), encoded))
 
@@ -327,12 +338,14 @@ def _parquet(partition: RawPartition, rows: Iterator[pa.RecordBatch]) -> bytes:
 
 
 def _row_groups(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches joined to row groups of at least `_ROW_GROUP` rows but for the last."""
+    """Batches joined to row groups of about `_ROW_GROUP_BYTES`."""
     waiting: list[pa.RecordBatch] = []
+    size = 0
     for batch in rows:
         waiting.append(batch.cast(RAW_SCHEMA))
-        if sum(part.num_rows for part in waiting) >= _ROW_GROUP:
+        size += batch.nbytes
+        if size >= _ROW_GROUP_BYTES:
             yield pa.Table.from_batches(waiting)
-            waiting = []
+            waiting, size = [], 0
     if waiting:
         yield pa.Table.from_batches(waiting)

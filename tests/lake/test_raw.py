@@ -178,6 +178,14 @@ def test_a_damaged_landing_object_is_told_by_name(store: LocalStore, damage: byt
     assert store.list("raw/") == []
 
 
+@pytest.mark.parametrize("data", [b"no zstd at all", compressed(line("m-1") * 500)[:-20]])
+def test_a_landing_object_that_does_not_unpack_is_told_by_name(store: LocalStore, data: bytes) -> None:
+    key = land(store, line("m-1"))
+    store.put(key, data)
+    with pytest.raises(LandingCorruptError, match=Path(key).name):
+        build(store)
+
+
 def test_a_line_of_another_tenant_in_an_object_is_refused(store: LocalStore) -> None:
     land(store, line("m-1"), line("m-2", tenant_id="albion-stage"))
     with pytest.raises(LandingCorruptError, match="albion-stage"):
@@ -203,13 +211,22 @@ def test_the_lake_may_lie_in_any_folder(tmp_path: Path, folder: str) -> None:
     assert len(rows(store)) == 2
 
 
-def test_a_partition_may_be_larger_than_a_row_group(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analytics_platform.lake.raw._ROW_GROUP", 100)
+@pytest.mark.parametrize("memory", ["enough", "too little"])
+def test_a_partition_may_be_larger_than_a_row_group_and_than_memory(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, memory: str
+) -> None:
+    monkeypatch.setattr("analytics_platform.lake.raw._ROW_GROUP_BYTES", 100_000)
     monkeypatch.setattr("analytics_platform.lake.merge._ROWS_PER_BATCH", 64)
-    land(store, *(line(f"m-{n:04d}", event_at=HOUR + timedelta(seconds=n)) for n in range(5_000)))
-    build(store)
+    monkeypatch.setattr("analytics_platform.lake.merge._FETCHED_BYTES", 50_000)
+    if memory == "too little":
+        monkeypatch.setattr("analytics_platform.lake.raw._MEMORY_BYTES", 0)
+    lines = [line(f"m-{n:04d}", event_at=HOUR + timedelta(seconds=n)) for n in range(3_000)]
+    land(store, *reversed(lines), *lines[:10])
+    land(store, *lines[:20])
+    built = build(store)["product"]
 
-    assert [row["message_id"] for row in rows(store)] == [f"m-{n:04d}" for n in range(5_000)]
+    assert [row["message_id"] for row in rows(store)] == [f"m-{n:04d}" for n in range(3_000)]
+    assert (built.landed, built.duplicates) == (3_030, 30)
     assert pq.read_metadata(store.local_path(raw_key("product", DAY, TENANT))).num_row_groups > 1
 
 
