@@ -11,6 +11,8 @@ PORT ?= 3000
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without compiled bytecode `import dbt` takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -23,16 +25,17 @@ env: $(READY) ## Create .venv from the lock
 
 # uv installs the lock in seconds; where it is not to be had, pip reads the same hashed file.
 $(READY): $(LOCK) pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV) (once; a minute or two)'
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
 		$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python $(LOCK) || \
 		$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK); \
 	else \
 		$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK); \
 	fi
-	$(BIN)/python -m pip install --version >/dev/null && $(BIN)/python -m pip install --quiet --no-deps --editable .
-	touch $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
 
 manifest: $(READY) ## Build dbt's manifest, which the asset graph is made from
 	$(BIN)/analytics manifest
