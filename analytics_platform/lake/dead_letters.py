@@ -70,13 +70,13 @@ def lines_of(data: bytes) -> list[bytes]:
 
 
 def size_of_lines(path: Path) -> int:
-    """Bytes of an object's lines, read from its frame's header; 0 for what is no such object."""
+    """Bytes of an object's lines, read from its frame's header; raises ValueError for what is no such object."""
     with path.open("rb") as file:
         header = file.read(_FRAME_HEADER_BYTES)
     try:
         return max(zstandard.frame_content_size(header), 0)
-    except zstandard.ZstdError:
-        return 0
+    except zstandard.ZstdError as error:
+        raise ValueError(f"{path.name} is no zstd object") from error
 
 
 def count_by_stream(data: bytes) -> Counter[str]:

@@ -32,7 +32,7 @@ _MEMORY_LIMIT = "192MB"
 # A second thread costs more CPU in waiting for small files than it saves in time.
 _THREADS = 1
 _MAX_LINE_BYTES = 1 << 20
-_ROWS_PER_BATCH = 20_000
+_ROWS_PER_BATCH = 50_000
 # What one fetch out of DuckDB's table may hold, and about what a row holds besides its nested columns.
 _FETCHED_BYTES = 32_000_000
 _FLAT_BYTES = 300
@@ -189,7 +189,11 @@ def merge(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Merge:
     connection.unregister("incoming")
     try:
         table = _read(connection, " union all ".join(sources), is_large=wanted.is_large)
-    except (duckdb.InvalidInputException, OSError) as error:  # through Arrow, DuckDB's errors come as OSError
+    except (
+        duckdb.InvalidInputException,
+        duckdb.IOException,
+        OSError,
+    ) as error:  # through Arrow, DuckDB's errors come as OSError
         raise LandingCorruptError(f"cannot read landing; restore a damaged object from a copy: {error}") from error
     connection.execute(_LOSERS)
     return Merge(connection, table)

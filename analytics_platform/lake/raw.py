@@ -157,9 +157,12 @@ def _batches(store: ObjectStore, streams: Sequence[str], partitions: Sequence[tu
 
 def _size_in_memory(store: ObjectStore, stale: Iterable[_Stale]) -> int:
     """Bytes that a partition's rows take: what the landing objects say of themselves, however well they compress."""
-    fresh = {info.key for item in stale for info in item.fresh}
     held = sum(item.held.bytes for item in stale if item.held is not None)
-    return sum(size_of_lines(store.local_path(key)) for key in fresh) + _HELD_RATIO * held
+    fresh = {info.key for item in stale for info in item.fresh}
+    try:
+        return sum(size_of_lines(store.local_path(key)) for key in fresh) + _HELD_RATIO * held
+    except ValueError as error:
+        raise LandingCorruptError(f"{error}; restore it from a copy") from error
 
 
 def _planned(
