@@ -37,6 +37,8 @@ _ROWS_PER_BATCH = 50_000
 _FETCHED_BYTES = 32_000_000
 _FLAT_BYTES = 300
 _COLUMNS = tuple(LANDING_COLUMNS)
+# Arrow hands on what DuckDB finds while it streams as OSError.
+_UNREADABLE = (duckdb.InvalidInputException, duckdb.IOException, OSError)
 _FIRST_RANKED = ("received_at", "payload_hash", "sent_at")
 _RANK = ", ".join(
     f"{name} nulls last" for name in (*_FIRST_RANKED, *(c for c in RAW_SCHEMA.names if c not in _FIRST_RANKED))
@@ -189,11 +191,7 @@ def merge(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Merge:
     connection.unregister("incoming")
     try:
         table = _read(connection, " union all ".join(sources), is_large=wanted.is_large)
-    except (
-        duckdb.InvalidInputException,
-        duckdb.IOException,
-        OSError,
-    ) as error:  # through Arrow, DuckDB's errors come as OSError
+    except _UNREADABLE as error:
         raise LandingCorruptError(f"cannot read landing; restore a damaged object from a copy: {error}") from error
     connection.execute(_LOSERS)
     return Merge(connection, table)
