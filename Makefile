@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 READY := $(VENV)/.ready
+MANIFEST := dbt/target/manifest.json
 HOME_DIR ?= $(CURDIR)/.analytics
 PORT ?= 3000
 
@@ -37,18 +38,19 @@ $(READY): $(LOCK) pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
-manifest: $(READY) ## Build dbt's manifest, which the asset graph is made from
-	$(BIN)/analytics manifest
+manifest: $(MANIFEST) ## Build dbt's manifest, which the asset graph is made from
 
-run: $(READY) ## Demo business in, whole graph run, Dagster's UI served (first time takes minutes)
+$(MANIFEST): $(READY) $(shell find dbt/models dbt/macros dbt/seeds dbt/*.yml -type f)
+	@$(BIN)/analytics manifest --quiet && touch $(MANIFEST)
+
+run: $(MANIFEST) ## Demo business in, whole graph run, Dagster's UI served (first time takes minutes)
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics up --port $(PORT)
 
-demo: $(READY) ## The part of `make run` that ends by itself
+demo: $(MANIFEST) ## The part of `make run` that ends by itself
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
 
-test: $(READY) ## The whole test suite
-	$(BIN)/analytics manifest --quiet
+test: $(MANIFEST) ## The whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(READY) ## Style, layers and SQL
@@ -60,8 +62,7 @@ lint: $(READY) ## Style, layers and SQL
 types: $(READY) ## Strict types
 	$(BIN)/mypy
 
-check: $(READY) ## Does the asset graph load?
-	$(BIN)/analytics manifest --quiet
+check: $(MANIFEST) ## Does the asset graph load?
 	$(BIN)/dg check defs
 
 bench: $(READY) ## Speed as ratios to a floor measured in the same run

@@ -116,8 +116,10 @@ def demo(seed: int, last: date | None, as_json: bool) -> None:
 def up(host: str, port: int) -> None:
     """Serve Dagster's UI with its schedules and sensors until interrupted."""
     with _expected_failures():
+        from analytics_platform.defs.manifest import ensure_manifest
         from analytics_platform.defs.serve import serve
 
+        ensure_manifest(_settings())
         click.echo("\n".join(_where_things_are()))
         serve(_settings(), host=host, port=port)
 
@@ -171,8 +173,10 @@ def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> Import
 
 
 def _run(first: date | None, last: date | None, *, quiet: bool) -> RunReport:
+    from analytics_platform.defs.manifest import ensure_manifest
     from analytics_platform.defs.runs import run_days
 
+    ensure_manifest(_settings())
     with _progress("Building", quiet) as progress:
         return run_days(_settings(), first, last, progress=progress)
 

@@ -38,6 +38,16 @@ def build_manifest(settings: Settings, *, docs: bool = False) -> Path:
     return manifest_path(settings)
 
 
+def ensure_manifest(settings: Settings) -> None:
+    """Build the manifest where there is none yet: for a command line's first call, never for a code location.
+
+    Raises:
+        DbtBuildError: the project does not parse.
+    """
+    if not manifest_path(settings).exists():
+        build_manifest(settings)
+
+
 def load_manifest(settings: Settings) -> Mapping[str, Any]:
     """Read the manifest.
 

@@ -784,7 +784,7 @@ BROKEN = [
         "qualified_leads:\n",
         "nps:\n",
         field="nps",
-        what="is written twice, again in line 113",
+        what="is written twice, again in line 114",
         mend="keep one of the two",
     ),
     Broken(
@@ -794,7 +794,7 @@ BROKEN = [
         "domain: [growth",
         field="(whole file)",
         what="is not YAML (did not find expected ',' or ']')",
-        mend="mend the syntax at line 116, column 8",
+        mend="mend the syntax at line 117, column 8",
     ),
     Broken(
         "a tab",

@@ -167,6 +167,7 @@ def test_tables_hold_the_figures_of_the_charts(watched: Watched, pages: dict[str
     page = watched.open(pages["finance/all"])
     page.locator('[data-panel="mrr"] summary').click()
     rows = page.locator('[data-panel="mrr"] table').first.locator("tbody tr")
+    rows.first.wait_for()  # drawn when the details open
     assert rows.count() == 2
     newest = page.locator('[data-panel="mrr"] table').nth(1).locator("tbody tr").first.locator("td").first
     assert newest.inner_text() == shown_value(page, "mrr")
