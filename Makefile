@@ -51,7 +51,7 @@ demo: $(MANIFEST) ## The part of `make run` that ends by itself
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
 
 test: $(MANIFEST) ## The whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Style, layers and SQL
 	$(BIN)/ruff check
@@ -67,6 +67,7 @@ check: $(MANIFEST) ## Does the asset graph load?
 
 bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.event_log
 
 generate: $(READY) ## Write what is generated from the catalogue and committed (staging models)
 	$(BIN)/python -m analytics_platform.warehouse.staging_models

@@ -16,7 +16,7 @@ from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.runs import DayOutOfRangeError, NothingLandedError, RunReport, run_days
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("runs")]
+pytestmark = pytest.mark.integration
 
 STREAMS = list(load_catalog().streams)
 

@@ -15,7 +15,7 @@ from defs_house import new_house
 from analytics_platform.defs.serve import PortTakenError, serve
 from analytics_platform.settings import Settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("serve")]
+pytestmark = pytest.mark.integration
 
 MEMORY_BUDGET = 1_500_000_000
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from statistics import median
 
-import pytest
 from demo_history import History, Properties, moment
 
 # One worker simulates the history once.
-pytestmark = pytest.mark.xdist_group("demo")
 
 
 def test_leads_are_created_then_qualified_then_converted(histories: list[History]) -> None:

@@ -17,8 +17,6 @@ from analytics_platform.demo.clock import TenantClock
 from analytics_platform.demo.journal import World
 
 # One worker simulates the history once.
-pytestmark = pytest.mark.xdist_group("demo")
-
 FIRST = date(2026, 3, 20)
 SHORT, LONG = date(2026, 4, 2), date(2026, 4, 20)
 

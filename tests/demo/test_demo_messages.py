@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-import pytest
 from demo_history import FIRST_DAY, History, Message, texts
 
 from analytics_platform.catalog import Catalog, hash_write_key
 from analytics_platform.demo import delivery
 
 # One worker simulates the history once.
-pytestmark = pytest.mark.xdist_group("demo")
-
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE)
 # A number as people write it: at least nine digits in groups, with a plus or separators.
 PHONE = re.compile(r"(\+\d{2}[\s\d-]{8,})|(\b0\d{1,3}[\s-]\d{3}[\s-]?\d{3,4}\b)")

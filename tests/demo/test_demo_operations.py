@@ -5,14 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from statistics import mean
 
-import pytest
 from demo_history import History, Properties, moment
 
 from analytics_platform.demo.fleet import LEGAL_STEPS
 
 # One worker simulates the history once.
-pytestmark = pytest.mark.xdist_group("demo")
-
 ON_RENT = {"checked_out", "in_transit", "on_site"}
 
 

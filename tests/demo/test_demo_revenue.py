@@ -6,11 +6,9 @@ from collections import defaultdict
 from datetime import datetime
 from itertools import pairwise
 
-import pytest
 from demo_history import History, Properties, moment
 
 # One worker simulates the history once.
-pytestmark = pytest.mark.xdist_group("demo")
 
 
 def _amounts(history: History) -> dict[str, list[tuple[datetime, int]]]:

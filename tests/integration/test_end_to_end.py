@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.integration
 
 FIRST, LAST = "2026-03-02", "2026-03-06"
 DUTCH, BRITISH = "brabant-rental", "albion-stage"
