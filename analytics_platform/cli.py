@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from analytics_platform.defs.runs import RunReport
     from analytics_platform.intake.importer import ImportReport
     from analytics_platform.settings import Settings
-    from analytics_platform.warehouse import DuckDBWarehouse
 
 Progress = Callable[[int, int], None]
 
@@ -89,7 +88,9 @@ def run(first: date | None, last: date | None, as_json: bool) -> None:
 def sql(query: str, form: str) -> None:
     """Ask the warehouse; read-only."""
     with _expected_failures():
-        answer = _warehouse().query(query)
+        from analytics_platform.defs.resources import warehouse_from
+
+        answer = warehouse_from(_settings()).query(query)
     click.echo(_FORMATS[form](answer))
 
 
@@ -149,23 +150,16 @@ def _catalog() -> Catalog:
     return load_catalog(_settings().tenants_file)
 
 
-def _warehouse() -> DuckDBWarehouse:
-    from analytics_platform.warehouse import DuckDBWarehouse
-
-    settings = _settings()
-    return DuckDBWarehouse(settings.warehouse_path, lock_timeout=settings.lock_timeout_seconds)
-
-
 def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> ImportReport:
+    from analytics_platform.defs.resources import store_from
     from analytics_platform.intake.importer import import_paths
-    from analytics_platform.lake.store import LocalStore
 
     settings = _settings()
     with _progress("Importing", quiet) as progress:
         return import_paths(
             paths,
             catalog=_catalog(),
-            store=LocalStore(settings.lake_root),
+            store=store_from(settings),
             tenant=tenant,
             history_start=settings.history_start,
             progress=progress,

@@ -11,7 +11,7 @@ from analytics_platform.catalog import PII_CLASSES, Catalog, Extract
 from analytics_platform.defs import keys
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.dashboards import STAFF, audiences, dashboard_key
-from analytics_platform.reporting.extracts import arrow_schema, extract_prefix
+from analytics_platform.reporting.extracts import arrow_schema, extract_key, published_days
 from asset_checks.factory import Facts, Scope, check
 
 _LOADS_FROM_ELSEWHERE = re.compile(rb"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", re.I)
@@ -146,10 +146,9 @@ def _pages(store: ObjectStore, dashboard: str, names: Sequence[str]) -> dict[str
 
 def _files(scope: Scope, dashboard: str, extract: Extract) -> list[tuple[str, str]]:
     """Day and key of each published file within the scope."""
-    first, last = (day.isoformat() for day in scope.days())
-    found = [each.key for each in scope.store.list(extract_prefix(dashboard, extract.name))]
-    by_day = [(key.split("/day=")[1][:10], key) for key in found]
-    return [(day, key) for day, key in by_day if first <= day <= last]
+    first, last = scope.days()
+    days = published_days(scope.store, dashboard, extract.name)
+    return [(day.isoformat(), extract_key(dashboard, extract.name, day)) for day in days if first <= day <= last]
 
 
 def _described(column: pa.Field) -> tuple[str, str, str]:

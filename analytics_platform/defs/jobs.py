@@ -19,11 +19,18 @@ BUILD = "build"
 PUBLISH = "publish"
 """The pages as of a day."""
 
+INGEST_LAYERS = ("landing", "raw")
+SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
+"""What figures are made from: it has to reach as far back as new data does."""
+
+FIGURE_LAYERS = ("marts", "kpi", "extract")
+PAGE_LAYERS = ("dashboard",)
+
 _LAYERS: Mapping[str, tuple[str, ...]] = {
-    INGEST: ("landing", "raw"),
+    INGEST: INGEST_LAYERS,
     LOAD: ("ops", "loaded"),
-    BUILD: ("reference", "ops", "loaded", "staging", "marts", "kpi", "extract"),
-    PUBLISH: ("dashboard",),
+    BUILD: SOURCE_LAYERS + FIGURE_LAYERS,
+    PUBLISH: PAGE_LAYERS,
 }
 
 _DESCRIPTIONS: Mapping[str, str] = {

@@ -259,7 +259,7 @@ def _ingest_steps(partitions: set[DayTenant], tenants: Sequence[str]) -> list[St
     """One run per rectangle; landing is observed by the first of them alone."""
     steps: list[Step] = []
     for rectangle in rectangles(partitions, tenants):
-        layers = ("raw",) if steps else ("landing", "raw")
+        layers = ("raw",) if steps else jobs.INGEST_LAYERS
         steps.append(_ingest_step(rectangle, layers))
     return steps
 
@@ -270,15 +270,16 @@ def _ingest_step(rectangle: Rectangle, layers: tuple[str, ...]) -> Step:
 
 def _build_steps(load_from: date, first: date, last: date) -> list[Step]:
     """One run when loads and figures cover the same days, else the loads' longer span goes first."""
-    before = ("reference", "ops", "loaded", "staging")
-    after = ("marts", "kpi", "extract")
     if load_from == first:
-        return [_daily_step(jobs.BUILD, before + after, first, last)]
-    return [_daily_step(jobs.BUILD, before, load_from, last), _daily_step(jobs.BUILD, after, first, last)]
+        return [_daily_step(jobs.BUILD, jobs.SOURCE_LAYERS + jobs.FIGURE_LAYERS, first, last)]
+    return [
+        _daily_step(jobs.BUILD, jobs.SOURCE_LAYERS, load_from, last),
+        _daily_step(jobs.BUILD, jobs.FIGURE_LAYERS, first, last),
+    ]
 
 
 def _publish_step(day: date, tags: dict[str, str]) -> Step:
-    step = _daily_step(jobs.PUBLISH, ("dashboard",), day, day)
+    step = _daily_step(jobs.PUBLISH, jobs.PAGE_LAYERS, day, day)
     return Step(step.job, step.layers, {**step.tags, **tags}, step.partitions)
 
 

@@ -35,15 +35,14 @@ def stale_partitions(
     asked, so that a lake can be judged alone.
     """
     landed = _landed(store, first_day, last_day)
-    missing = {place: set(names) for place, names in landed.items()}
     asked = _streams_of_raw(store) if streams is None else list(streams)
-    stale = set() if asked else set(missing)
+    stale = set() if asked else set(landed)
     for stream in asked:
         held = {
             (partition.day, partition.tenant): partition.landing_objects.keys()
             for partition in _partitions(store, stream, first_day, last_day)
         }
-        stale |= {place for place, names in missing.items() if names - held.get(place, set())}
+        stale |= {place for place, names in landed.items() if names - held.get(place, set())}
     return sorted(stale)
 
 

@@ -1,3 +1,5 @@
+"""Fixtures that the tests of several rooms share."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
