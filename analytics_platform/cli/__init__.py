@@ -1,0 +1,26 @@
+"""The ``analytics`` command: what people and scripts call.
+
+Each verb only reads arguments, calls the room that does the work, and shows the answer; verbs stand in one module per
+subject. Rooms are imported when their verb is called, so that ``analytics --help`` answers at once. An expected failure
+is one line on standard error that says what, why and the mend, with exit code 1; wrong usage is exit code 2.
+"""
+
+from __future__ import annotations
+
+import click
+
+from analytics_platform.cli import pipeline
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="analytics-platform")
+def main() -> None:
+    """Events in, eight executive KPIs and five dashboards out."""
+
+
+main.add_command(pipeline.import_)
+main.add_command(pipeline.run)
+main.add_command(pipeline.sql)
+main.add_command(pipeline.demo)
+main.add_command(pipeline.up)
+main.add_command(pipeline.manifest)

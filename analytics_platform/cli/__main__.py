@@ -1,0 +1,5 @@
+"""``python -m analytics_platform.cli``."""
+
+from analytics_platform.cli import main
+
+main(prog_name="analytics")

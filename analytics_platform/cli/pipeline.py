@@ -1,0 +1,169 @@
+"""The way from files to dashboards: import, run, sql, demo, up, manifest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analytics_platform.cli.answers import FORMATS, show
+from analytics_platform.cli.common import Day, as_json, expected_failures, progress_bar, read_catalog, read_settings
+
+if TYPE_CHECKING:
+    from analytics_platform.defs.runs import RunReport
+    from analytics_platform.intake.importer import ImportReport
+
+_DEMO_DAYS = 365
+_DEMO_SEED = 20_260_101
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--tenant", help="The tenant that all messages belong to; else each names its own.")
+@as_json
+def import_(paths: tuple[Path, ...], tenant: str | None, as_json: bool) -> None:
+    """Take Segment messages (NDJSON: plain, .gz, .zst; files, folders, Segment's S3 layout) into the lake."""
+    with expected_failures():
+        report = _import(paths, tenant, quiet=as_json)
+    show(report.as_dict(), as_json, _import_lines(report))
+
+
+@click.command()
+@click.option("--from", "first", type=Day(), help="First day; by default the earliest that new data has touched.")
+@click.option("--to", "last", type=Day(), help="Last day; by default the newest day that has data.")
+@as_json
+def run(first: date | None, last: date | None, as_json: bool) -> None:
+    """Build everything for those days, through Dagster, in this process."""
+    with expected_failures():
+        report = _run(first, last, quiet=as_json)
+    show(report.as_dict(), as_json, _run_lines(report))
+    sys.exit(0 if report.ok else 1)
+
+
+@click.command()
+@click.argument("query")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+def sql(query: str, form: str) -> None:
+    """Ask the warehouse; read-only."""
+    with expected_failures():
+        from analytics_platform.defs.resources import warehouse_from
+
+        answer = warehouse_from(read_settings()).query(query)
+    click.echo(FORMATS[form](answer))
+
+
+@click.command()
+@click.option("--seed", type=int, default=_DEMO_SEED, show_default=True, help="The same seed gives the same events.")
+@click.option("--to", "last", type=Day(), help="Last simulated day; by default yesterday.")
+@as_json
+def demo(seed: int, last: date | None, as_json: bool) -> None:
+    """Simulate a year of four rental companies, import it and run the whole graph."""
+    with expected_failures():
+        imported = _import([_simulated(seed, last)], None, quiet=as_json)
+        report = _run(None, None, quiet=as_json)
+    show(
+        {"import": imported.as_dict(), "run": report.as_dict()},
+        as_json,
+        [*_import_lines(imported), *_run_lines(report), *_where_things_are()],
+    )
+    sys.exit(0 if report.ok else 1)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address that the web server binds.")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+def up(host: str, port: int) -> None:
+    """Serve Dagster's UI with its schedules and sensors until interrupted."""
+    with expected_failures():
+        from analytics_platform.defs.manifest import ensure_manifest
+        from analytics_platform.defs.serve import serve
+
+        ensure_manifest(read_settings())
+        click.echo("\n".join(_where_things_are()))
+        serve(read_settings(), host=host, port=port)
+
+
+@click.command()
+@click.option("--docs", is_flag=True, help="Also write dbt's documentation site.")
+@click.option("--quiet", is_flag=True, help="Say nothing unless it fails.")
+def manifest(docs: bool, quiet: bool) -> None:
+    """Build dbt's manifest, which the asset graph is made from."""
+    with expected_failures():
+        from analytics_platform.defs.manifest import build_manifest
+
+        path = build_manifest(read_settings(), docs=docs)
+    if not quiet:
+        click.echo(path)
+
+
+def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> ImportReport:
+    from analytics_platform.defs.resources import store_from
+    from analytics_platform.intake.importer import import_paths
+
+    settings = read_settings()
+    with progress_bar("Importing", quiet) as progress:
+        return import_paths(
+            paths,
+            catalog=read_catalog(),
+            store=store_from(settings),
+            tenant=tenant,
+            history_start=settings.history_start,
+            progress=progress,
+        )
+
+
+def _run(first: date | None, last: date | None, *, quiet: bool) -> RunReport:
+    from analytics_platform.defs.manifest import ensure_manifest
+    from analytics_platform.defs.runs import run_days
+
+    ensure_manifest(read_settings())
+    with progress_bar("Building", quiet) as progress:
+        return run_days(read_settings(), first, last, progress=progress)
+
+
+def _simulated(seed: int, last: date | None) -> Path:
+    """The folder with the demo's events up to `last`; a later demo of the same seed continues the same history."""
+    from analytics_platform.demo.simulation import simulate
+
+    last = last or datetime.now(UTC).date() - timedelta(days=1)
+    folder = read_settings().home / "demo" / f"seed-{seed}"
+    told = folder.with_suffix(".json")
+    days = json.loads(told.read_text()) if told.exists() else None
+    first = date.fromisoformat(days["first"]) if days else last - timedelta(days=_DEMO_DAYS - 1)
+    if not days or date.fromisoformat(days["last"]) < last:
+        simulate(read_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
+        told.write_text(json.dumps({"first": first.isoformat(), "last": last.isoformat()}))
+    return folder
+
+
+def _import_lines(report: ImportReport) -> list[str]:
+    lines = [
+        f"Read {report.read:,} messages: {report.accepted:,} accepted, {report.duplicates:,} duplicates, "
+        f"{report.dead_lettered:,} dead letters"
+    ]
+    lines += [f"  {reason}: {count:,}" for reason, count in sorted(report.reasons.items())]
+    return lines + [f"  warning: {warning}" for warning in report.warnings]
+
+
+def _run_lines(report: RunReport) -> list[str]:
+    if not report.runs:
+        return ["Nothing has changed since the last build"]
+    span = f", {report.first} to {report.last}" if report.first else ""
+    lines = [f"Built {report.built.total():,} partitions of {len(report.built)} assets{span}"]
+    lines += [f"  {run.job} run {run.run_id}: {run.status}: {run.error}" for run in report.runs if run.error]
+    lines.append(f"Checks: {report.checks_passed:,} passed, {len(report.checks_failed)} failed")
+    return lines + [f"  {failed.asset} {failed.check}: {failed.description}" for failed in report.checks_failed]
+
+
+def _where_things_are() -> list[str]:
+    settings = read_settings()
+    return [
+        f"Dashboards  {settings.lake_root / 'dashboards' / 'index.html'}",
+        f"Lake        {settings.lake_root}",
+        f"Warehouse   {settings.warehouse_path}  (ask it with: analytics sql 'select * from kpi.kpi_mrr limit 5')",
+    ]
