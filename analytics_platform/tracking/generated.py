@@ -1,0 +1,53 @@
+"""Everything that is generated from the catalogue and committed, in one list: which file, and what renders it.
+
+A file that is generated is added to `GENERATED`; then `analytics taxonomy generate` writes it and
+`analytics taxonomy check` fails when it is not what the catalogue renders. dbt's staging models belong to the warehouse
+and keep their own writer (:mod:`analytics_platform.warehouse.staging_models`); the command line wires both.
+
+Renderers load their tools when they are called, so that importing this list needs none of them.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from analytics_platform.catalog import Catalog
+
+REPOSITORY = Path(__file__).parents[2]
+"""The checkout that the committed files lie in."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A committed file that the catalogue alone decides.
+
+    ``path`` is relative to the repository, with forward slashes. ``render`` gives the file's whole text, the same for
+    the same catalogue on every machine, ending in a newline.
+    """
+
+    path: str
+    render: Callable[[Catalog], str]
+
+
+GENERATED: tuple[Generated, ...] = ()
+
+
+def drifted(catalog: Catalog, files: Iterable[Generated] = GENERATED, root: Path = REPOSITORY) -> list[str]:
+    """Return the paths of files that are missing or are not what the catalogue renders."""
+    return [file.path for file in files if _committed(root / file.path) != file.render(catalog)]
+
+
+def write(catalog: Catalog, files: Iterable[Generated] = GENERATED, root: Path = REPOSITORY) -> list[str]:
+    """Write the files that are not current and return their paths."""
+    changed = []
+    for file in files:
+        text = file.render(catalog)
+        if _committed(root / file.path) != text:
+            (root / file.path).parent.mkdir(parents=True, exist_ok=True)
+            (root / file.path).write_text(text, encoding="utf-8")
+            changed.append(file.path)
+    return changed
+
+
+def _committed(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
