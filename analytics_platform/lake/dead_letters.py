@@ -1,7 +1,8 @@
 """Dead letters: what was refused, verbatim, with the reason and the mend, as objects of the lake.
 
 One NDJSON line per letter. The bytes stand in `raw` as text where they are UTF-8 and as base64 where they are not
-(`encoding` says which); `bytes` and `sha256` speak of the whole line also where only its start was kept.
+(`encoding` says which); `bytes` and `sha256` speak of the whole line also where only its start was kept. A letter that
+came over HTTP also says when, and with which write key: what a replay needs to judge it as it came.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,15 @@ _FRAME_HEADER_BYTES = 18
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A refused message and where it came from; `line` counts from 1 within `source`."""
+    """A refused message and where it came from.
+
+    Attributes:
+        source: of an import: the file; `line` counts from 1 within it.
+        received_at: of a message over HTTP: when it was taken in, in UTC. An import says nothing here, so that the
+            same file gives the same letters whenever it is imported.
+        key_name: of a message over HTTP: name, kind and site of the write key that it came with; the key's tenant is
+            then the letter's.
+    """
 
     reason: str
     detail: str
@@ -37,6 +46,10 @@ class DeadLetter:
     line: int | None = None
     total_bytes: int | None = None
     sha256: str | None = None
+    received_at: datetime | None = None
+    key_name: str | None = None
+    key_kind: str | None = None
+    site: str | None = None
 
     def as_line(self) -> bytes:
         """The letter as one NDJSON line, the same bytes for the same letter."""
@@ -54,8 +67,19 @@ class DeadLetter:
             "cut": self.total_bytes is not None and self.total_bytes > len(self.raw),
             "encoding": encoding,
             "raw": text,
+            **self._arrival(),
         }
         return orjson.dumps(letter, option=orjson.OPT_APPEND_NEWLINE)
+
+    def _arrival(self) -> dict[str, Any]:
+        """What is known of the way over HTTP; nothing for an import."""
+        said = {
+            "received_at": self.received_at,
+            "key_name": self.key_name,
+            "key_kind": self.key_kind,
+            "site": self.site,
+        }
+        return {name: value for name, value in said.items() if value is not None}
 
 
 def compressed(lines: bytes) -> bytes:
