@@ -9,9 +9,11 @@ Renderers load their tools when they are called, so that importing this list nee
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.tracking import model_files
 
 REPOSITORY = Path(__file__).parents[2]
 """The checkout that the committed files lie in."""
@@ -29,7 +31,16 @@ class Generated:
     render: Callable[[Catalog], str]
 
 
-GENERATED: tuple[Generated, ...] = ()
+_STREAMS = ("billing", "inventory", "transport", "marketing", "crm", "support", "product")
+
+GENERATED: tuple[Generated, ...] = (
+    Generated(f"{model_files.FOLDER}/__init__.py", model_files.render_index),
+    Generated(f"{model_files.FOLDER}/vocabularies.py", model_files.render_vocabularies),
+    *(
+        Generated(f"{model_files.FOLDER}/{stream}.py", partial(model_files.render_stream, stream_name=stream))
+        for stream in _STREAMS
+    ),
+)
 
 
 def drifted(catalog: Catalog, files: Iterable[Generated] = GENERATED, root: Path = REPOSITORY) -> list[str]:

@@ -1,7 +1,7 @@
 """The compiled plan: what it lets in is what the plan says, and what it lets in every part of the platform can read."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -9,10 +9,10 @@ import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plan_messages import messages, sample, timestamps
 
-from analytics_platform.catalog import Event, Field, load_catalog
+from analytics_platform.catalog import Event, load_catalog
 from analytics_platform.tracking.plan import (
-    MAX_SAFE_INTEGER,
     SPEC_CALLS,
     class_name,
     event_schema,
@@ -27,61 +27,6 @@ VALIDATORS = {name: jsonschema_rs.Draft7Validator(schema, validate_formats=True)
 
 every_event = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
 drawn = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-moments = st.datetimes(datetime(1900, 1, 2), datetime(2199, 12, 30), timezones=st.just(UTC)).flatmap(  # noqa: DTZ001
-    lambda moment: st.integers(-14 * 60, 14 * 60).map(
-        lambda minutes: moment.astimezone(timezone(timedelta(minutes=minutes)))
-    )
-)
-timestamps = st.one_of(
-    moments.map(lambda moment: moment.isoformat()),
-    moments.map(lambda moment: moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")),
-)
-ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
-
-
-def numbers(field: Field, whole: bool) -> st.SearchStrategy[Any]:
-    low = -MAX_SAFE_INTEGER if field.minimum is None else field.minimum
-    high = MAX_SAFE_INTEGER if field.maximum is None else field.maximum
-    integers = st.integers(low, high)
-    return integers if whole else st.one_of(integers, st.floats(low, high))
-
-
-def values(field: Field, event: Event) -> st.SearchStrategy[Any]:
-    """Values that the plan allows for a field, read from the plan and not from the schema."""
-    if field.name == "schema_version":
-        return st.sampled_from(event.schema_versions)
-    if field.enum is not None:
-        return st.sampled_from(field.enum)
-    by_type: dict[str, st.SearchStrategy[Any]] = {
-        "id": ids,
-        "ref": ids,
-        "string": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=field.max_length or 128),
-        "integer": numbers(field, whole=True),
-        "number": numbers(field, whole=False),
-        "boolean": st.booleans(),
-        "timestamp": timestamps,
-        "currency": st.from_regex(r"[A-Z]{3}", fullmatch=True),
-    }
-    return by_type[field.type]
-
-
-def messages(event: Event) -> st.SearchStrategy[dict[str, Any]]:
-    fields = event.all_fields
-    return st.fixed_dictionaries(
-        {field.name: values(field, event) for field in fields if field.required},
-        optional={field.name: values(field, event) for field in fields if not field.required},
-    )
-
-
-def sample(event: Event) -> dict[str, Any]:
-    """One valid message with every field."""
-    by_type = {"id": "a-1", "ref": "r_1", "string": "word", "integer": 1, "number": 1.5, "boolean": True}
-    by_type |= {"timestamp": "2026-03-29T02:30:00+01:00", "currency": "EUR"}
-    fill = {f.name: f.enum[0] if f.enum else by_type[f.type] for f in event.all_fields}
-    if event.name == "http.request":
-        fill["status"] = 200
-    return fill
 
 
 def test_there_is_a_schema_for_every_event_and_each_is_draft_07() -> None:
