@@ -63,6 +63,19 @@ class Settings(BaseSettings):
         default=600.0, ge=0, description="How long a writer waits for the warehouse before it gives up."
     )
 
+    collector_segment_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=4096, description="Size at which a spool segment of the collector is shipped."
+    )
+    collector_segment_seconds: float = Field(
+        default=30.0, gt=0, description="Age at which a spool segment is shipped: how long a lost disk can cost events."
+    )
+    collector_spool_max_bytes: int = Field(
+        default=4 * 1024**3, ge=1024, description="Unshipped bytes beyond which the collector refuses: the store is down."
+    )
+    collector_min_free_bytes: int = Field(
+        default=256 * 1024 * 1024, ge=0, description="Free disk below which the collector refuses events."
+    )
+
     @classmethod
     def from_environment(cls) -> Self:
         """Read the settings file and the environment.
@@ -92,6 +105,11 @@ class Settings(BaseSettings):
     def lake_root(self) -> Path:
         """Root folder of the embedded lake."""
         return self.home / "lake"
+
+    @property
+    def spool_root(self) -> Path:
+        """Where this home's collector keeps its name and its spool."""
+        return self.home / "spool"
 
     @property
     def warehouse_path(self) -> Path:

@@ -9,16 +9,21 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from analytics_platform.lake.store import UnsafeKeyError
 
 UNKNOWN_TENANT = "_unknown"
 UNKNOWN_STREAM = "_unknown"
 
+COLLECTOR = "collector"
+"""What the name of every collector begins with; no other writer's does."""
+
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _WRITER = re.compile(r"[a-z0-9]{1,63}")
+_HOUR = "%Y%m%dT%H"
+_COLLECTED = re.compile(rf"(\d{{8}}T\d{{2}})-({COLLECTOR}[a-z0-9]+)-[^-]+\Z")
 _PARTITION = re.compile(r"day=(\d{4}-\d{2}-\d{2})/tenant=([a-z0-9_-]+)/([^/]+)")
 _MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
 
@@ -32,6 +37,14 @@ class Placed:
     name: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Collected:
+    """The hour, in UTC, in which a collector acknowledged what an object holds, and the collector's name."""
+
+    hour: datetime
+    writer: str
+
+
 def digest(data: bytes) -> str:
     """Sixteen hexadecimal characters of the SHA-256: the part of an object's name that stands for its bytes."""
     return hashlib.sha256(data).hexdigest()[:16]
@@ -39,7 +52,7 @@ def digest(data: bytes) -> str:
 
 def landing_key(day: date, tenant: str, received_hour: datetime, writer: str, sha: str) -> str:
     """Key of a landing object; `sha` is the `digest` of its lines before compression."""
-    hour = f"{received_hour:%Y%m%dT%H}"
+    hour = f"{received_hour:{_HOUR}}"
     return f"landing/{_partition(day, tenant)}/{hour}-{_checked(_WRITER, writer, 'writer')}-{sha}.ndjson.zst"
 
 
@@ -53,10 +66,16 @@ def landing_day_prefix(day: date) -> str:
     return f"landing/day={day.isoformat()}/"
 
 
-def dead_letter_key(reason: str, day: date, tenant: str, writer: str, sha: str) -> str:
-    """Key of a dead-letter object; the tenant is `UNKNOWN_TENANT` where no tenant could be told."""
+def dead_letter_key(
+    reason: str, day: date, tenant: str, writer: str, sha: str, *, received_hour: datetime | None = None
+) -> str:
+    """Key of a dead-letter object; the tenant is `UNKNOWN_TENANT` where no tenant could be told.
+
+    A collector gives the hour in which it acknowledged the letters, as its landing objects do.
+    """
     folder = f"dead/{_checked(_NAME, reason, 'reason')}/{_partition(day, tenant)}"
-    return f"{folder}/{_checked(_WRITER, writer, 'writer')}-{sha}.ndjson.zst"
+    hour = f"{received_hour:{_HOUR}}-" if received_hour else ""
+    return f"{folder}/{hour}{_checked(_WRITER, writer, 'writer')}-{sha}.ndjson.zst"
 
 
 def conflicts_key(stream: str, day: date, tenant: str) -> str:
@@ -84,10 +103,16 @@ def raw_prefix(stream: str) -> str:
     return f"raw/{_checked(_NAME, stream, 'stream')}/"
 
 
-def manifest_key(first_day: date, last_day: date, writer: str, sha: str) -> str:
-    """Key of a manifest; the span of days it speaks about stands in its name, so others need not be read."""
+def manifest_key(
+    first_day: date, last_day: date, writer: str, sha: str, *, received_hour: datetime | None = None
+) -> str:
+    """Key of a manifest; the span of days it speaks about stands in its name, so others need not be read.
+
+    So does the hour, in a collector's manifest of a closed hour.
+    """
+    hour = f"{received_hour:{_HOUR}}-" if received_hour else ""
     writer = _checked(_WRITER, writer, "writer")
-    return f"landing_manifests/{first_day:%Y%m%d}_{last_day:%Y%m%d}-{writer}-{sha}.json"
+    return f"landing_manifests/{first_day:%Y%m%d}_{last_day:%Y%m%d}-{hour}{writer}-{sha}.json"
 
 
 MANIFEST_PREFIX = "landing_manifests/"
@@ -105,12 +130,34 @@ def manifest_days(key: str) -> tuple[date, date]:
     return first, last
 
 
+def collected(name: str) -> Collected | None:
+    """Which collector wrote an object or a manifest, and in which hour it was acknowledged; None for other writers'.
+
+    Args:
+        name: the last part of the key.
+    """
+    match = _COLLECTED.search(name)
+    if match is None:
+        return None
+    return Collected(datetime.strptime(match[1], _HOUR).replace(tzinfo=UTC), match[2])
+
+
 def placed(key: str) -> Placed:
     """Day, tenant and name of an object below a `day=…/tenant=…/` prefix (landing, dead letters, raw)."""
     match = _PARTITION.search(key)
     if match is None or match.end() != len(key):
         raise UnsafeKeyError(f"{key!r} is in no partition of the lake: …/day=D/tenant=T/<name> is expected")
     return Placed(date.fromisoformat(match[1]), match[2], match[3])
+
+
+def probe_key(name: str) -> str:
+    """Key of an object that only proves something of the store, and is deleted at once."""
+    return f"probes/{_checked(_WRITER, name, 'probe')}"
+
+
+def is_collector(writer: str) -> bool:
+    """Whether a writer's name is a collector's."""
+    return writer.startswith(COLLECTOR) and writer != COLLECTOR and _WRITER.fullmatch(writer) is not None
 
 
 def is_tenant_id(text: str) -> bool:

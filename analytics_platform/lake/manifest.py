@@ -6,9 +6,10 @@ same call over the same lake gives the same manifest, under the same key.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -43,13 +44,31 @@ class WrittenObject:
 
 @dataclass(slots=True)
 class Manifest:
-    """One import call, or one closed hour of a collector."""
+    """One import call, or one closed hour of a collector, or a part of one.
+
+    Attributes:
+        writer: whose it is.
+        counts: the received side of the ledger.
+        landing: landing objects that were put.
+        dead_letters: dead-letter objects that were put.
+        sources: where the lines came from.
+        hour: of a collector: the hour, in UTC, in which the lines were acknowledged.
+        acked: of a collector: messages that it acknowledged, by tenant, counted when it did and not from the objects.
+    """
 
     writer: str
     counts: dict[LedgerKey, Counts] = field(default_factory=dict)
     landing: list[WrittenObject] = field(default_factory=list)
     dead_letters: list[WrittenObject] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
+    hour: datetime | None = None
+    acked: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Where the manifest belongs; the same statement has the same key."""
+        days = [day for _, day, _ in self.counts] or ([self.hour.date()] if self.hour else [])
+        return manifest_key(min(days), max(days), self.writer, digest(self.as_bytes()), received_hour=self.hour)
 
     def as_bytes(self) -> bytes:
         """The manifest as JSON, the same bytes for the same statement."""
@@ -57,6 +76,7 @@ class Manifest:
             {"stream": stream, "day": day, "tenant_id": tenant, **asdict(counts)}
             for (stream, day, tenant), counts in sorted(self.counts.items())
         ]
+        hour = {} if self.hour is None else {"hour": self.hour, "acked": self.acked}
         return orjson.dumps(
             {
                 "version": 1,
@@ -65,6 +85,7 @@ class Manifest:
                 "landing": [asdict(item) for item in sorted(self.landing, key=lambda item: item.key)],
                 "dead_letters": [asdict(item) for item in sorted(self.dead_letters, key=lambda item: item.key)],
                 "sources": self.sources,
+                **hour,
             },
             option=_OPTIONS,
         )
@@ -74,14 +95,14 @@ def write_manifest(store: ObjectStore, manifest: Manifest) -> str | None:
     """Put the manifest and return its key; one that is there already says the same. None when nothing was received."""
     if not manifest.counts:
         return None
-    days = [day for _, day, _ in manifest.counts]
-    data = manifest.as_bytes()
-    key = manifest_key(min(days), max(days), manifest.writer, digest(data))
-    try:
+    put_manifest(store, manifest.key, manifest.as_bytes())
+    return manifest.key
+
+
+def put_manifest(store: ObjectStore, key: str, data: bytes) -> None:
+    """Put a manifest's bytes under its key; one that is there already says the same."""
+    with contextlib.suppress(ObjectExistsError):
         store.put(key, data, if_none_match=True)
-    except ObjectExistsError:
-        return key
-    return key
 
 
 def read_manifests(store: ObjectStore, first_day: date, last_day: date) -> Iterator[Manifest]:
@@ -89,17 +110,21 @@ def read_manifests(store: ObjectStore, first_day: date, last_day: date) -> Itera
     for info in store.list(MANIFEST_PREFIX):
         first, last = manifest_days(info.key)
         if first <= last_day and last >= first_day:
-            yield _parsed(store.get(info.key))
+            yield parse_manifest(store.get(info.key))
 
 
-def _parsed(data: bytes) -> Manifest:
+def parse_manifest(data: bytes) -> Manifest:
+    """The manifest that `Manifest.as_bytes` wrote."""
     said = orjson.loads(data)
+    hour = said.get("hour")
     return Manifest(
         writer=said["writer"],
         counts={_ledger_key(entry): _counts(entry) for entry in said["counts"]},
         landing=[WrittenObject(**entry) for entry in said["landing"]],
         dead_letters=[WrittenObject(**entry) for entry in said["dead_letters"]],
         sources=said["sources"],
+        hour=None if hour is None else datetime.fromisoformat(hour),
+        acked=said.get("acked", {}),
     )
 
 

@@ -199,8 +199,8 @@ def test_progress_reaches_the_end(store: LocalStore, catalog: Catalog, tmp_path:
 def test_more_lines_than_memory_may_hold_land_in_more_objects(
     store: LocalStore, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analytics_platform.intake.landing._OBJECT_BYTES", 4_000)
-    monkeypatch.setattr("analytics_platform.intake.landing._WAITING_BYTES", 6_000)
+    monkeypatch.setattr("analytics_platform.intake.gathering._OBJECT_BYTES", 4_000)
+    monkeypatch.setattr("analytics_platform.intake.gathering._WAITING_BYTES", 6_000)
     days = [f"2026-01-{day:02d}T10:00:00Z" for day in range(1, 11)]
     path = write(tmp_path / "a.ndjson", *(flow_step(f"m-{n}", days[n % 10]) for n in range(300)))
 
