@@ -17,7 +17,7 @@ from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
 from analytics_platform.defs.extracts import extract_assets
 from analytics_platform.defs.jobs import jobs
 from analytics_platform.defs.landing import landing_assets
-from analytics_platform.defs.ledger import ledger_asset
+from analytics_platform.defs.ledger import collector_hours_asset, ledger_asset
 from analytics_platform.defs.loaded import loaded_stream_assets, registry_assets
 from analytics_platform.defs.manifest import load_manifest
 from analytics_platform.defs.partitions import partitions_from
@@ -51,6 +51,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         landing_assets(),
         raw_assets(catalog, partitions),
         ledger_asset(catalog, partitions),
+        collector_hours_asset(catalog, partitions),
         loaded_stream_assets(catalog, partitions),
         registry_assets(catalog),
         dbt_seed_assets(manifest),

@@ -70,7 +70,9 @@ class Settings(BaseSettings):
         default=30.0, gt=0, description="Age at which a spool segment is shipped: how long a lost disk can cost events."
     )
     collector_spool_max_bytes: int = Field(
-        default=4 * 1024**3, ge=1024, description="Unshipped bytes beyond which the collector refuses: the store is down."
+        default=4 * 1024**3,
+        ge=1024,
+        description="Unshipped bytes beyond which the collector refuses: the store is down.",
     )
     collector_min_free_bytes: int = Field(
         default=256 * 1024 * 1024, ge=0, description="Free disk below which the collector refuses events."

@@ -1,6 +1,7 @@
 """Checks of what has come in: landing, dead letters, raw partitions, the ledger and the loads."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import dagster as dg
 import pyarrow as pa
@@ -9,10 +10,11 @@ import pyarrow.parquet as pq
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs import keys
-from analytics_platform.defs.ledger import LEDGER_TABLE
+from analytics_platform.defs.ledger import COLLECTOR_HOURS_TABLE, LEDGER_TABLE
 from analytics_platform.defs.loaded import registry_tables, stream_table
 from analytics_platform.defs.partitions import DayTenant
 from analytics_platform.lake import layout
+from analytics_platform.lake.collector_hours import unaccounted
 from analytics_platform.lake.ledger import unbalanced
 from analytics_platform.lake.raw import RAW_SCHEMA
 from analytics_platform.lake.store import ObjectInfo, ObjectMissingError, ObjectStore, UnsafeKeyError
@@ -25,6 +27,7 @@ def intake_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
         *_landing_checks(),
         *(_raw_check(stream) for stream in catalog.streams),
         _ledger_check(),
+        _collector_check(),
         *(_load_check(stream) for stream in catalog.streams),
         *(_registry_check(catalog, table) for table in keys.REGISTRY_TABLES),
     ]
@@ -66,6 +69,20 @@ def ledger_balances(ledger: pa.Table) -> Facts:
     sums = {name: pc.sum(ledger[name]).as_py() or 0 for name in ("received", "accepted", "duplicates", "dead_lettered")}
     summary = f"{len(offenders)} of {ledger.num_rows} stream-days do not add up"
     return Facts(not offenders, summary, {"rows": ledger.num_rows, **sums}, offenders)
+
+
+def acked_is_landed_or_dead_lettered(hours: pa.Table, now: datetime) -> Facts:
+    """Acknowledged = landed + dead letters in every closed hour, and no hour stays open for long."""
+    wrong = unaccounted(hours, now)
+    offenders = [
+        f"{row['hour']:%Y-%m-%dT%H}Z {row['tenant_id']} {row['writer']}: acknowledged {row['acked']}, "
+        f"landed {row['landed']}, dead letters {row['dead_lettered']}, in no manifest {row['waiting']}"
+        for row in wrong.to_pylist()
+    ]
+    names = ("acked", "landed", "dead_lettered", "waiting")
+    sums = {name: pc.sum(hours[name]).as_py() or 0 for name in names}
+    summary = f"{len(offenders)} of {hours.num_rows} collector hours do not add up or were never closed"
+    return Facts(not offenders, summary, {"collector_hours": hours.num_rows, **sums}, offenders)
 
 
 def loads_reconcile(in_lake: pa.Table, in_warehouse: pa.Table) -> Facts:
@@ -128,6 +145,22 @@ def _ledger_check() -> dg.AssetChecksDefinition:
         judge,
         description="received = accepted + duplicates + dead letters, counted from both ends; else nothing is loaded.",
         blocking=True,
+    )
+
+
+def _collector_check() -> dg.AssetChecksDefinition:
+    """Not blocking: the hours are those of receipt, so no day of business can be named that should wait for them."""
+
+    def judge(scope: Scope) -> Facts:
+        hours = scope.warehouse.query(f"select * from {COLLECTOR_HOURS_TABLE} where day between ? and ?", scope.days())
+        return acked_is_landed_or_dead_lettered(hours, datetime.now(UTC))
+
+    return check(
+        keys.COLLECTOR_HOURS,
+        "acked_is_landed_or_dead_lettered",
+        judge,
+        description="What collectors acknowledged, counted when they did, equals what lies in landing and among the "
+        "dead letters, counted there; else an object or a spool segment was lost.",
     )
 
 

@@ -11,6 +11,7 @@ from dagster import AssetKey
 LANDING_EVENTS = AssetKey(["landing", "events"])
 DEAD_LETTERS = AssetKey(["landing", "dead_letters"])
 LEDGER = AssetKey(["ops", "ledger"])
+COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
 
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""
