@@ -69,8 +69,8 @@ bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.event_log
 
-generate: $(READY) ## Write what is generated from the catalogue and committed (staging models)
-	$(BIN)/python -m analytics_platform.warehouse.staging_models
+generate: $(READY) ## Write what is generated from the catalogue and committed
+	$(BIN)/analytics taxonomy generate
 
 docs: $(READY) ## dbt's documentation of every model and column, in dbt/target
 	$(BIN)/analytics manifest --docs

@@ -12,7 +12,7 @@ from analytics_platform.catalog.dashboards import Dashboard, Extract, ExtractCol
 from analytics_platform.catalog.errors import CatalogError, Problem
 from analytics_platform.catalog.governance import AccessRole, Dataset, Duration, Owner, RetentionClass, SlaTier
 from analytics_platform.catalog.kpis import Headline, Kpi
-from analytics_platform.catalog.loader import load_catalog
+from analytics_platform.catalog.loader import load_catalog, load_plan
 from analytics_platform.catalog.model import Catalog
 from analytics_platform.catalog.plan import PII_CLASSES, Event, Field, FieldType, PiiClass, Stream, Vocabulary
 from analytics_platform.catalog.tenants import HolidayCalendar, OpeningHours, Tenant, WriteKey, hash_write_key
@@ -45,4 +45,5 @@ __all__ = [
     "WriteKey",
     "hash_write_key",
     "load_catalog",
+    "load_plan",
 ]

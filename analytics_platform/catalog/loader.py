@@ -22,7 +22,7 @@ from analytics_platform.catalog.governance import (
 )
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.model import Catalog
-from analytics_platform.catalog.plan import Field, Stream, Vocabulary
+from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
 from analytics_platform.catalog.tenant_files import load_tenants
 from analytics_platform.catalog.tenants import HolidayCalendar
 from analytics_platform.catalog.validation import validate
@@ -60,6 +60,21 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
     }
     folder.problems.raise_if_any()
     return _agreeing(Catalog.model_validate(declared))
+
+
+def load_plan(root: Path) -> dict[str, Event]:
+    """Load the events of a catalogue's folder and nothing else of it, so that older folders can be read as well.
+
+    Raises:
+        CatalogError: with every problem that was found in the plan, its common fields and its vocabularies.
+    """
+    folder = Folder(root)
+    vocabularies = folder.registry("vocabularies.yaml", Vocabulary)
+    common_fields = tuple(folder.registry("common_fields.yaml", Field).values())
+    folder.problems.raise_if_any()
+    streams = _load_streams(folder, common_fields, vocabularies)
+    folder.problems.raise_if_any()
+    return {event.name: event for stream in streams.values() for event in stream.events}
 
 
 def _agreeing(catalog: Catalog) -> Catalog:

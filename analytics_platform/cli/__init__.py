@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from analytics_platform.cli import pipeline
+from analytics_platform.cli import pipeline, taxonomy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,3 +24,4 @@ main.add_command(pipeline.sql)
 main.add_command(pipeline.demo)
 main.add_command(pipeline.up)
 main.add_command(pipeline.manifest)
+main.add_command(taxonomy.taxonomy)

@@ -1,0 +1,98 @@
+"""The tracking plan's verbs: is what is generated current, write it, and what does a change of the plan break."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from analytics_platform.cli.answers import show
+from analytics_platform.cli.common import as_json, expected_failures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analytics_platform.catalog import Catalog
+
+_MEND = "run `analytics taxonomy generate` and commit what it writes"
+
+
+@click.group()
+def taxonomy() -> None:
+    """The tracking plan: what is generated from it, and what its changes break."""
+
+
+@taxonomy.command()
+@as_json
+def check(as_json: bool) -> None:
+    """Is the plan sound, and every file that is generated from it current? Exit code 1 when not."""
+    with expected_failures():
+        from analytics_platform.catalog import load_catalog
+        from analytics_platform.tracking.generated import drifted
+
+        catalog = load_catalog()
+        found = [*drifted(catalog), *_drifted_staging(catalog)]
+    answer = {"ok": not found, "events": len(catalog.events), "drifted": found, "mend": _MEND if found else None}
+    good = [f"{len(catalog.events)} events; every generated file is current"]
+    show(answer, as_json, [*(f"not current: {path}" for path in found), _MEND] if found else good)
+    sys.exit(1 if found else 0)
+
+
+@taxonomy.command()
+@as_json
+def generate(as_json: bool) -> None:
+    """Write every file that is generated from the catalogue and committed."""
+    with expected_failures():
+        from analytics_platform.catalog import load_catalog
+        from analytics_platform.tracking.generated import write
+        from analytics_platform.warehouse.staging_models import write_staging
+
+        catalog = load_catalog()
+        changed = [*write(catalog), *(_relative(path) for path in write_staging(catalog))]
+    show({"changed": changed}, as_json, [*(f"written: {path}" for path in changed), f"{len(changed)} files changed"])
+
+
+@taxonomy.command("compile")
+def compile_() -> None:
+    """Print the plan as JSON, to publish it and to compare with it later."""
+    with expected_failures():
+        from analytics_platform.catalog import load_catalog
+        from analytics_platform.tracking.taxonomy import compile_plan
+
+        click.echo(compile_plan(load_catalog().events).model_dump_json(indent=2))
+
+
+@taxonomy.command()
+@click.argument("old")
+@click.argument("new")
+@as_json
+def diff(old: str, new: str, as_json: bool) -> None:
+    """Say what changed from OLD to NEW: catalogue folders, git revisions, or compiled plans (JSON).
+
+    Exit code 1 when a breaking change comes without a new schema version of its event.
+    """
+    with expected_failures():
+        from analytics_platform.tracking.generated import REPOSITORY
+        from analytics_platform.tracking.plan_diff import diff_plans, lines
+        from analytics_platform.tracking.taxonomy import read_plan
+
+        found = diff_plans(read_plan(old, REPOSITORY), read_plan(new, REPOSITORY))
+    show(found.as_dict(), as_json, list(lines(found)))
+    sys.exit(1 if found.blocking else 0)
+
+
+def _drifted_staging(catalog: Catalog) -> list[str]:
+    """The staging models that are missing, not what the catalogue renders, or of an event that is gone."""
+    from analytics_platform.warehouse.staging_models import STAGING_FOLDER, generated_files, render_staging
+
+    rendered = {STAGING_FOLDER / name: text for name, text in render_staging(catalog).items()}
+    committed = {path: path.read_text(encoding="utf-8") for path in generated_files()}
+    paths = {*rendered, *committed}
+    return [_relative(path) for path in sorted(paths) if rendered.get(path) != committed.get(path)]
+
+
+def _relative(path: Path) -> str:
+    from analytics_platform.tracking.generated import REPOSITORY
+
+    return str(path.relative_to(REPOSITORY))
