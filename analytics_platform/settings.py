@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     tenants_file: Path | None = Field(
         default=None, description="YAML with this deployment's own tenants, beside those of the catalogue."
     )
+    write_keys_file: Path = Field(
+        default_factory=lambda chosen: chosen["home"] / "write_keys.yaml",
+        description="This deployment's own write keys, which `analytics keys` edits; in the home folder by default.",
+    )
     dbt_project_dir: Path = Field(
         default=PROJECT_ROOT / "dbt", description="The dbt project; the one beside this package by default."
     )

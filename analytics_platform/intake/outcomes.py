@@ -30,12 +30,16 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WriteKeyContext:
-    """Who sends: what the registry says of the write key that a message came with."""
+    """Who sends: what the registry says of the write key that a message came with.
+
+    `source` is the key's name; `events_per_second` is its own limit, None where the deployment's holds.
+    """
 
     tenant: str
     source: str
     kind: KeyKind
     site: Site
+    events_per_second: int | None = None
 
 
 @dataclass(slots=True)
