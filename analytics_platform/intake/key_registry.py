@@ -129,7 +129,7 @@ class KeyRegistry:
         self._catalog = catalog
         self._file = file
 
-    def keys(self) -> list[RegisteredKey]:
+    def all_keys(self) -> list[RegisteredKey]:
         """All keys, those of the catalogue first, each as the file bounds it.
 
         Raises:
@@ -212,12 +212,14 @@ class KeyRegistry:
             raise UnknownKeyOwnerError(f"tenant: {tenant!r} is not registered; known tenants: {known}")
 
     def _valid(self, tenant: str, name: str, now: datetime) -> list[RegisteredKey]:
-        return [key for key in self.keys() if (key.tenant, key.name) == (tenant, name) and key.state(now) in _NOT_OVER]
+        return [
+            key for key in self.all_keys() if (key.tenant, key.name) == (tenant, name) and key.state(now) in _NOT_OVER
+        ]
 
     def _valid_or_refuse(self, tenant: str, name: str, now: datetime, verb: str) -> list[RegisteredKey]:
         valid = self._valid(tenant, name, now)
         if not valid:
-            names = sorted({key.name for key in self.keys() if key.tenant == tenant and key.is_valid(now)})
+            names = sorted({key.name for key in self.all_keys() if key.tenant == tenant and key.is_valid(now)})
             known = f"valid keys of {tenant}: {', '.join(names)}" if names else f"{tenant} has no valid key"
             raise NoSuchKeyError(f"name: {tenant} has no valid key {name!r} to {verb}; {known}")
         return valid
@@ -236,7 +238,7 @@ class KeyRegistry:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(f"{self._file}.lock", timeout=_LOCK_SECONDS):
-                self.keys()  # a file that does not agree with the catalogue is told before it is changed
+                self.all_keys()  # a file that does not agree with the catalogue is told before it is changed
                 yaml = _yaml()
                 text = self._file.read_text(encoding="utf-8") if self._file.exists() else _HEADER
                 entries = _entries(yaml, text)
