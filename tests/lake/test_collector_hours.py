@@ -16,6 +16,7 @@ from analytics_platform.lake.raw import build_partitions
 from analytics_platform.lake.store import LocalStore
 
 WRITER = "collector0a"
+RECEIVED_ON = HOUR.date()
 LATER = HOUR + timedelta(days=1)
 
 
@@ -39,14 +40,14 @@ def close(store: LocalStore, landing: list[WrittenObject], dead: list[WrittenObj
     write_manifest(store, Manifest(WRITER, {key: counts}, landing, dead, hour=HOUR, acked={TENANT: acked}))
 
 
-def rows(store: LocalStore, first: date = HOUR.date(), last: date = HOUR.date()) -> list[dict[str, Any]]:
+def rows(store: LocalStore, first: date = RECEIVED_ON, last: date = RECEIVED_ON) -> list[dict[str, Any]]:
     table = collector_hours(store, first, last, STREAMS)
     assert table.schema == COLLECTOR_HOURS_SCHEMA
     return table.to_pylist()  # type: ignore[no-any-return]
 
 
 def wrong(store: LocalStore, now: datetime = LATER) -> int:
-    return unaccounted(collector_hours(store, HOUR.date(), HOUR.date(), STREAMS), now).num_rows  # type: ignore[no-any-return]
+    return unaccounted(collector_hours(store, RECEIVED_ON, RECEIVED_ON, STREAMS), now).num_rows  # type: ignore[no-any-return]
 
 
 def test_names_tell_the_hour_and_the_collector(store: LocalStore) -> None:
@@ -68,7 +69,7 @@ def test_a_manifest_of_an_hour_is_read_back_as_it_was_written(store: LocalStore)
 def test_a_closed_hour_adds_up_before_and_after_raw_holds_it(store: LocalStore) -> None:
     close(store, [put(store, line("m-1"), line("m-2"))], [put_letter(store)], acked=3)
     expected = {
-        "day": HOUR.date(),
+        "day": RECEIVED_ON,
         "hour": HOUR,
         "writer": WRITER,
         "tenant_id": TENANT,
