@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture import CompiledModels, Dbt, Message, message
-from fixture_growth import EPOCH, MODELS, conversion_rows, lead_facts, leads_of, qualified_rows, touches_of
-from fixture_operations import identified, on_day
+from fixture import TENANTS, CompiledModels, Dbt, Message, message
+from fixture_growth import EPOCH, lead_facts
+from fixture_operations import identified
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reference import Registry
+from reference_growth import MODELS, conversion_rows, leads_of, qualified_rows, touches_of, values_of
 
 pytestmark = pytest.mark.integration
 
@@ -22,6 +24,7 @@ EXAMPLES = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+REGISTRY = Registry.of(TENANTS)
 FIRST, LAST = EPOCH - timedelta(days=40), EPOCH + timedelta(days=100)
 SHARE = pytest.approx
 
@@ -51,15 +54,15 @@ def leads(tmp_path_factory: pytest.TempPathFactory) -> CompiledModels:
 @given(facts=lead_facts())
 def test_qualified_leads_equal_counting_first_qualifications(leads: CompiledModels, facts: list[Message]) -> None:
     leads.build(facts, FIRST, LAST)
-    rates = {(row["currency"], row["month"]): row["rate_to_reporting"] for row in leads.records("from marts.fx_rates")}
     actual = {
         (row["day"], row["tenant_id"], row["channel"], row["campaign"]): (
             row["qualified_leads"],
             row["est_value_reporting_minor"],
+            row["score_sum"],
         )
         for row in leads.records("from kpi.kpi_qualified_leads")
     }
-    assert actual == qualified_rows(facts, rates)
+    assert actual == qualified_rows(facts, REGISTRY)
 
 
 @EXAMPLES
@@ -73,7 +76,7 @@ def test_touches_equal_following_each_lead_and_weigh_one_per_lead(leads: Compile
         actual[key].append(row["channel"])
         columns = ("first_touch_weight", "last_touch_weight", "linear_weight", "position_weight")
         weighed[key] = [total + Fraction(row[name]) for total, name in zip(weighed[key], columns, strict=True)]
-    assert actual == touches_of(facts)
+    assert actual == touches_of(facts, REGISTRY)
     assert all(totals == [1] * len(MODELS) for totals in weighed.values())
 
 
@@ -85,23 +88,24 @@ def test_conversion_equals_sharing_each_lead_among_its_touches(leads: CompiledMo
         (row["day"], row["tenant_id"], row["channel"], row["model"]): row
         for row in leads.records("from kpi.kpi_channel_conversion")
     }
-    expected = conversion_rows(facts)
+    expected = conversion_rows(facts, REGISTRY)
     assert rows.keys() == expected.keys()
-    for key, (created, converted, value) in expected.items():
-        assert rows[key]["created"] == SHARE(float(created), abs=1e-6)
-        assert rows[key]["converted"] == SHARE(float(converted), abs=1e-6)
-        assert rows[key]["converted_value_reporting_minor"] == SHARE(float(value), abs=len(facts))
+    for key, row in expected.items():
+        assert rows[key]["created"] == SHARE(float(row.created), abs=1e-6)
+        assert rows[key]["converted"] == SHARE(float(row.converted), abs=1e-6)
+        assert rows[key]["converted_value_reporting_minor"] == SHARE(float(row.value), abs=len(facts))
 
 
 @EXAMPLES
 @given(facts=lead_facts())
 def test_channels_sum_to_the_total_under_every_model(leads: CompiledModels, facts: list[Message]) -> None:
     leads.build(facts, FIRST, LAST)
-    known = leads_of(facts)
+    known = leads_of(facts, REGISTRY)
+    worth = values_of([lead for lead in known if lead.cohort is not None], facts)
     total = (
         sum(lead.created is not None for lead in known),
         sum(lead.is_converted for lead in known if lead.cohort is not None),
-        sum(lead.value for lead in known if lead.cohort is not None),
+        sum(worth[lead.tenant, lead.lead_id] for lead in known if lead.cohort is not None and lead.is_converted),
     )
     for model in MODELS:
         (row,) = leads.records(
@@ -118,7 +122,7 @@ def test_a_cohort_is_settled_90_days_later_in_any_order(
     leads: CompiledModels, facts: list[Message], cut: int, seed: int
 ) -> None:
     day = EPOCH + timedelta(days=cut)
-    until = [each for each in facts if on_day(each) <= day + timedelta(days=90)]
+    until = [each for each in facts if REGISTRY.on_day(each) <= day + timedelta(days=90)]
     whole = cohorts(leads, facts, day)
     assert cohorts(leads, random.Random(seed).sample(facts, len(facts)), day) == whole
     assert cohorts(leads, until, day) == whole
@@ -128,7 +132,7 @@ def test_a_cohort_is_settled_90_days_later_in_any_order(
 @given(facts=lead_facts(), cut=st.integers(0, 6))
 def test_qualified_leads_of_a_day_need_no_later_fact(leads: CompiledModels, facts: list[Message], cut: int) -> None:
     day = EPOCH + timedelta(days=cut)
-    until = [each for each in facts if on_day(each) <= day]
+    until = [each for each in facts if REGISTRY.on_day(each) <= day]
     query = f"from kpi.kpi_qualified_leads where day <= date '{day}' order by all"
     leads.build(facts, FIRST, LAST)
     whole = leads.records(query)

@@ -2,28 +2,21 @@
 
 import random
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture import CompiledModels, Dbt, Message, message
-from fixture_operations import (
-    EPOCH,
-    LENGTH,
-    departure_rows,
-    equipment_facts,
-    identified,
-    item_days,
-    on_day,
-    transport_facts,
-    utilisation_rows,
-)
+from fixture import TENANTS, CompiledModels, Dbt, Message, message
+from fixture_operations import EPOCH, LENGTH, equipment_facts, identified, transport_facts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reference import Registry
+from reference_operations import by_warehouse, departure_rows, item_days, utilisation_rows
 
 pytestmark = pytest.mark.integration
 
+REGISTRY = Registry.of(TENANTS)
 FIRST, LAST = EPOCH - timedelta(days=1), EPOCH + timedelta(days=LENGTH)
 EXAMPLES = settings(
     max_examples=20,
@@ -31,7 +24,14 @@ EXAMPLES = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-UTILISATION = ("fleet_items", "on_rent_items", "maintenance_items", "fleet_cost_minor", "on_rent_cost_minor")
+UTILISATION = (
+    "fleet_items",
+    "on_rent_items",
+    "maintenance_items",
+    "conflicting_items",
+    "fleet_cost_minor",
+    "on_rent_cost_minor",
+)
 DEPARTURES = ("planned", "departed", "on_time", "cancelled", "never_departed")
 
 
@@ -86,7 +86,7 @@ def test_equipment_days_equal_reading_each_days_facts_in_plain_python(
         )
         for row in built(equipment, facts, "marts.fct_equipment_days")
     }
-    expected = item_days(facts, FIRST, LAST)
+    expected = item_days(facts, REGISTRY, FIRST, LAST)
     assert actual == {key: (day.status, day.has_conflict, day.category) for key, day in expected.items()}
 
 
@@ -97,7 +97,7 @@ def test_utilisation_equals_counting_items_in_plain_python(equipment: CompiledMo
         (row["day"], row["tenant_id"], row["category"], row["warehouse_id"]): {name: row[name] for name in UTILISATION}
         for row in built(equipment, facts, "kpi.kpi_equipment_utilisation")
     }
-    assert actual == utilisation_rows(facts, FIRST, LAST)
+    assert actual == utilisation_rows(facts, REGISTRY, FIRST, LAST)
 
 
 @EXAMPLES
@@ -108,7 +108,9 @@ def test_departures_equal_judging_each_plan_in_plain_python(transports: Compiled
         for row in built(transports, facts, "kpi.kpi_on_time_departures")
     }
     assert actual == {
-        key: row for key, row in departure_rows(facts).items() if FIRST - timedelta(days=2) <= key[0] <= LAST
+        key: row
+        for key, row in by_warehouse(departure_rows(facts, REGISTRY)).items()
+        if FIRST - timedelta(days=2) <= key[0] <= LAST
     }
 
 
@@ -127,20 +129,8 @@ def test_a_day_of_departures_is_settled_two_days_later(
     transports: CompiledModels, facts: list[Message], cut: int, seed: int
 ) -> None:
     day = EPOCH + timedelta(days=cut)
-    planned = [each for each in facts if each.event == "transport.scheduled" and made_in_time(each)]
-    transports_planned = {each.properties["transport_id"] for each in planned}
-    facts = planned + [
-        each
-        for each in facts
-        if each.event != "transport.scheduled" and each.properties["transport_id"] in transports_planned
-    ]
     known = day + timedelta(days=2)
     assert_settled(transports, facts, "kpi.kpi_on_time_departures", seed, lambda row: row["day"] <= day, known)
-
-
-def made_in_time(schedule: Message) -> bool:
-    """Return whether a plan was made before its departure; one that is entered afterwards is a late fact."""
-    return datetime.fromisoformat(schedule.at) <= datetime.fromisoformat(schedule.properties["planned_departure_at"])
 
 
 def assert_settled(
@@ -155,7 +145,7 @@ def assert_settled(
     whole = [row for row in built(models, facts, table) if is_settled(row)]
     shuffled = random.Random(seed).sample(facts, len(facts))
     assert [row for row in built(models, shuffled, table) if is_settled(row)] == whole
-    until = [each for each in facts if on_day(each) <= known]
+    until = [each for each in facts if REGISTRY.on_day(each) <= known]
     assert [row for row in built(models, until, table) if is_settled(row)] == whole
 
 

@@ -5,6 +5,7 @@
     "final_resolution_business_minutes": "resolution_business_us",
     "first_resolution_minutes": "first_resolution_us",
     "first_resolution_business_minutes": "first_resolution_business_us",
+    "final_resolution_minutes_without_hold": "resolution_without_hold_us",
 } %}
 
 select

@@ -8,7 +8,11 @@ with cohorts as (
         cohort_on,
         created_on is not null as is_created,
         is_converted_in_window as is_converted,
-        case when is_converted_in_window then coalesce(converted_value_reporting_minor, 0) else 0 end as value_minor
+        case when is_converted_in_window then coalesce(converted_value_reporting_minor, 0) else 0 end as value_minor,
+        -- What the lead was thought to be worth when it qualified, if that was within the window.
+        case
+            when created_on is not null and qualified_on <= settled_on then coalesce(est_value_reporting_minor, 0) else 0
+        end as est_value_minor
     from {{ ref("fct_leads") }}
     where {{ settling_days("cohort_on") }}
 ),
@@ -48,7 +52,9 @@ apportioned as (
     select
         *,
         {{ converted("value_minor", "weight_so_far") }}
-        - {{ converted("value_minor", "(weight_so_far - weight)") }} as value_share_minor
+        - {{ converted("value_minor", "(weight_so_far - weight)") }} as value_share_minor,
+        {{ converted("est_value_minor", "weight_so_far") }}
+        - {{ converted("est_value_minor", "(weight_so_far - weight)") }} as est_value_share_minor
     from accumulated
 )
 
@@ -59,6 +65,8 @@ select
     model,
     cast(sum(case when is_created then weight else 0 end) as {{ float_type() }}) as created,
     cast(sum(case when is_converted then weight else 0 end) as {{ float_type() }}) as converted,
-    cast(sum(value_share_minor) as bigint) as converted_value_reporting_minor
+    cast(sum(value_share_minor) as bigint) as converted_value_reporting_minor,
+    cast(sum(est_value_share_minor) as bigint) as created_est_value_reporting_minor,
+    cast(sum(case when is_converted then est_value_share_minor else 0 end) as bigint) as converted_est_value_reporting_minor
 from apportioned
 group by cohort_on, tenant_id, channel, model

@@ -9,7 +9,8 @@ with opened as (
         project_id,
         priority,
         category,
-        opened_at
+        opened_at,
+        occurred_on as opened_on
     from {{ ref("stg_support__ticket_opened") }}
     qualify row_number() over (partition by tenant_id, ticket_id order by opened_at, received_at, message_id) = 1
 ),
@@ -88,7 +89,8 @@ standing as (
     from told as s
     inner join {{ ref("dim_tenants") }} as t on s.tenant_id = t.tenant_id
     left join opened as o
-        on s.tenant_id = o.tenant_id and s.ticket_id = o.ticket_id
+        -- An opening of a later day is not known on this one.
+        on s.tenant_id = o.tenant_id and s.ticket_id = o.ticket_id and s.happened_on >= o.opened_on
     where s.from_last_of_day = 1 and s.is_resolution
 ),
 
@@ -116,6 +118,14 @@ measured as (
         on d.tenant_id = first_day.tenant_id and d.first_resolved_on = first_day.day
     left join {{ ref("int_business_days") }} as final_day
         on d.tenant_id = final_day.tenant_id and d.resolved_on = final_day.day
+),
+
+whole as (
+    select
+        *,
+        -- Thirty years at most: more is no waiting time but a broken clock.
+        cast(round(least(coalesce(on_hold_ms, 0), 1000000000000) * 1000) as bigint) as on_hold_us
+    from measured
 )
 
 select
@@ -135,5 +145,11 @@ select
     first_resolution_us,
     cast(resolution_business_us as bigint) as resolution_business_us,
     cast(first_resolution_business_us as bigint) as first_resolution_business_us,
-    cast(round(coalesce(on_hold_ms, 0) * 1000) as bigint) as on_hold_us
-from measured
+    on_hold_us,
+    greatest(resolution_us - on_hold_us, 0) as resolution_without_hold_us,
+    {{ minutes("first_resolution_us") }} as first_resolution_minutes,
+    {{ minutes("resolution_us") }} as final_resolution_minutes,
+    {{ minutes("first_resolution_business_us") }} as first_resolution_business_minutes,
+    {{ minutes("resolution_business_us") }} as final_resolution_business_minutes,
+    {{ minutes("on_hold_us") }} as on_hold_minutes
+from whole

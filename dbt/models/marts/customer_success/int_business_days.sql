@@ -21,6 +21,14 @@ days as (
     {{ days_between("(select first_day from bounds)", "(select last_day from bounds)") }}
 ),
 
+holidays as (
+    -- A tenant's own closing day may be one of its calendar's too.
+    select distinct
+        tenant_id,
+        holiday_on
+    from {{ source("raw", "tenant_holidays") }}
+),
+
 schedules as (
     select
         t.tenant_id,
@@ -31,7 +39,7 @@ schedules as (
     from (select distinct tenant_id from {{ source("raw", "tenant_business_hours") }}) as scheduled
     inner join {{ ref("dim_tenants") }} as t on scheduled.tenant_id = t.tenant_id
     cross join days as d
-    left join {{ source("raw", "tenant_holidays") }} as holiday
+    left join holidays as holiday
         on t.tenant_id = holiday.tenant_id and d.day = holiday.holiday_on
     left join {{ source("raw", "tenant_business_hours") }} as h
         on

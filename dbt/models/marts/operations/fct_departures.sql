@@ -1,5 +1,6 @@
 -- Planned departures and what became of them within 24 hours. A plan counts for its day when it is the latest
 -- one at the close of that day: moved before, it leaves the day; moved after it was missed, it stays missed.
+-- What is stated once its day has settled (two days later), or after the vehicle left, plans nothing any more.
 
 with tenants as (
     select
@@ -7,45 +8,6 @@ with tenants as (
         time_zone,
         on_time_threshold_minutes
     from {{ ref("dim_tenants") }}
-),
-
-schedules as (
-    select
-        s.tenant_id,
-        s.transport_id,
-        s.project_id,
-        s.warehouse_id,
-        s.vehicle_ref,
-        s.direction,
-        s.planned_departure_at,
-        {{ business_date("s.planned_departure_at", "t.time_zone") }} as planned_on,
-        s.occurred_at as scheduled_at,
-        s.occurred_on as scheduled_on,
-        row_number() over (
-            partition by s.tenant_id, s.transport_id order by s.occurred_at, s.received_at, s.message_id
-        ) as schedule_no
-    from {{ ref("stg_transport__transport_scheduled") }} as s
-    inner join tenants as t on s.tenant_id = t.tenant_id
-),
-
-followed as (
-    select
-        *,
-        lead(scheduled_on) over (
-            partition by tenant_id, transport_id order by schedule_no
-        ) as next_scheduled_on
-    from schedules
-),
-
-binding_schedules as (
-    -- A plan that was recorded after its day (a back-dated one) is judged from the day of its recording.
-    select
-        *,
-        row_number() over (
-            partition by tenant_id, transport_id, planned_on order by schedule_no desc
-        ) as from_latest
-    from followed
-    where next_scheduled_on is null or next_scheduled_on > greatest(planned_on, scheduled_on)
 ),
 
 departures as (
@@ -63,118 +25,158 @@ arrivals as (
     ) = 1
 ),
 
-cancellations as (
-    select * from {{ ref("stg_transport__transport_cancelled") }}
+schedules as (
+    select
+        *,
+        min(occurred_at) over (partition by tenant_id, transport_id) as first_scheduled_at
+    from {{ ref("stg_transport__transport_scheduled") }}
 ),
 
-told_otherwise as (
-    select
+first_schedules as (
+    select distinct
         tenant_id,
         transport_id,
-        project_id,
-        warehouse_id,
-        planned_departure_at,
-        1 as preference,
-        departed_at as told_at,
-        message_id
-    from departures
+        first_scheduled_at
+    from schedules
+),
+
+cancellations as (
+    select
+        c.*,
+        s.first_scheduled_at is null or s.first_scheduled_at > c.cancelled_at as is_unscheduled
+    from {{ ref("stg_transport__transport_cancelled") }} as c
+    left join first_schedules as s on c.tenant_id = s.tenant_id and c.transport_id = s.transport_id
+),
+
+statements as (
+    -- A departure or a cancellation that no schedule precedes states its plan itself.
+    select
+        s.tenant_id,
+        s.transport_id,
+        s.project_id,
+        s.warehouse_id,
+        s.vehicle_ref,
+        s.direction,
+        s.planned_departure_at,
+        s.occurred_at as stated_at,
+        s.received_at,
+        s.message_id,
+        true as is_scheduled
+    from schedules as s
+    left join departures as d on s.tenant_id = d.tenant_id and s.transport_id = d.transport_id
+    where d.departed_at is null or s.occurred_at <= d.departed_at
+    union all
+    select
+        d.tenant_id,
+        d.transport_id,
+        d.project_id,
+        d.warehouse_id,
+        cast(null as varchar) as vehicle_ref,
+        cast(null as varchar) as direction,
+        d.planned_departure_at,
+        d.departed_at as stated_at,
+        d.received_at,
+        d.message_id,
+        false as is_scheduled
+    from departures as d
+    left join first_schedules as s on d.tenant_id = s.tenant_id and d.transport_id = s.transport_id
+    where s.first_scheduled_at is null or s.first_scheduled_at > d.departed_at
     union all
     select
         tenant_id,
         transport_id,
         project_id,
         cast(null as varchar) as warehouse_id,
+        cast(null as varchar) as vehicle_ref,
+        cast(null as varchar) as direction,
         planned_departure_at,
-        2 as preference,
-        cancelled_at as told_at,
-        message_id
+        cancelled_at as stated_at,
+        received_at,
+        message_id,
+        false as is_scheduled
     from cancellations
-),
-
-unscheduled as (
-    -- Whose schedule never came: the departure, else the first cancellation, states the plan.
-    select o.*
-    from told_otherwise as o
-    left join schedules as s
-        on o.tenant_id = s.tenant_id and o.transport_id = s.transport_id and s.schedule_no = 1
-    where s.transport_id is null
+    where is_unscheduled
     qualify row_number() over (
-        partition by o.tenant_id, o.transport_id order by o.preference, o.told_at, o.message_id
+        partition by tenant_id, transport_id order by cancelled_at, received_at, message_id
     ) = 1
 ),
 
+dated as (
+    select
+        s.*,
+        {{ business_date("s.planned_departure_at", "t.time_zone") }} as planned_on,
+        {{ business_date("s.stated_at", "t.time_zone") }} as stated_on
+    from statements as s
+    inner join tenants as t on s.tenant_id = t.tenant_id
+),
+
+stated as (
+    select
+        *,
+        row_number() over (
+            partition by tenant_id, transport_id order by stated_at, received_at, message_id
+        ) as plan_no
+    from dated
+    where stated_on <= {{ add_days("planned_on", 2) }}
+),
+
+followed as (
+    select
+        *,
+        lead(stated_on) over (partition by tenant_id, transport_id order by plan_no) as next_stated_on
+    from stated
+),
+
 plans as (
-    select
-        tenant_id,
-        transport_id,
-        schedule_no,
-        project_id,
-        warehouse_id,
-        vehicle_ref,
-        direction,
-        planned_departure_at,
-        planned_on,
-        scheduled_at
-    from binding_schedules
-    where from_latest = 1
-    union all
-    select
-        u.tenant_id,
-        u.transport_id,
-        1 as schedule_no,
-        u.project_id,
-        u.warehouse_id,
-        cast(null as varchar) as vehicle_ref,
-        cast(null as varchar) as direction,
-        u.planned_departure_at,
-        {{ business_date("u.planned_departure_at", "t.time_zone") }} as planned_on,
-        cast(null as timestamp) as scheduled_at
-    from unscheduled as u
-    inner join tenants as t on u.tenant_id = t.tenant_id
+    -- A plan that was stated after its day is judged from the day of its statement.
+    select * from followed
+    where next_stated_on is null or next_stated_on > greatest(planned_on, stated_on)
+    qualify row_number() over (partition by tenant_id, transport_id, planned_on order by plan_no desc) = 1
 ),
 
 departed_plans as (
-    -- A departure fulfils the plan in force when the vehicle left, else the first one.
+    -- A departure fulfils the plan in force when the vehicle left, which is the last one: nothing is planned later.
     select
         p.tenant_id,
         p.transport_id,
-        p.schedule_no,
+        p.plan_no,
         d.departed_at,
         d.loaded_items,
         d.expected_items,
-        d.delay_reason,
-        row_number() over (
-            partition by p.tenant_id, p.transport_id
-            order by
-                case when p.scheduled_at > d.departed_at then 1 else 0 end,
-                case when p.scheduled_at > d.departed_at then p.schedule_no else -p.schedule_no end
-        ) as preference
+        d.delay_reason
     from plans as p
     inner join departures as d
         on p.tenant_id = d.tenant_id and p.transport_id = d.transport_id
+    qualify row_number() over (partition by p.tenant_id, p.transport_id order by p.plan_no desc) = 1
 ),
 
-cancelled_schedules as (
-    -- A cancellation ends the schedule in force at that moment; a later schedule revives the transport.
+ended_plans as (
+    -- A cancellation ends the plan in force at that moment; a later schedule revives the transport, unless it only
+    -- repeats the plan that was cancelled before it.
     select
         c.tenant_id,
         c.transport_id,
-        c.message_id,
         c.cancelled_at,
-        coalesce(max(case when s.scheduled_at <= c.cancelled_at then s.schedule_no end), 1) as schedule_no
+        c.is_unscheduled,
+        c.planned_departure_at,
+        coalesce(max(case when s.stated_at <= c.cancelled_at then s.plan_no end), 1) as plan_no
     from cancellations as c
-    left join schedules as s on c.tenant_id = s.tenant_id and c.transport_id = s.transport_id
-    group by c.tenant_id, c.transport_id, c.message_id, c.cancelled_at
+    inner join stated as s on c.tenant_id = s.tenant_id and c.transport_id = s.transport_id
+    group by c.tenant_id, c.transport_id, c.cancelled_at, c.is_unscheduled, c.planned_departure_at, c.message_id
 ),
 
 cancelled_plans as (
     select
-        tenant_id,
-        transport_id,
-        schedule_no,
-        min(cancelled_at) as cancelled_at
-    from cancelled_schedules
-    group by tenant_id, transport_id, schedule_no
+        p.tenant_id,
+        p.transport_id,
+        p.plan_no,
+        min(e.cancelled_at) as cancelled_at
+    from plans as p
+    inner join ended_plans as e
+        on
+            p.tenant_id = e.tenant_id and p.transport_id = e.transport_id
+            and (p.plan_no = e.plan_no or (e.is_unscheduled and p.planned_departure_at = e.planned_departure_at))
+    group by p.tenant_id, p.transport_id, p.plan_no
 ),
 
 outcomes as (
@@ -188,7 +190,7 @@ outcomes as (
         a.planned_arrival_at,
         a.arrived_at,
         t.on_time_threshold_minutes,
-        {{ minutes(microseconds_between("p.planned_departure_at", "d.departed_at")) }} as delay_minutes,
+        {{ microseconds_between("p.planned_departure_at", "d.departed_at") }} as delay_us,
         case
             when d.departed_at <= {{ add_hours("p.planned_departure_at", 24) }} then 'departed'
             when c.cancelled_at <= {{ add_hours("p.planned_departure_at", 24) }} then 'cancelled'
@@ -197,11 +199,9 @@ outcomes as (
     from plans as p
     inner join tenants as t on p.tenant_id = t.tenant_id
     left join departed_plans as d
-        on
-            p.tenant_id = d.tenant_id and p.transport_id = d.transport_id
-            and p.schedule_no = d.schedule_no and d.preference = 1
+        on p.tenant_id = d.tenant_id and p.transport_id = d.transport_id and p.plan_no = d.plan_no
     left join cancelled_plans as c
-        on p.tenant_id = c.tenant_id and p.transport_id = c.transport_id and p.schedule_no = c.schedule_no
+        on p.tenant_id = c.tenant_id and p.transport_id = c.transport_id and p.plan_no = c.plan_no
     left join arrivals as a
         on
             p.tenant_id = a.tenant_id and p.transport_id = a.transport_id
@@ -216,13 +216,13 @@ select
     warehouse_id,
     vehicle_ref,
     direction,
-    scheduled_at,
+    case when is_scheduled then stated_at end as scheduled_at,
     planned_departure_at,
     departed_at,
     cancelled_at,
     outcome,
-    delay_minutes,
-    outcome = 'departed' and delay_minutes < on_time_threshold_minutes as is_on_time,
+    {{ minutes("delay_us") }} as delay_minutes,
+    outcome = 'departed' and delay_us < on_time_threshold_minutes * cast(60000000 as bigint) as is_on_time,
     delay_reason,
     loaded_items,
     expected_items,

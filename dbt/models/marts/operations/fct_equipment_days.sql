@@ -29,7 +29,7 @@ items as (
         r.*,
         case
             when r.currency = r.tenant_currency then r.acquisition_cost_minor
-            else {{ converted("r.acquisition_cost_minor", "bought.rate_to_reporting / own.rate_to_reporting") }}
+            else {{ exchanged("r.acquisition_cost_minor", "bought.rate_to_reporting", "own.rate_to_reporting") }}
         end as cost_minor
     from registrations as r
     left join {{ ref("fx_rates") }} as bought

@@ -37,8 +37,8 @@ with claims as (
         status_seq
     from {{ ref("stg_inventory__scan_completed") }}
     union all
-    -- An exception that still moved its item carries no number either: it stands beside the number that was
-    -- in force when it was scanned. A duplicate scan repeats one that counts already.
+    -- An exception carries no number, so it moves no item: it can only contradict the number that was in force
+    -- when it was scanned. A duplicate scan repeats one that counts already.
     select
         tenant_id,
         equipment_id,
@@ -76,33 +76,47 @@ placed as (
 standing as (
     select
         *,
-        case when {{ is_on_rent("status") }} then status end as rent_claim,
-        case when {{ is_in_maintenance("status") }} then status end as maintenance_claim,
-        case when status_seq >= 0 then status end as numbered_claim
+        case when status_seq is not null then status end as ordered_claim,
+        case when status_seq >= 0 then status end as numbered_claim,
+        case when status_seq >= 0 and {{ is_on_rent("status") }} then status end as rent_claim,
+        case when status_seq >= 0 and {{ is_in_maintenance("status") }} then status end as maintenance_claim,
+        case when status_seq is null and {{ is_on_rent("status") }} then status end as rent_exception,
+        case when status_seq is null and {{ is_in_maintenance("status") }} then status end as maintenance_exception
     from placed
     where seq_in_force is not null and (status_seq is null or status_seq = seq_in_force)
 ),
 
 weighed as (
+    -- What has been claimed so far beside the number in force. A registration carries no claim against another one.
     select
         *,
-        last_value(rent_claim ignore nulls) over (
+        {%- for claim, newest in {
+            "ordered_claim": "newest_claim", "rent_claim": "newest_rent_claim", "rent_exception": "newest_rent_exception"
+        }.items() %}
+        last_value({{ claim }} ignore nulls) over (
             partition by tenant_id, equipment_id, seq_in_force order by event_no
             rows between unbounded preceding and current row
-        ) as last_rent_claim,
-        max(maintenance_claim) over (
+        ) as {{ newest }},
+        {%- endfor %}
+        {%- for claim in ["maintenance_claim", "maintenance_exception", "numbered_claim"] %}
+        max({{ claim }}) over (
             partition by tenant_id, equipment_id, seq_in_force order by event_no
             rows between unbounded preceding and current row
-        ) as any_maintenance_claim,
+        ) as highest_{{ claim }},
+        {%- endfor %}
         min(numbered_claim) over (
             partition by tenant_id, equipment_id, seq_in_force order by event_no
             rows between unbounded preceding and current row
-        ) as lowest_numbered_claim,
-        max(numbered_claim) over (
-            partition by tenant_id, equipment_id, seq_in_force order by event_no
-            rows between unbounded preceding and current row
-        ) as highest_numbered_claim
+        ) as lowest_numbered_claim
     from standing
+),
+
+judged as (
+    select
+        *,
+        (newest_rent_claim is not null and coalesce(highest_maintenance_claim, highest_maintenance_exception) is not null)
+        or (highest_maintenance_claim is not null and newest_rent_exception is not null) as is_rented_in_maintenance
+    from weighed
 ),
 
 resolved as (
@@ -115,13 +129,11 @@ resolved as (
         claimed_by,
         seq_in_force,
         -- On rent and in repair by conflicting events is on rent.
-        case when maintenance_claim is not null then coalesce(last_rent_claim, status) else status end as status,
-        coalesce(
-            lowest_numbered_claim <> highest_numbered_claim
-            or (last_rent_claim is not null and any_maintenance_claim is not null),
-            false
-        ) as has_conflict
-    from weighed
+        case
+            when is_rented_in_maintenance then coalesce(newest_rent_claim, newest_rent_exception) else newest_claim
+        end as status,
+        is_rented_in_maintenance or coalesce(lowest_numbered_claim <> highest_numbered_claim, false) as has_conflict
+    from judged
 ),
 
 changes as (
