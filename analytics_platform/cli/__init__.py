@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from analytics_platform.cli import keys, pipeline, taxonomy
+from analytics_platform.cli import dead_letters, keys, pipeline, taxonomy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,3 +26,4 @@ main.add_command(pipeline.up)
 main.add_command(pipeline.manifest)
 main.add_command(taxonomy.taxonomy)
 main.add_command(keys.keys)
+main.add_command(dead_letters.dead_letters)

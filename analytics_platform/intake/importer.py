@@ -13,16 +13,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from analytics_platform.catalog import Catalog
 from analytics_platform.intake.gate import HISTORY_START, Gate
+from analytics_platform.intake.landed import LandedMessages
 from analytics_platform.intake.landing import Landing
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected
 from analytics_platform.intake.reader import KEPT_BYTES, Line, Reading, Source, find_sources, read_lines
-from analytics_platform.intake.seen import Seen, SeenMessages
-from analytics_platform.lake.dead_letters import DeadLetter, lines_of
-from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT, landing_prefix
+from analytics_platform.intake.seen import Seen
+from analytics_platform.lake.dead_letters import DeadLetter
+from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT
 from analytics_platform.lake.store import ObjectStore
 
 Progress = Callable[[int, int], None]
@@ -34,7 +33,7 @@ _REFUSED_LINES = {
     Reason.TOO_LARGE: f"the line is longer than {KEPT_BYTES:,} bytes, only its start is kept; break lines",
     Reason.TRUNCATED_SOURCE: "the file ends or is damaged within this line; import a whole copy of the file",
 }
-_CONFLICT = (
+ID_CONFLICT = (
     "messageId: came before with another payload, which was kept; send the second message under an id of its own"
 )
 
@@ -118,8 +117,7 @@ class _Call:
         self._store = store
         self._now = now
         self._landing = Landing(store, WRITER)
-        self._seen = SeenMessages()
-        self._remembered: set[tuple[date, str]] = set()
+        self._landed = LandedMessages(store)
         self._reasons: Counter[str] = Counter()
         self._report = ImportReport()
 
@@ -159,34 +157,14 @@ class _Call:
         self._admit(outcome, line, source)
 
     def _admit(self, message: Admitted, line: Line, source: Source) -> None:
-        place = (message.day, message.tenant)
-        if place not in self._remembered:
-            self._remembered.add(place)
-            self._remember(*place)
-        seen = self._seen.judge(
-            message.tenant, message.message_id, message.received_at, message.payload_hash, message.sent_at
-        )
+        seen = self._landed.judge(message)
         if seen is Seen.NEW:
             self._landing.land(message)
         elif seen is Seen.DUPLICATE:
             self._landing.drop(message)
         else:
-            conflict = Rejected(Reason.ID_CONFLICT, _CONFLICT, message.tenant, message.day, message.stream)
+            conflict = Rejected(Reason.ID_CONFLICT, ID_CONFLICT, message.tenant, message.day, message.stream)
             self._refuse(conflict, line, source)
-
-    def _remember(self, day: date, tenant: str) -> None:
-        """Learn what landed in a partition before this call."""
-        for info in self._store.list(landing_prefix(day, tenant)):
-            for line in lines_of(self._store.get(info.key)):
-                landed = orjson.loads(line)
-                sent_at = landed["sent_at"]
-                self._seen.judge(
-                    tenant,
-                    landed["message_id"],
-                    datetime.fromisoformat(landed["received_at"]),
-                    landed["payload_hash"],
-                    None if sent_at is None else datetime.fromisoformat(sent_at),
-                )
 
     def _refuse(self, rejected: Rejected, line: Line, source: Source) -> None:
         self._reasons[str(rejected.reason)] += 1

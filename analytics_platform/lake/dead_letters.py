@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ class DeadLetter:
             same file gives the same letters whenever it is imported.
         key_name: of a message over HTTP: name, kind and site of the write key that it came with; the key's tenant is
             then the letter's.
+        shared: of a message over HTTP: what its request said of all its messages (sentAt, type, context).
     """
 
     reason: str
@@ -50,6 +52,12 @@ class DeadLetter:
     key_name: str | None = None
     key_kind: str | None = None
     site: str | None = None
+    shared: Mapping[str, Any] | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether only the start of the message was kept."""
+        return self.total_bytes is not None and self.total_bytes > len(self.raw)
 
     def as_line(self) -> bytes:
         """The letter as one NDJSON line, the same bytes for the same letter."""
@@ -64,7 +72,7 @@ class DeadLetter:
             "line": self.line,
             "bytes": self.total_bytes or len(self.raw),
             "sha256": self.sha256 or hashlib.sha256(self.raw).hexdigest(),
-            "cut": self.total_bytes is not None and self.total_bytes > len(self.raw),
+            "cut": self.is_cut,
             "encoding": encoding,
             "raw": text,
             **self._arrival(),
@@ -78,6 +86,7 @@ class DeadLetter:
             "key_name": self.key_name,
             "key_kind": self.key_kind,
             "site": self.site,
+            "shared": self.shared,
         }
         return {name: value for name, value in said.items() if value is not None}
 
@@ -106,6 +115,29 @@ def size_of_lines(path: Path) -> int:
 def count_by_stream(data: bytes) -> Counter[str]:
     """How many lines of each stream a landing or dead-letter object holds, by reading them."""
     return Counter(orjson.loads(line)["stream"] for line in lines_of(data))
+
+
+def parse_letter(line: bytes) -> DeadLetter:
+    """The letter that `DeadLetter.as_line` wrote."""
+    said = orjson.loads(line)
+    received_at = said.get("received_at")
+    return DeadLetter(
+        reason=said["reason"],
+        detail=said["detail"],
+        raw=raw_bytes(said),
+        day=date.fromisoformat(said["day"]),
+        tenant=said["tenant_id"],
+        stream=said["stream"],
+        source=said["source"],
+        line=said["line"],
+        total_bytes=said["bytes"],
+        sha256=said["sha256"],
+        received_at=None if received_at is None else datetime.fromisoformat(received_at),
+        key_name=said.get("key_name"),
+        key_kind=said.get("key_kind"),
+        site=said.get("site"),
+        shared=said.get("shared"),
+    )
 
 
 def raw_bytes(letter: dict[str, Any]) -> bytes:

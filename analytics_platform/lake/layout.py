@@ -25,6 +25,7 @@ _WRITER = re.compile(r"[a-z0-9]{1,63}")
 _HOUR = "%Y%m%dT%H"
 _COLLECTED = re.compile(rf"(\d{{8}}T\d{{2}})-({COLLECTOR}[a-z0-9]+)-[^-]+\Z")
 _PARTITION = re.compile(r"day=(\d{4}-\d{2}-\d{2})/tenant=([a-z0-9_-]+)/([^/]+)")
+_REPLAY = re.compile(r"replays/(\d{10})\.json")
 _MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
 
 
@@ -115,10 +116,29 @@ def manifest_key(
     return f"landing_manifests/{first_day:%Y%m%d}_{last_day:%Y%m%d}-{hour}{writer}-{sha}.json"
 
 
+def replay_key(number: int) -> str:
+    """Key of an entry of the log of replays; entries are numbered from 1 without gaps."""
+    return f"{REPLAY_PREFIX}{number:010d}.json"
+
+
+def replay_number(key: str) -> int:
+    """The number of a log entry, by its key."""
+    match = _REPLAY.fullmatch(key)
+    if match is None:
+        raise UnsafeKeyError(f"{key!r} is no entry of the log of replays: replays/<number>.json is expected")
+    return int(match[1])
+
+
+def reason_of(key: str) -> str:
+    """The reason that a dead-letter object is filed under."""
+    return key.split("/")[1]
+
+
 MANIFEST_PREFIX = "landing_manifests/"
 LANDING_PREFIX = "landing/"
 DEAD_PREFIX = "dead/"
 RAW_PREFIX = "raw/"
+REPLAY_PREFIX = "replays/"
 
 
 def manifest_days(key: str) -> tuple[date, date]:

@@ -5,6 +5,9 @@ manifest names (its writer died) it is the lines in the object. The other side i
 the Parquet footer, duplicates that the writers and the raw build dropped, letters in the dead-letter objects. So a
 lost object, a raw object that lost rows, or a dead letter that vanished makes a row that does not balance.
 
+A letter that was replayed is received where it went, and no longer where it was refused; the dead-letter object stays,
+so that what a collector acknowledged in an hour still adds up (`collector_hours`).
+
 Lines in landing objects that raw does not hold yet are `pending`, and no part of `received`: arrivals after a build
 make a partition stale (`changes`), not wrong.
 """
@@ -29,7 +32,7 @@ from analytics_platform.lake.layout import (
     landing_prefix,
     placed,
 )
-from analytics_platform.lake.manifest import LedgerKey, Manifest, WrittenObject, read_manifests
+from analytics_platform.lake.manifest import LedgerKey, Manifest, MovedLetters, WrittenObject, read_manifests
 from analytics_platform.lake.partition import RawPartition, read_partition
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 
@@ -74,6 +77,8 @@ class _Books:
     rows: dict[LedgerKey, _Row] = field(default_factory=dict)
     held: dict[LedgerKey, dict[str, int]] = field(default_factory=dict)
     letters: dict[str, Counter[str]] = field(default_factory=dict)
+    namings: Counter[str] = field(default_factory=Counter)
+    moved: list[MovedLetters] = field(default_factory=list)
 
     def row(self, key: LedgerKey) -> _Row:
         return self.rows.setdefault(key, _Row())
@@ -101,6 +106,8 @@ def ledger_rows(store: ObjectStore, first_day: date, last_day: date) -> pa.Table
     _book_unnamed_landing(books, landed - named)
     _book_unnamed_and_gone(books, landed | named)
     _book_unnamed_letters(books, books.letters.keys() - named)
+    for moved in books.moved:
+        _book_moved(books, moved)
     return _table(books.rows)
 
 
@@ -137,6 +144,7 @@ def _book_manifest(books: _Books, manifest: Manifest, landed: set[str]) -> None:
         _book_pending(books, item, landed)
     for item in manifest.dead_letters:
         _book_letters(books, item.key)
+    books.moved += manifest.moved
 
 
 def _book_pending(books: _Books, item: WrittenObject, landed: set[str]) -> None:
@@ -153,8 +161,25 @@ def _book_pending(books: _Books, item: WrittenObject, landed: set[str]) -> None:
 
 def _book_letters(books: _Books, object_key: str) -> None:
     place = placed(object_key)
+    books.namings[object_key] += 1
     for stream, lines in books.letters.get(object_key, Counter[str]()).items():
         books.row((stream, place.day, place.tenant)).dead_lettered += lines
+
+
+def _book_moved(books: _Books, moved: MovedLetters) -> None:
+    """Take replayed letters out of where they were refused; those of them that were refused again are duplicates.
+
+    The same file, imported again, is refused into the same object, which then stands in as many manifests.
+    """
+    place = placed(moved.key)
+    if not books.covers(place.day):
+        return
+    refused = books.namings[moved.key] if moved.key in books.letters else 0
+    for stream, lines in moved.lines.items():
+        row = books.row((stream, place.day, place.tenant))
+        row.received -= lines
+        row.dead_lettered -= lines * refused
+        row.duplicates += lines * max(refused - 1, 0)
 
 
 def _book_unnamed_landing(books: _Books, keys: Iterable[str]) -> None:

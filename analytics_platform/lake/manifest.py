@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from analytics_platform.lake.layout import MANIFEST_PREFIX, digest, manifest_days, manifest_key
+from analytics_platform.lake.layout import MANIFEST_PREFIX, digest, manifest_days, manifest_key, placed
 from analytics_platform.lake.store import ObjectExistsError, ObjectStore
 
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -42,9 +42,17 @@ class WrittenObject:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class MovedLetters:
+    """Letters that a replay took out of a dead-letter object, by stream; the object itself stays as it is."""
+
+    key: str
+    lines: dict[str, int]
+
+
 @dataclass(slots=True)
 class Manifest:
-    """One import call, or one closed hour of a collector, or a part of one.
+    """One import call, or one closed hour of a collector or a part of one, or one step of a replay.
 
     Attributes:
         writer: whose it is.
@@ -54,6 +62,7 @@ class Manifest:
         sources: where the lines came from.
         hour: of a collector: the hour, in UTC, in which the lines were acknowledged.
         acked: of a collector: messages that it acknowledged, by tenant, counted when it did and not from the objects.
+        moved: of a replay: the letters that are received here and no longer where they were refused.
     """
 
     writer: str
@@ -63,11 +72,13 @@ class Manifest:
     sources: list[dict[str, Any]] = field(default_factory=list)
     hour: datetime | None = None
     acked: dict[str, int] = field(default_factory=dict)
+    moved: list[MovedLetters] = field(default_factory=list)
 
     @property
     def key(self) -> str:
         """Where the manifest belongs; the same statement has the same key."""
         days = [day for _, day, _ in self.counts] or ([self.hour.date()] if self.hour else [])
+        days += [placed(item.key).day for item in self.moved]
         return manifest_key(min(days), max(days), self.writer, digest(self.as_bytes()), received_hour=self.hour)
 
     def as_bytes(self) -> bytes:
@@ -77,6 +88,7 @@ class Manifest:
             for (stream, day, tenant), counts in sorted(self.counts.items())
         ]
         hour = {} if self.hour is None else {"hour": self.hour, "acked": self.acked}
+        moved = {"moved": [asdict(item) for item in self.moved]} if self.moved else {}
         return orjson.dumps(
             {
                 "version": 1,
@@ -86,6 +98,7 @@ class Manifest:
                 "dead_letters": [asdict(item) for item in sorted(self.dead_letters, key=lambda item: item.key)],
                 "sources": self.sources,
                 **hour,
+                **moved,
             },
             option=_OPTIONS,
         )
@@ -125,6 +138,7 @@ def parse_manifest(data: bytes) -> Manifest:
         sources=said["sources"],
         hour=None if hour is None else datetime.fromisoformat(hour),
         acked=said.get("acked", {}),
+        moved=[MovedLetters(**entry) for entry in said.get("moved", [])],
     )
 
 
