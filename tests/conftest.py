@@ -55,3 +55,12 @@ def required_program(variable: str, *names: str) -> str:
             pytest.fail(message)
         pytest.skip(message)
     return program
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=40, help="how often a test that kills a process does so")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--rounds"))

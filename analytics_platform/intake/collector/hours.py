@@ -34,8 +34,14 @@ class HourAccount:
     def __init__(self, spool: Spool, store: ObjectStore) -> None:
         self._spool, self._store = spool, store
         journal = read_journal(spool.folder)
-        self._account = journal.account
+        self._account = journal.account or self._anew(journal.receipts)
         self._receipts = {receipt.number: receipt for receipt in journal.receipts}
+
+    def _anew(self, receipts: list[Receipt]) -> Account:
+        """An account that goes on from the first segment that is known, after the old one became unreadable."""
+        if receipts:
+            return Account(receipts[0].number - 1, receipts[0].acked_before)
+        return Account(0, self._spool.frontier().acked_before)
 
     def record(self, receipt: Receipt) -> None:
         """Write down what became of a segment; from then on it may be deleted."""

@@ -79,44 +79,61 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The account and the receipts, in the order of their segments; some of them it may cover already."""
+    """The account and the receipts, in the order of their segments; some of them it may cover already.
 
-    account: Account
+    What a bad disk made unreadable is left out: the account is None then, or an hour lacks what the receipt named and
+    does not add up. That is for the check to tell; it is no reason to refuse new events.
+    """
+
+    account: Account | None
     receipts: list[Receipt]
 
     @property
     def last_number(self) -> int:
         """The newest segment that was shipped."""
-        return max([self.account.through, *(receipt.number for receipt in self.receipts)])
+        return max([self._through, *(receipt.number for receipt in self.receipts)])
 
     @property
     def acked(self) -> Acked:
         """The least that the writer has acknowledged, by what was shipped."""
-        if not self.receipts or self.receipts[-1].number <= self.account.through:
+        if self.account and (not self.receipts or self.receipts[-1].number <= self.account.through):
             return self.account.acked
+        if not self.receipts:
+            return {}
         last = self.receipts[-1]
         return added(last.acked_before, last.acked)
 
     def has_shipped(self, number: int) -> bool:
         """Whether a segment has a receipt or had one."""
-        return number <= self.account.through or any(receipt.number == number for receipt in self.receipts)
+        return number <= self._through or any(receipt.number == number for receipt in self.receipts)
+
+    @property
+    def _through(self) -> int:
+        return self.account.through if self.account else 0
 
 
 def read_journal(folder: Path) -> Journal:
     """The journal of a spool folder."""
     path = folder / ACCOUNT
     account = _account(path.read_bytes()) if path.exists() else Account()
-    return Journal(account, [_receipt(each.read_bytes()) for each in sorted(folder.glob(f"*{_RECEIPT}"))])
+    found = (_receipt(each.read_bytes()) for each in sorted(folder.glob(f"*{_RECEIPT}")))
+    return Journal(account, [receipt for receipt in found if receipt is not None])
 
 
-def _account(data: bytes) -> Account:
-    said = orjson.loads(data)
+def _account(data: bytes) -> Account | None:
+    try:
+        said = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
     closing = said["closing"]
     return Account(said["through"], said["acked"], None if closing is None else Closing(**closing))
 
 
-def _receipt(data: bytes) -> Receipt:
-    said = orjson.loads(data)
+def _receipt(data: bytes) -> Receipt | None:
+    try:
+        said = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
     return Receipt(
         number=said["number"],
         hour=parse_hour(said["hour"]),

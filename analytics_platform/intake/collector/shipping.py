@@ -88,7 +88,7 @@ class Shipper:
         self._thread.start()
 
     def stop(self, timeout: float = 30.0) -> bool:
-        """End the thread; false when the store kept it for longer than `timeout` seconds.
+        """End the thread after the segment at hand; false when the store kept it for longer than `timeout` seconds.
 
         After the spool was closed, `ship_waiting(final=True)` ships the rest and closes the running hour too.
         """
@@ -112,6 +112,8 @@ class Shipper:
         with self._round:
             self._spool.segment_closed.clear()
             for segment in self._spool.closed_segments():
+                if self._stopping.is_set() and not final:
+                    return report
                 self._ship(segment, report)
             report.manifests = self._account.close_hours(self._clock(), final=final)
         if self._on_shipped is not None and (report.segments or report.manifests):

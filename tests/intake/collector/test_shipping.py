@@ -455,3 +455,21 @@ def test_an_opened_spool_ships_without_a_single_commit(folder: Path, store: Loca
         assert isinstance(spool, Spool)
         assert Shipper(spool, store).ship_waiting(final=True) == ShipReport()
     assert objects(store) == {}
+
+
+@pytest.mark.parametrize("damaged", ["account", "receipt"])
+def test_a_journal_that_a_bad_disk_made_unreadable_stops_nothing(folder: Path, store: LocalStore, damaged: str) -> None:
+    clock = SetClock()
+    session(folder, store, admitted("1"), clock=clock)
+    with spooling(folder, replace(SMALL, segment_bytes=200), clock=clock) as spool:
+        for n in range(3):
+            commit(spool, admitted(f"2{n}"))
+        spool.close()
+        Shipper(spool, store, clock=clock).ship_waiting()
+    receipts = sorted(folder.glob("*.shipped"))
+    assert len(receipts) == 3
+    (folder / "account" if damaged == "account" else receipts[0]).write_bytes(b"")
+    session(folder, store, admitted("3"), clock=clock)
+    assert landed_ids(store) == Counter(["1", "20", "21", "22", "3"])
+    lost_to_the_account = 1 if damaged == "receipt" else 0
+    assert accounts(store) == [(HOUR, TENANT, 5, 5 - lost_to_the_account, 0, lost_to_the_account)]
