@@ -54,12 +54,12 @@ def headline_columns(headline: Headline) -> set[str]:
 def days_still_moving(catalog: Catalog, tables: Iterable[str]) -> int | None:
     """How many days before a day that is built may have changed with it; None is all of them.
 
-    A day of a KPI table stands once it has settled, by the KPI's own declaration. A fact row moves to another day for
-    as long as its story goes on (a ticket that is reopened and resolved again).
+    A day of a table that a KPI or its headline is read from stands once it has settled, by the KPI's own declaration.
+    Another fact row may move to another day for as long as its story goes on (a ticket that is resolved again).
     """
-    settling = {kpi.table: kpi.settling_days for kpi in catalog.kpis.values()}
+    settling = {table: kpi.settling_days for kpi in catalog.kpis.values() for table in (kpi.table, kpi.headline_table)}
     read = set(tables)
-    if any(table.startswith(f"{_FACT_SCHEMA}.") for table in read):
+    if any(table.startswith(f"{_FACT_SCHEMA}.") and table not in settling for table in read):
         return None
     return max((settling.get(table, 0) for table in read), default=0)
 

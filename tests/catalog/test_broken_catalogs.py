@@ -322,8 +322,8 @@ BROKEN = [
     Broken(
         "a median without its table",
         "kpis.yaml",
-        "    table: marts.fct_tickets",
-        "    # table: marts.fct_tickets",
+        "    table: marts.fct_ticket_resolutions",
+        "    # table: marts.fct_ticket_resolutions",
         field="ticket_resolution.headline",
         what="a median is taken over one column of a fact table",
         mend="write one numerator and the table",
@@ -412,11 +412,11 @@ BROKEN = [
     Broken(
         "an extract without its day",
         "dashboards.yaml",
-        "day_column: final_resolved_on",
         "day_column: resolved_on",
+        "day_column: closed_on",
         field="customer_health.extracts[tickets].day_column",
-        what="there is no column 'resolved_on'",
-        mend="declare it under columns: final_resolved_on, tenant_id, ticket_id, priority,",
+        what="there is no column 'closed_on'",
+        mend="declare it under columns: resolved_on, tenant_id, ticket_id, priority,",
     ),
     Broken(
         "an extract without a row budget",
@@ -493,8 +493,8 @@ BROKEN = [
     Broken(
         "a role that sees what does not exist",
         "access_roles.yaml",
-        "marts.fct_tickets",
-        "marts.fct_ticket",
+        "marts.fct_tickets\n",
+        "marts.fct_ticket\n",
         field="customer_success.datasets",
         what="'marts.fct_ticket' covers no dataset",
         mend="mend the name or register the dataset in datasets.yaml",

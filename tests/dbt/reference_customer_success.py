@@ -121,7 +121,12 @@ def known_tickets(messages: Sequence[Message]) -> dict[tuple[str, str], Ticket]:
         opened = in_order(each for each in facts if each.event == "ticket.opened")
         steps = sorted(
             (each for each in facts if each.event != "ticket.opened"),
-            key=lambda each: (moment(each), each.properties["reopen_count"], each.event == "ticket.resolved"),
+            key=lambda each: (
+                moment(each),
+                each.properties["reopen_count"],
+                each.event == "ticket.resolved",
+                str(each.message_id),
+            ),
         )
         resolutions = tuple(each for each in steps if each.event == "ticket.resolved")
         if opened or resolutions:

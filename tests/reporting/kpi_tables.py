@@ -204,12 +204,12 @@ def _tickets(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> 
         {
             "tenant_id": [tenant.tenant_id] * count,
             "ticket_id": [f"tkt-{tenant.tenant_id[:3]}-{number:06}" for number in range(count)],
-            "final_resolved_on": days,
+            "resolved_on": days,
             "priority": random.choice(["low", "normal", "high", "urgent"], count, p=[0.2, 0.5, 0.2, 0.1]),
             "category": random.choice(["billing", "equipment", "planning", "access"], count),
             "opened_at": opened,
             "first_resolved_at": resolved,
-            "final_resolved_at": resolved,
+            "resolved_at": resolved,
             "reopen_count": random.binomial(2, 0.06, count),
             "first_resolution_minutes": np.round(minutes * 0.9, 4),
             "final_resolution_minutes": minutes,
@@ -218,7 +218,7 @@ def _tickets(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> 
             "on_hold_minutes": np.round(minutes * 0.1, 4),
         },
         schema_overrides={
-            "final_resolved_on": pl.Date,
+            "resolved_on": pl.Date,
             "opened_at": pl.Datetime("us"),
             "priority": pl.String,
             "category": pl.String,
@@ -230,7 +230,7 @@ def _ticket_resolution(tables: KpiTables, tenant: Tenant, random: np.random.Gene
     minutes = pl.col("final_resolution_minutes")
     return (
         _tickets(tables, tenant, random)
-        .group_by(pl.col("final_resolved_on").alias("day"), "tenant_id", "priority", "category")
+        .group_by(pl.col("resolved_on").alias("day"), "tenant_id", "priority", "category")
         .agg(
             pl.len().cast(pl.Int64).alias("resolved"),
             minutes.median().alias("median_final_resolution_minutes"),
@@ -283,7 +283,7 @@ _BUILDERS = {
     "kpi.kpi_on_time_departures": _departures,
     "kpi.kpi_nps": _nps,
     "kpi.kpi_ticket_resolution": _ticket_resolution,
-    "marts.fct_tickets": _tickets,
+    "marts.fct_ticket_resolutions": _tickets,
     "kpi.kpi_qualified_leads": _leads,
     "kpi.kpi_channel_conversion": _conversion,
 }

@@ -76,8 +76,8 @@ def _question(card: CardNumber, tenant: str | None, first: date, last: date) -> 
         ),
         "ticket_resolution": (
             "median(final_resolution_minutes)",
-            "marts.fct_tickets",
-            "final_resolved_on between $first and $last",
+            "marts.fct_ticket_resolutions",
+            "resolved_on between $first and $last",
         ),
         "qualified_leads": ("sum(qualified_leads)", "kpi.kpi_qualified_leads", "day between $first and $last"),
         "channel_conversion": (

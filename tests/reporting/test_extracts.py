@@ -20,6 +20,7 @@ from analytics_platform.reporting.extracts import (
     published_days,
     read_extract,
 )
+from analytics_platform.reporting.headlines import days_still_moving
 from analytics_platform.warehouse import DuckDBWarehouse
 from reporting.conftest import Published
 from reporting.kpi_tables import LAST_DAY, KpiTables, write_kpi_tables
@@ -196,20 +197,10 @@ def test_a_cohort_is_published_again_until_it_is_settled(tmp_path: Path, store: 
     assert published["converted"].sum() == pytest.approx(expected.as_py())
 
 
-def test_a_ticket_that_is_resolved_again_leaves_its_old_day(tmp_path: Path, store: LocalStore) -> None:
+def test_a_day_of_resolutions_stands_and_that_of_a_ticket_moves_for_as_long_as_its_story_goes_on() -> None:
     catalog = load_catalog()
-    warehouse = write_kpi_tables(tmp_path / "w.duckdb", KpiTables([catalog.tenants["delta-events"]], days=20))
-    first = LAST_DAY - timedelta(19)
-    build = partial(build_extract, warehouse, store, catalog, "customer_health", "tickets")
-    build(first, LAST_DAY - timedelta(1))
-    tickets = pl.DataFrame(warehouse.query("select * from marts.fct_tickets"))
-    ticket = tickets.filter(pl.col("final_resolved_on") == first)["ticket_id"][0]
-    resolved_on = pl.when(pl.col("ticket_id") == ticket).then(LAST_DAY).otherwise("final_resolved_on")
-    moved = tickets.with_columns(final_resolved_on=resolved_on).to_arrow()
-    warehouse.replace_table("marts.fct_tickets", moved)
-    assert [partition.day for partition in build(LAST_DAY, LAST_DAY)] == [first, LAST_DAY]
-    rows = read_extract(store, "customer_health", "tickets", first, LAST_DAY)
-    assert rows.filter(pl.col("ticket_id") == ticket)["final_resolved_on"].to_list() == [LAST_DAY]
+    assert days_still_moving(catalog, ["marts.fct_ticket_resolutions"]) == 0
+    assert days_still_moving(catalog, ["marts.fct_tickets"]) is None
 
 
 def test_reading_days_that_nobody_published_says_so(store: LocalStore) -> None:
@@ -245,8 +236,8 @@ def test_headlines_follow_the_catalogue(published: Published) -> None:
 
 def test_the_headline_of_tickets_is_the_median_of_tickets(published: Published) -> None:
     (expected,) = published.warehouse.query(
-        "select median(final_resolution_minutes) from marts.fct_tickets "
-        "where final_resolved_on = ? and tenant_id = 'brabant-rental'",
+        "select median(final_resolution_minutes) from marts.fct_ticket_resolutions "
+        "where resolved_on = ? and tenant_id = 'brabant-rental'",
         [LAST_DAY],
     ).column(0).to_pylist()  # fmt: skip
     row = headline(published, "ticket_resolution", "brabant-rental")
