@@ -51,8 +51,14 @@ levels as (
         {%- for movement in movements %}
         coalesce(daily.{{ movement }}_minor, 0) as {{ movement }}_minor,
         {%- endfor %}
-        series.opening_minor + sum(coalesce(daily.change_minor, 0)) over in_order as mrr_minor,
-        series.opening_customers + sum(coalesce(daily.customers_change, 0)) over in_order as active_customers
+        series.opening_minor + sum(coalesce(daily.change_minor, 0)) over (
+            partition by series.tenant_id, series.currency, series.project_id
+            order by days.day
+        ) as mrr_minor,
+        series.opening_customers + sum(coalesce(daily.customers_change, 0)) over (
+            partition by series.tenant_id, series.currency, series.project_id
+            order by days.day
+        ) as active_customers
     from series
     inner join {{ day_spine() }} as days
         on series.first_paid_on <= days.day
@@ -62,10 +68,6 @@ levels as (
             and series.tenant_id = daily.tenant_id
             and series.currency = daily.currency
             and series.project_id is not distinct from daily.project_id
-    window in_order as (
-        partition by series.tenant_id, series.currency, series.project_id
-        order by days.day
-    )
 ),
 
 {# A month without a rate before it (the first of the table) has no exchange-rate movement. #}
@@ -84,6 +86,22 @@ rated as (
         on
             {{ month_of(add_days("levels.day", -1)) }} = yesterday.month
             and levels.currency = yesterday.currency
+),
+
+{# Each movement is the difference of two converted running totals, so that the parts add up to the whole to the cent. #}
+reporting as (
+    select
+        *,
+        {{ converted("mrr_minor", "rate") }} as mrr_reporting_minor,
+        {{ converted("opening_mrr_minor", "opening_rate") }} as opening_mrr_reporting_minor,
+        {{ converted("opening_mrr_minor", "rate") }} - {{ converted("opening_mrr_minor", "opening_rate") }} as fx_minor,
+        {%- set ns = namespace(total="opening_mrr_minor") %}
+        {%- for movement in movements %}
+        {%- set next_total = ns.total ~ " + " ~ movement ~ "_minor" %}
+        {{ converted(next_total, "rate") }} - {{ converted(ns.total, "rate") }} as {{ movement }}_reporting_minor{{ "," if not loop.last }}
+        {%- set ns.total = next_total %}
+        {%- endfor %}
+    from rated
 )
 
 select
@@ -92,24 +110,23 @@ select
     currency,
     project_id,
     cast(mrr_minor as bigint) as mrr_minor,
-    {{ converted("mrr_minor", "rate") }} as mrr_reporting_minor,
+    mrr_reporting_minor,
     cast(active_customers as bigint) as active_customers,
-    cast(new_minor as bigint) as new_minor,
-    cast(expansion_minor as bigint) as expansion_minor,
-    cast(contraction_minor as bigint) as contraction_minor,
-    cast(churn_minor as bigint) as churn_minor,
-    cast(reactivation_minor as bigint) as reactivation_minor,
-    {{ converted("opening_mrr_minor", "rate") }} - {{ converted("opening_mrr_minor", "opening_rate") }} as fx_minor,
+    {%- for movement in ["new", "expansion", "contraction", "churn", "reactivation"] %}
+    cast({{ movement }}_minor as bigint) as {{ movement }}_minor,
+    {%- endfor %}
+    fx_minor,
     cast(opening_mrr_minor as bigint) as opening_mrr_minor,
-    {{ converted("opening_mrr_minor", "opening_rate") }} as opening_mrr_reporting_minor,
-    {#- Each movement is the difference of two converted running totals, so that the parts add up to the whole to the cent. -#}
-    {%- set ns = namespace(total="opening_mrr_minor") %}
+    opening_mrr_reporting_minor,
     {%- for movement in movements %}
-    {%- set next_total = ns.total ~ " + " ~ movement ~ "_minor" %}
-    {{ converted(next_total, "rate") }} - {{ converted(ns.total, "rate") }} as {{ movement }}_reporting_minor,
-    {%- set ns.total = next_total %}
+    {{ movement }}_reporting_minor,
     {%- endfor %}
     cast(12 * mrr_minor as bigint) as arr_minor,
-    cast(-(churn_minor + contraction_minor) as bigint) as gross_churn_minor,
-    cast(-(churn_minor + contraction_minor + expansion_minor + reactivation_minor) as bigint) as net_churn_minor
-from rated
+    cast(12 * mrr_reporting_minor as bigint) as arr_reporting_minor,
+    {%- for unit in ["minor", "reporting_minor"] %}
+    cast(-(churn_{{ unit }} + contraction_{{ unit }}) as bigint) as gross_churn_{{ unit }},
+    cast(
+        -(churn_{{ unit }} + contraction_{{ unit }} + expansion_{{ unit }} + reactivation_{{ unit }}) as bigint
+    ) as net_churn_{{ unit }}{{ "," if not loop.last }}
+    {%- endfor %}
+from reporting

@@ -1,4 +1,10 @@
-with changes as (
+{# Figures reach as far as the warehouse has been built, never as far as the clock or a cancellation that lies ahead. #}
+with built as (
+    select max(day) as last_day
+    from {{ ref("dim_days") }}
+),
+
+changes as (
     select
         tenant_id,
         customer_ref,
@@ -7,13 +13,8 @@ with changes as (
         {{ month_of("changed_on") }} as month,
         sum(mrr_change_minor) as change_minor
     from {{ ref("fct_customer_mrr_changes") }}
+    where changed_on <= (select last_day from built)
     group by tenant_id, customer_ref, currency, first_paid_on, {{ month_of("changed_on") }}
-),
-
-{# Figures reach as far as the warehouse has been built, never as far as the clock. #}
-built as (
-    select max(day) as last_day
-    from {{ ref("dim_days") }}
 ),
 
 months as (

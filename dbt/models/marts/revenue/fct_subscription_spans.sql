@@ -24,7 +24,7 @@ with facts as (
         customer_ref,
         project_id,
         to_plan as plan,
-        cast(null as varchar) as billing_interval,
+        cast(null as {{ dbt.type_string() }}) as billing_interval,
         currency,
         mrr_after_minor as mrr_minor,
         true as is_running,
@@ -42,8 +42,8 @@ with facts as (
         subscription_id,
         customer_ref,
         project_id,
-        cast(null as varchar) as plan,
-        cast(null as varchar) as billing_interval,
+        cast(null as {{ dbt.type_string() }}) as plan,
+        cast(null as {{ dbt.type_string() }}) as billing_interval,
         currency,
         0 as mrr_minor,
         false as is_running,
@@ -65,19 +65,26 @@ states as (
         mrr_minor,
         is_running,
         occurred_on,
-        last_value(project_id ignore nulls) over in_order as project_id,
-        last_value(plan ignore nulls) over in_order as plan,
-        last_value(billing_interval ignore nulls) over in_order as billing_interval,
+        last_value(project_id ignore nulls) over (
+            partition by tenant_id, subscription_id
+            order by occurred_at, event_at, fact_order, message_id
+            rows between unbounded preceding and current row
+        ) as project_id,
+        last_value(plan ignore nulls) over (
+            partition by tenant_id, subscription_id
+            order by occurred_at, event_at, fact_order, message_id
+            rows between unbounded preceding and current row
+        ) as plan,
+        last_value(billing_interval ignore nulls) over (
+            partition by tenant_id, subscription_id
+            order by occurred_at, event_at, fact_order, message_id
+            rows between unbounded preceding and current row
+        ) as billing_interval,
         row_number() over (
             partition by tenant_id, subscription_id, occurred_on
             order by occurred_at desc, event_at desc, fact_order desc, message_id desc
         ) as newest_of_day
     from facts
-    window in_order as (
-        partition by tenant_id, subscription_id
-        order by occurred_at, event_at, fact_order, message_id
-        rows between unbounded preceding and current row
-    )
 )
 
 select
