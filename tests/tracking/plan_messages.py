@@ -62,3 +62,31 @@ def sample(event: Event) -> dict[str, Any]:
     if event.name == "http.request":
         fill["status"] = 200
     return fill
+
+
+def extreme_values(field: Field) -> list[Any]:
+    """The outermost values that the plan allows for a field."""
+    if field.enum is not None:
+        return list(field.enum)
+    low = -MAX_SAFE_INTEGER if field.minimum is None else field.minimum
+    high = MAX_SAFE_INTEGER if field.maximum is None else field.maximum
+    by_type: dict[str, list[Any]] = {
+        "id": ["a", "a" * 64],
+        "ref": ["-", "_" * 64],
+        "string": ["é", "é" * (field.max_length or 128)],
+        "integer": [low, high],
+        "number": [low, high, (low + high) / 2],
+        "boolean": [True, False],
+        "timestamp": ["1900-01-02T00:00:00Z", "2199-12-30T23:59:59.999999999-14:00"],
+        "currency": ["AAA"],
+    }
+    return by_type[field.type] + (["2026-06-01"] if field.date_allowed else [])
+
+
+def extreme_messages(event: Event) -> list[dict[str, Any]]:
+    """Messages with every field and with the required ones alone, each field once at each of its extremes."""
+    versions = {"schema_version": event.schema_versions[0]}
+    full = {f.name: extreme_values(f)[0] for f in event.all_fields} | versions
+    least = {f.name: full[f.name] for f in event.all_fields if f.required}
+    names = [f for f in event.all_fields if f.name != "schema_version"]
+    return [least, *(full | {f.name: value} for f in names for value in extreme_values(f))]
