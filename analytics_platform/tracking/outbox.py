@@ -234,7 +234,7 @@ class OutboxRelay:
     ) -> None:
         """Give the rows back and leave the tenant alone for as long as the collector asked, or ever longer."""
         failures = self._failures[tenant] = self._failures.get(tenant, 0) + 1
-        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10))
+        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))
         pause = longest * random.uniform(0.5, 1.0) if asked is None else float(asked)  # noqa: S311 - spreads relays
         self._paused_until[tenant] = time.monotonic() + pause
         self._update(rows)
