@@ -7,7 +7,9 @@ put a disk in its place that fills up, fails, or forgets what was not synced.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import sys
 from pathlib import Path
 
 
@@ -26,7 +28,10 @@ class Disk:
 
     def sync(self, descriptor: int) -> None:
         """Return when what was written survives a power cut."""
-        os.fdatasync(descriptor)
+        if sys.platform == "darwin":
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # there fsync leaves it in the drive's cache
+        else:
+            os.fdatasync(descriptor)
 
     def sync_folder(self, folder: Path) -> None:
         """Return when the folder's names survive a power cut."""
@@ -61,7 +66,8 @@ class Disk:
         """Make a file that occupies `size` bytes."""
         descriptor = self.create(path)
         try:
-            os.posix_fallocate(descriptor, 0, size)
+            self.write(descriptor, bytes(size))
+            self.sync(descriptor)
         except OSError:
             self.remove(path)
             raise

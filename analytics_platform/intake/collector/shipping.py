@@ -38,7 +38,7 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 @dataclass(slots=True)
 class ShipReport:
-    """What one round of shipping did; `seconds` is the time that its segments took from opening to being shipped."""
+    """What one round of shipping did; `seconds` has, for each segment, the time from reading it to its receipt."""
 
     segments: int = 0
     objects: int = 0

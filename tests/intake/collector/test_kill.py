@@ -1,4 +1,4 @@
-"""A collector is killed (SIGKILL) at random moments under load; `--rounds N` asks for more rounds than a test run has."""
+"""A collector is killed (SIGKILL) at random moments under load; `--rounds N` asks for more rounds than a test run."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -204,12 +205,13 @@ class TestHours:
             shipper.ship_waiting(final=True)
         assert accounts(store) == [(HOUR, TENANT, 1, 1, 0, 0), (NEXT_HOUR, TENANT, 2, 2, 0, 0)]
 
-    def test_a_vanished_segment_is_missed_in_its_hour(self, folder: Path, store: LocalStore) -> None:
+    @pytest.mark.parametrize("gone", [0, 1, 2])
+    def test_a_vanished_segment_is_missed_in_its_hour(self, folder: Path, store: LocalStore, gone: int) -> None:
         clock = SetClock()
         with spooling(folder, replace(SMALL, segment_bytes=200), clock=clock) as spool:
             for n in range(3):
                 commit(spool, admitted(str(n)))
-            sorted(segment_paths(folder).values())[1].unlink()
+            sorted(segment_paths(folder).values())[gone].unlink()
             shipper = Shipper(spool, store, clock=clock)
             spool.close()
             shipper.ship_waiting(final=True)
@@ -427,6 +429,24 @@ def test_a_crash_between_any_two_steps_and_another_life_give_the_same_lake(tmp_p
         assert not segment_paths(folder), f"step {step}"
         assert wrong(LocalStore(lake)) == 0, f"step {step}"
     assert step > 40
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_and_more_messages_of_the_same_hour_count_each_once(tmp_path: Path, after: bool) -> None:
+    filled(tmp_path / "spool")
+    clock = SetClock(NEXT_HOUR)
+    for step in range(2, 50):
+        folder, store = tmp_path / f"{step}", LocalStore(tmp_path / f"{step}-lake")
+        shutil.copytree(tmp_path / "spool", folder)
+        crashes = Crashes(step, after=after)
+        with suppress(CrashError):
+            shipped(folder, CrashingStore(store.root, crashes), CrashingDisk(crashes))
+        session(folder, store, admitted("more"), clock=clock)
+        assert accounts(store) == [
+            (HOUR, OTHER, 3, 3, 0, 0),
+            (HOUR, TENANT, 6, 3, 3, 0),
+            (NEXT_HOUR, TENANT, 2, 2, 0, 0),
+        ], f"step {step}"
 
 
 def test_two_crashes_in_a_row_give_the_same_lake_too(tmp_path: Path) -> None:
