@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -28,6 +28,9 @@ from analytics_platform.errors import AnalyticsError
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "ANALYTICS_"
 
+_SECRETS = ("collector_webhooks",)
+"""Settings whose values stand in no message."""
+
 
 class SettingsError(AnalyticsError):
     """A setting cannot be used; the text names the setting, where it may be set, and the mend."""
@@ -37,6 +40,15 @@ def _known_time_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("not an IANA time zone; write one such as Europe/Amsterdam")
     return name
+
+
+class CollectorWebhook(BaseModel):
+    """A Segment source whose webhook destination sends to the collector: its shared secret, and our write key for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    write_key: SecretStr = Field(min_length=1)
+    secret: SecretStr = Field(min_length=8)
 
 
 class Settings(BaseSettings):
@@ -80,6 +92,21 @@ class Settings(BaseSettings):
     )
     collector_min_free_bytes: int = Field(
         default=256 * 1024 * 1024, ge=0, description="Free disk below which the collector refuses events."
+    )
+
+    collector_host: str = Field(
+        default="127.0.0.1", description="Address that the collector listens on; 0.0.0.0 for all of the machine's."
+    )
+    collector_port: int = Field(default=8080, ge=0, le=65535, description="Its port; 0 takes a free one.")
+    collector_max_body_bytes: int = Field(
+        default=4 * 1024 * 1024, ge=1024, description="Largest body of a request, as sent and as inflated."
+    )
+    collector_max_batch_events: int = Field(default=10_000, ge=1, description="Most events of one request.")
+    collector_events_per_second: int = Field(
+        default=2_000, ge=1, description="What a write key may send that has no limit of its own; ten seconds' at once."
+    )
+    collector_webhooks: tuple[CollectorWebhook, ...] = Field(
+        default=(), description="Segment sources that send through their webhook destination to /v1/webhook."
     )
 
     @classmethod
@@ -167,5 +194,6 @@ def _explain(problem: object) -> str:
     if problem["type"] == "extra_forbidden":
         known = ", ".join(sorted(Settings.model_fields))
         return f"{name}: no such setting in {_settings_file()}; known settings: {known}"
-    where = f"set {PREFIX}{name.upper()} or mend it in {_settings_file()}"
-    return f"{name}: {problem['msg']} (got {problem['input']!r}); {where}"
+    where = f"set {PREFIX}{name.partition('.')[0].upper()} or mend it in {_settings_file()}"
+    given = "" if name.startswith(_SECRETS) else f" (got {problem['input']!r})"
+    return f"{name}: {problem['msg']}{given}; {where}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from analytics_platform.cli import dead_letters, keys, pipeline, taxonomy
+from analytics_platform.cli import collector, dead_letters, keys, pipeline, taxonomy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,3 +27,4 @@ main.add_command(pipeline.manifest)
 main.add_command(taxonomy.taxonomy)
 main.add_command(keys.keys)
 main.add_command(dead_letters.dead_letters)
+main.add_command(collector.collector)

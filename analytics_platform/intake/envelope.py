@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,8 @@ _OWN_COLUMN = frozenset(
         "writeKey",
     }
 )
+# What a batch may say for all its messages and each message for itself.
+_MERGED = frozenset({"context", "integrations"})
 # The browser's client counts its retries here.
 _RESTAMPED = "_metadata"
 
@@ -76,6 +79,20 @@ def parsed(raw: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise Refusal(Reason.INVALID_ENVELOPE, "a message is a JSON object; write one object per line")
     return message
+
+
+def complete(message: dict[str, Any], shared: Mapping[str, Any]) -> None:
+    """Put into a message what its request said once for all of them.
+
+    `type` and `sentAt` are the request's to tell; of `context` and `integrations` each message's own entries count
+    before the request's.
+    """
+    for name, value in shared.items():
+        own = message.get(name) if name in _MERGED else None
+        if own is None:
+            message[name] = value
+        elif isinstance(own, dict) and isinstance(value, dict):
+            message[name] = value | own
 
 
 def bounded(raw: bytes, message: dict[str, Any]) -> None:

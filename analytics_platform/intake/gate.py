@@ -9,6 +9,7 @@ which field was at fault and how to mend it, and never repeats a value, since th
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -71,7 +72,14 @@ class Gate:
         self._earliest = datetime.combine(history_start, time(), UTC) - timedelta(hours=14)
         self._keys: dict[str, WriteKeyContext | None] = {}
 
-    def admit(self, raw: bytes, *, received_at: datetime, key: WriteKeyContext | None = None) -> Admitted | Rejected:
+    def admit(
+        self,
+        raw: bytes,
+        *,
+        received_at: datetime,
+        key: WriteKeyContext | None = None,
+        shared: Mapping[str, Any] | None = None,
+    ) -> Admitted | Rejected:
         """Judge the bytes of one message.
 
         Args:
@@ -79,10 +87,11 @@ class Gate:
             received_at: when it was taken in, in UTC; an imported message keeps the time that it carries, and this
                 one only bounds it.
             key: the registered write key that the request came with; None for an import.
+            shared: what the request said of all its messages (`envelope.complete`).
         """
         known = _Known()
         try:
-            return self._judged(raw, received_at, key, known)
+            return self._judged(raw, received_at, key, known, shared)
         except Refusal as refusal:
             return Rejected(refusal.reason, refusal.detail, known.tenant, known.day, known.stream)
 
@@ -97,8 +106,17 @@ class Gate:
             )
         return self._keys[plain]
 
-    def _judged(self, raw: bytes, received_at: datetime, key: WriteKeyContext | None, known: _Known) -> Admitted:
+    def _judged(
+        self,
+        raw: bytes,
+        received_at: datetime,
+        key: WriteKeyContext | None,
+        known: _Known,
+        shared: Mapping[str, Any] | None,
+    ) -> Admitted:
         message = envelope.parsed(raw)
+        if shared:
+            envelope.complete(message, shared)
         kind = envelope.call_type(message)
         message_id = envelope.message_id(message)
         properties = envelope.object_at(message, "properties")

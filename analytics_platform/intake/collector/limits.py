@@ -1,0 +1,174 @@
+"""What a request may cost: its body as sent and inflated, what all requests hold together, and a key's events a second.
+
+Every bound is kept while bytes come in, never after, so that memory is bounded whatever is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import zlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from analytics_platform.intake.collector.refusals import Code, RequestRefusedError
+
+_GZIP_WINDOW = 31
+_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """Bounds of requests.
+
+    Attributes:
+        body_bytes: of a body, as sent and as inflated.
+        buffered_bytes: of the bodies of all requests that are being read or judged.
+        messages: of one batch.
+        body_seconds: from the first byte of a body to its last.
+        events_per_second: of a write key that has no limit of its own.
+        burst_seconds: how long a key may have been silent for and then send all at once.
+    """
+
+    body_bytes: int = 4 * 1024 * 1024
+    buffered_bytes: int = 128 * 1024 * 1024
+    messages: int = 10_000
+    body_seconds: float = 30.0
+    events_per_second: int = 2_000
+    burst_seconds: float = 10.0
+
+
+class Buffers:
+    """What the bodies of all requests hold in memory."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._held = limit, 0
+
+    @property
+    def held(self) -> int:
+        """Bytes."""
+        return self._held
+
+    def take(self, size: int) -> None:
+        """Hold `size` bytes more.
+
+        Raises:
+            RequestRefusedError: together they are too many; the sender should come again.
+        """
+        if self._held + size > self._limit:
+            text = "too many large requests at once; send again in a moment"
+            raise RequestRefusedError(Code.UNAVAILABLE, text, retry_after_seconds=1)
+        self._held += size
+
+    def give_back(self, size: int) -> None:
+        """Let go of `size` bytes."""
+        self._held -= size
+
+
+class Body:
+    """The body of one request while it is read, inflated and judged; `release` must follow."""
+
+    def __init__(self, limits: RequestLimits, buffers: Buffers) -> None:
+        self._limits, self._buffers = limits, buffers
+        self._taken = 0
+
+    async def read(self, chunks: AsyncIterator[bytes], encoding: str | None) -> bytes:
+        """The whole body, inflated when it is gzip.
+
+        Raises:
+            RequestRefusedError: it is too large as sent or as inflated, slow, damaged, or encoded otherwise.
+        """
+        parts: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                async for chunk in chunks:
+                    self._take(len(chunk))
+                    parts.append(chunk)
+        except TimeoutError:
+            text = f"the body did not end within {self._limits.body_seconds:g} seconds; send it again"
+            raise RequestRefusedError(Code.TOO_SLOW, text) from None
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        named = (encoding or "identity").strip().lower()
+        if named in ("identity", ""):
+            return body
+        if named not in ("gzip", "x-gzip"):
+            raise RequestRefusedError(Code.UNKNOWN_ENCODING, "Content-Encoding: only gzip and identity are known")
+        return self._inflated(body)
+
+    def release(self) -> None:
+        """Let go of what was held."""
+        self._buffers.give_back(self._taken)
+        self._taken = 0
+
+    def _take(self, size: int) -> None:
+        if self._taken + size > self._limits.body_bytes:
+            raise _too_large(self._limits.body_bytes)
+        self._buffers.take(size)
+        self._taken += size
+
+    def _inflated(self, body: bytes) -> bytes:
+        """All gzip members of a body; the bound holds while inflating."""
+        room = self._limits.body_bytes
+        parts: list[bytes] = []
+        while body:
+            member = zlib.decompressobj(_GZIP_WINDOW)
+            try:
+                while not member.eof:
+                    part = member.decompress(body, _PIECE)
+                    body = member.unconsumed_tail
+                    if not part and not member.eof:
+                        raise RequestRefusedError(Code.INVALID_BODY, "the gzip body is cut off; send all of it")
+                    room -= len(part)
+                    if room < 0:
+                        raise _too_large(self._limits.body_bytes)
+                    self._buffers.take(len(part))
+                    self._taken += len(part)
+                    parts.append(part)
+            except zlib.error as error:
+                raise RequestRefusedError(Code.INVALID_BODY, f"the body is no gzip ({error})") from error
+            body = member.unused_data
+        return b"".join(parts)
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+class RateLimits:
+    """Events a second, by key: a bucket of tokens that a batch may overdraw, so that no size of batch is locked out.
+
+    Args:
+        limits: what holds for a key without a limit of its own, and how long a burst may be.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, limits: RequestLimits, clock: Callable[[], float]) -> None:
+        self._limits, self._clock = limits, clock
+        self._buckets: dict[tuple[str, str], _Bucket] = {}
+
+    def take(self, key: tuple[str, str], events: int, events_per_second: int | None) -> None:
+        """Count the events of a request against its key, which is a tenant and a name.
+
+        Raises:
+            RequestRefusedError: the key has sent too much; it says when the next request is taken.
+        """
+        rate = events_per_second or self._limits.events_per_second
+        now = self._clock()
+        bucket = self._buckets.setdefault(key, _Bucket(rate * self._limits.burst_seconds, now))
+        filled = bucket.tokens + (now - bucket.filled_at) * rate
+        bucket.tokens, bucket.filled_at = min(filled, rate * self._limits.burst_seconds), now
+        if bucket.tokens <= 0:
+            wait = math.floor(-bucket.tokens / rate) + 1
+            text = f"this write key may send {rate:,} events a second; send again after Retry-After"
+            raise RequestRefusedError(Code.RATE_LIMITED, text, retry_after_seconds=wait)
+        bucket.tokens -= events
+
+    def give_back(self, key: tuple[str, str], events: int) -> None:
+        """Forget events that were not taken in after all."""
+        self._buckets[key].tokens += events
+
+
+def _too_large(limit: int) -> RequestRefusedError:
+    return RequestRefusedError(Code.TOO_LARGE, f"the body has more than {limit:,} bytes; send smaller batches")

@@ -1,0 +1,238 @@
+"""The collector as a service: its parts put together from the settings, started in order and stopped in the other.
+
+Start: the store is probed, the spool is taken and recovers what an earlier process left, shipping begins, requests are
+taken. Stop: no new connections, requests that are under way are answered, the spool is closed, what it holds is
+shipped, the spool's lock is let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+
+from analytics_platform.catalog import load_catalog
+from analytics_platform.errors import AnalyticsError
+from analytics_platform.intake.collector.app import create_app
+from analytics_platform.intake.collector.limits import RequestLimits
+from analytics_platform.intake.collector.metrics import Metrics, TimedDisk
+from analytics_platform.intake.collector.probe import probe_conditional_puts
+from analytics_platform.intake.collector.reception import Collector
+from analytics_platform.intake.collector.shipping import Shipper
+from analytics_platform.intake.collector.spool import Spool, SpoolLimits
+from analytics_platform.intake.collector.webhook import WebhookSource
+from analytics_platform.intake.collector.writers import writer_of
+from analytics_platform.intake.gate import Gate
+from analytics_platform.intake.write_keys import WriteKeys
+from analytics_platform.lake.store import LocalStore, ObjectStore
+from analytics_platform.settings import Settings
+
+_log = structlog.get_logger("collector")
+
+_BACKLOG = 2048
+_GRACE_SECONDS = 20
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 seconds that load balancers keep an idle connection, so that none is closed under a request."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class AddressInUseError(AnalyticsError):
+    """The address that the collector should listen on cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A collector and what is behind it."""
+
+    collector: Collector
+    spool: Spool
+    shipper: Shipper
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server without its signal handling, which would end the process before the spool is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `serve_collector`."""
+        yield
+
+
+class RunningCollector:
+    """A collector in a thread of this process: for tests, and for programs that bring their own main loop.
+
+    Args:
+        settings: as for `serve_collector`.
+        host: address.
+        port: 0 takes a free one.
+        store: the lake; by default the one of the settings.
+    """
+
+    def __init__(
+        self, settings: Settings, host: str = "127.0.0.1", port: int = 0, *, store: ObjectStore | None = None
+    ) -> None:
+        self._listener = _listener(host, port)
+        self.url = _url(self._listener)
+        try:
+            self.parts = _started(settings, store or LocalStore(settings.lake_root))
+        except BaseException:
+            self._listener.close()
+            raise
+        self._server = _server(self.parts.collector)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), name="collector")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer what is under way, ship everything, let go of the spool."""
+        self._server.should_exit = True
+        self._thread.join()
+        _stopped(self.parts)
+
+
+def serve_collector(
+    settings: Settings, host: str, port: int, *, on_listening: Callable[[str], None] | None = None
+) -> None:
+    """Take events in until SIGTERM or SIGINT; returns when everything is shipped or the store did not let it.
+
+    Args:
+        settings: the deployment's choices.
+        host: address to listen on.
+        port: 0 takes a free one.
+        on_listening: told the URL once requests are taken.
+
+    Raises:
+        AddressInUseError: the address cannot be had.
+        StoreProbeError: the store cannot be relied upon.
+        SpoolLockedError: another collector has this home's spool.
+        WriterNameError: the spool's name was changed by hand.
+        CatalogError: catalogue or write keys cannot be read.
+    """
+    listener = _listener(host, port)
+    with listener:
+        parts = _started(settings, LocalStore(settings.lake_root))
+        try:
+            server = _server(parts.collector)
+            loop_factory = server.config.get_loop_factory()
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                runner.run(_serve_until_told(server, listener, on_listening))
+        finally:
+            _stopped(parts)
+
+
+async def _serve_until_told(
+    server: _Server, listener: socket.socket, on_listening: Callable[[str], None] | None
+) -> None:
+    loop = asyncio.get_running_loop()
+    for each in _SIGNALS:
+        loop.add_signal_handler(each, setattr, server, "should_exit", True)
+    url = _url(listener)
+    _log.info("collector started", url=url)
+    if on_listening is not None:
+        on_listening(url)
+    await server.serve([listener])
+
+
+def _started(settings: Settings, store: ObjectStore) -> Parts:
+    """All parts but the server, running."""
+    catalog = load_catalog(settings.tenants_file)
+    keys = WriteKeys(catalog, settings.write_keys_file)
+    probe_conditional_puts(store)
+    metrics = Metrics()
+    writer = writer_of(settings.spool_root)
+    disk = TimedDisk(metrics.sync_seconds.observe)
+    spool = Spool.open(settings.spool_root / writer, writer, _spool_limits(settings), disk=disk)
+    shipper = Shipper(spool, store, on_shipped=metrics.shipped)
+    metrics.watch(spool, shipper)
+    shipper.start()
+    collector = Collector(
+        catalog=catalog,
+        gate=Gate(catalog, history_start=settings.history_start),
+        keys=keys,
+        spool=spool,
+        metrics=metrics,
+        limits=_request_limits(settings),
+        webhooks=_webhooks(settings),
+    )
+    return Parts(collector, spool, shipper)
+
+
+def _stopped(parts: Parts) -> None:
+    """Commit what waits, ship it, let go; what the store does not take stays in the spool for the next start."""
+    parts.spool.close()
+    if not parts.shipper.stop():
+        _log.warning("collector stopped, the store is too slow; the next start ships the rest")
+        return
+    try:
+        parts.shipper.ship_waiting(final=True)
+    except Exception as error:  # noqa: BLE001  whatever the store raises, the spool keeps what it holds
+        problem = f"{type(error).__name__}: {error}"
+        _log.warning("collector stopped, the store failed; the next start ships the rest", problem=problem)
+        return
+    _log.info("collector stopped, everything is shipped")
+
+
+def _server(collector: Collector) -> _Server:
+    return _Server(server_config(create_app(collector)))
+
+
+def server_config(app: object) -> uvicorn.Config:
+    """How the collector's server runs an application."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+def _spool_limits(settings: Settings) -> SpoolLimits:
+    return SpoolLimits(
+        segment_bytes=settings.collector_segment_bytes,
+        segment_seconds=settings.collector_segment_seconds,
+        max_bytes=settings.collector_spool_max_bytes,
+        min_free_bytes=settings.collector_min_free_bytes,
+    )
+
+
+def _request_limits(settings: Settings) -> RequestLimits:
+    return RequestLimits(
+        body_bytes=settings.collector_max_body_bytes,
+        messages=settings.collector_max_batch_events,
+        events_per_second=settings.collector_events_per_second,
+    )
+
+
+def _webhooks(settings: Settings) -> list[WebhookSource]:
+    return [
+        WebhookSource(each.secret.get_secret_value().encode(), each.write_key.get_secret_value())
+        for each in settings.collector_webhooks
+    ]
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        detail = f"{host}:{port} cannot be listened on ({error.strerror or error})"
+        raise AddressInUseError(f"{detail}; end what listens there, or choose another --host or --port") from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
