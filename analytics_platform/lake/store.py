@@ -137,10 +137,14 @@ class LocalStore:
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("xb")
-        with file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink(missing_ok=True)  # on a full disk every attempt would leave a part
+            raise
         return path
 
 

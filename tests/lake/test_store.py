@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +53,18 @@ def test_a_put_that_failed_leaves_nothing_behind(store: LocalStore) -> None:
         store.put("a/file/below", b"2")
 
     assert [info.key for info in store.list("")] == ["a/file"]
+    assert list((store.root / ".uploads").iterdir()) == []
+
+
+def test_a_put_that_found_the_disk_full_leaves_nothing_behind(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.put("a/file", b"1")
     assert list((store.root / ".uploads").iterdir()) == []
 
 
