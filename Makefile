@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without compiled bytecode `import dbt` takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run demo test lint types bench lock docs manifest generate check clean
+.PHONY: help env run demo test lint types bench lock docs manifest generate check node clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,10 @@ check: $(MANIFEST) ## Does the asset graph load?
 bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.event_log
+
+node: ## Install the npm packages of the TypeScript types and of the client tests (needs Node.js 20)
+	cd analytics_platform/tracking/typescript && npm ci --silent
+	cd tests/clients && npm ci --silent
 
 generate: $(READY) ## Write what is generated from the catalogue and committed
 	$(BIN)/analytics taxonomy generate

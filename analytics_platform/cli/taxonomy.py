@@ -24,19 +24,26 @@ def taxonomy() -> None:
 
 
 @taxonomy.command()
+@click.option("--complete", is_flag=True, help="Fail also when a file cannot be judged for lack of Node.js.")
 @as_json
-def check(as_json: bool) -> None:
+def check(complete: bool, as_json: bool) -> None:
     """Is the plan sound, and every file that is generated from it current? Exit code 1 when not."""
     with expected_failures():
         from analytics_platform.catalog import load_catalog
-        from analytics_platform.tracking.generated import drifted
+        from analytics_platform.tracking.generated import drifted, unjudged
 
         catalog = load_catalog()
         found = [*drifted(catalog), *_drifted_staging(catalog)]
-    answer = {"ok": not found, "events": len(catalog.events), "drifted": found, "mend": _MEND if found else None}
-    good = [f"{len(catalog.events)} events; every generated file is current"]
-    show(answer, as_json, [*(f"not current: {path}" for path in found), _MEND] if found else good)
-    sys.exit(1 if found else 0)
+        unknown = unjudged()
+    ok = not found and not (complete and unknown)
+    answer = {"ok": ok, "events": len(catalog.events), "drifted": found, "mend": _MEND if found else None}
+    lines = [f"not current: {path}" for path in found] + ([_MEND] if found else [])
+    lines += [f"could not be judged: {path}: {missing}" for path, missing in unknown.items()]
+    good = (
+        f"{len(catalog.events)} events; every generated file {'that can be judged here ' if unknown else ''}is current"
+    )
+    show({**answer, "unjudged": unknown}, as_json, lines if found else [*lines, good])
+    sys.exit(0 if ok else 1)
 
 
 @taxonomy.command()
@@ -45,12 +52,14 @@ def generate(as_json: bool) -> None:
     """Write every file that is generated from the catalogue and committed."""
     with expected_failures():
         from analytics_platform.catalog import load_catalog
-        from analytics_platform.tracking.generated import write
+        from analytics_platform.tracking.generated import unjudged, write
         from analytics_platform.warehouse.staging_models import write_staging
 
         catalog = load_catalog()
         changed = [*write(catalog), *(_relative(path) for path in write_staging(catalog))]
-    show({"changed": changed}, as_json, [*(f"written: {path}" for path in changed), f"{len(changed)} files changed"])
+        unknown = unjudged()
+    lines = [f"written: {path}" for path in changed] + [f"not written: {path}: {why}" for path, why in unknown.items()]
+    show({"changed": changed, "unjudged": unknown}, as_json, [*lines, f"{len(changed)} files changed"])
 
 
 @taxonomy.command("compile")

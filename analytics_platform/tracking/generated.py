@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from analytics_platform.catalog import Catalog
-from analytics_platform.tracking import model_files
+from analytics_platform.tracking import model_files, typescript_files
 
 REPOSITORY = Path(__file__).parents[2]
 """The checkout that the committed files lie in."""
@@ -24,11 +24,13 @@ class Generated:
     """A committed file that the catalogue alone decides.
 
     ``path`` is relative to the repository, with forward slashes. ``render`` gives the file's whole text, the same for
-    the same catalogue on every machine, ending in a newline.
+    the same catalogue on every machine, ending in a newline. ``missing_tool`` says what this machine cannot render it
+    without, where that is a tool that the environment does not bring (Node.js); None when all is there.
     """
 
     path: str
     render: Callable[[Catalog], str]
+    missing_tool: Callable[[], str | None] = lambda: None
 
 
 _STREAMS = ("billing", "inventory", "transport", "marketing", "crm", "support", "product")
@@ -40,18 +42,30 @@ GENERATED: tuple[Generated, ...] = (
         Generated(f"{model_files.FOLDER}/{stream}.py", partial(model_files.render_stream, stream_name=stream))
         for stream in _STREAMS
     ),
+    Generated(typescript_files.EVENTS_FILE, typescript_files.render_events, typescript_files.missing_tool),
 )
 
 
 def drifted(catalog: Catalog, files: Iterable[Generated] = GENERATED, root: Path = REPOSITORY) -> list[str]:
-    """Return the paths of files that are missing or are not what the catalogue renders."""
-    return [file.path for file in files if _committed(root / file.path) != file.render(catalog)]
+    """Return the paths of files that are missing or are not what the catalogue renders, of those that can be judged."""
+    return [
+        file.path
+        for file in files
+        if file.missing_tool() is None and _committed(root / file.path) != file.render(catalog)
+    ]
+
+
+def unjudged(files: Iterable[Generated] = GENERATED) -> dict[str, str]:
+    """Return the paths of files that this machine cannot render, each with what it lacks."""
+    return {file.path: missing for file in files if (missing := file.missing_tool()) is not None}
 
 
 def write(catalog: Catalog, files: Iterable[Generated] = GENERATED, root: Path = REPOSITORY) -> list[str]:
-    """Write the files that are not current and return their paths."""
+    """Write the files that are not current and return their paths; those that cannot be rendered stay as they are."""
     changed = []
     for file in files:
+        if file.missing_tool() is not None:
+            continue
         text = file.render(catalog)
         if _committed(root / file.path) != text:
             (root / file.path).parent.mkdir(parents=True, exist_ok=True)
