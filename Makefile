@@ -68,6 +68,7 @@ check: $(MANIFEST) ## Does the asset graph load?
 bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.event_log
+	$(BIN)/python -m benchmarks.middleware
 
 node: ## Install the npm packages of the TypeScript types and of the client tests (needs Node.js 20)
 	cd analytics_platform/tracking/typescript && npm ci --silent
