@@ -4,11 +4,12 @@ A segment is a header frame and one frame per group commit, so that what was ack
 
     frame    = magic, length of meta, length of body, CRC-32 of all else, meta (JSON), body (NDJSON lines)
     header   = {"segment": number, "writer", "hour", "acked_before", "previous"}
-    commit   = {"acked": messages by tenant, "blocks": [[reason, day, tenant, stream, bytes], ...]}; the body holds the
-               blocks' lines one after the other
+    commit   = {"acked": messages by tenant, "before": messages of earlier frames of the segment,
+               "blocks": [[reason, day, tenant, stream, bytes], ...]}; the body holds the lines of the blocks in turn
 
-`acked` is counted where the acknowledgement is given, and each header repeats what the writer had acknowledged before
-it: so a segment that vanishes takes its lines with it, but not the knowledge that they were promised.
+`acked` is counted where the acknowledgement is given. Each header repeats what the writer had acknowledged before it,
+and each frame how much its segment had: so a segment that vanishes, or a frame that is damaged, takes its lines with
+it, but not the knowledge that they were promised.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import orjson
 
 from analytics_platform.intake.outcomes import Admitted
 from analytics_platform.lake.dead_letters import DeadLetter
+from analytics_platform.lake.layout import UNKNOWN_TENANT
 
 Acked = dict[str, int]
 """Messages by tenant."""
@@ -78,7 +80,8 @@ class Content:
     Attributes:
         header: None when it is damaged.
         blocks: the lines, in the order of their acknowledgement.
-        acked: messages that this segment's frames acknowledged.
+        acked: messages that this segment's frames acknowledged; those of frames that cannot be read are under
+            `UNKNOWN_TENANT`.
         length: where the last whole frame ends.
         damaged_bytes: what cannot be read before that.
     """
@@ -145,8 +148,13 @@ def entries_of(outcomes: Iterable[Admitted | DeadLetter]) -> Entries:
     return entries
 
 
-def commit_frame(group: Iterable[Entries]) -> tuple[bytes, Counter[str]]:
-    """The frame of a group commit, and how many messages of each tenant it acknowledges."""
+def commit_frame(group: Iterable[Entries], before: int) -> tuple[bytes, Counter[str]]:
+    """The frame of a group commit, and how many messages of each tenant it acknowledges.
+
+    Args:
+        group: the requests.
+        before: messages in the earlier frames of the segment.
+    """
     places: dict[_Place, list[bytes]] = {}
     acked: Counter[str] = Counter()
     for entries in group:
@@ -154,7 +162,7 @@ def commit_frame(group: Iterable[Entries]) -> tuple[bytes, Counter[str]]:
         for place, lines in entries.lines.items():
             places.setdefault(place, []).extend(lines)
     bodies = {place: b"".join(lines) for place, lines in places.items()}
-    meta = {"acked": acked, "blocks": [[*place, len(body)] for place, body in bodies.items()]}
+    meta = {"acked": acked, "before": before, "blocks": [[*place, len(body)] for place, body in bodies.items()]}
     return _frame(meta, b"".join(bodies.values())), acked
 
 
@@ -176,7 +184,7 @@ def read_content(data: bytes) -> Content:
     Bytes that are no frame are skipped to the next whole one: at the end they are the torn tail of a write that never
     was acknowledged, before it they are damage.
     """
-    content, position = Content(), 0
+    content, position, promised = Content(), 0, 0
     while position < len(data):
         frame = _frame_at(data, position)
         if frame is None:
@@ -190,6 +198,9 @@ def read_content(data: bytes) -> Content:
         else:
             content.acked.update(meta["acked"])
             content.blocks += _blocks(meta["blocks"], body)
+            promised = meta["before"] + sum(meta["acked"].values())
+    if promised > content.acked.total():
+        content.acked[UNKNOWN_TENANT] += promised - content.acked.total()
     return content
 
 

@@ -142,7 +142,7 @@ class _Request:
 
 @dataclass(slots=True)
 class _Open:
-    """The segment that is being written; `length` is where its last synced frame ends."""
+    """What is being written; `length` is where its last synced frame ends, `events` what it acknowledged."""
 
     header: Header
     path: Path
@@ -150,6 +150,7 @@ class _Open:
     length: int
     opened_at: datetime
     expires: float
+    events: int = 0
 
 
 @dataclass(slots=True)
@@ -416,12 +417,13 @@ class Spool:
             _answer(group, None)
 
     def _append(self, group: Sequence[Entries]) -> None:
-        frame, acked = commit_frame(group)
         segment = self._current_segment()
+        frame, acked = commit_frame(group, segment.events)
         self._disk.write(segment.descriptor, frame)
         self._disk.sync(segment.descriptor)
         with self._changed:
             segment.length += len(frame)
+            segment.events += acked.total()
             self._acked = added(self._acked, acked)
             self._counters.commits += 1
             self._counters.events += acked.total()

@@ -40,8 +40,8 @@ OUTCOMES = st.lists(
 )
 
 
-def frame(*outcomes: Outcome) -> bytes:
-    return commit_frame([entries_of(outcomes)])[0]
+def frame(*outcomes: Outcome, before: int = 0) -> bytes:
+    return commit_frame([entries_of(outcomes)], before)[0]
 
 
 def lines_by_place(outcomes: list[Outcome]) -> Counter[tuple[object, ...]]:
@@ -67,7 +67,7 @@ def test_what_was_written_is_read_back(groups: list[list[Outcome]]) -> None:
 
 
 def test_lines_of_a_place_keep_the_order_of_their_requests() -> None:
-    data, _ = commit_frame([entries_of([admitted("1"), admitted("2")]), entries_of([admitted("3")])])
+    data, _ = commit_frame([entries_of([admitted("1"), admitted("2")]), entries_of([admitted("3")])], 0)
     (block,) = read_content(data).blocks
     assert [b'"message_id":"%d"' % n in line for n, line in enumerate(block.lines.splitlines(), 1)] == [True] * 3
 
@@ -85,14 +85,15 @@ def test_torn_at_any_byte_exactly_the_whole_frames_survive() -> None:
 
 @given(st.data())
 def test_a_flipped_bit_costs_its_own_frame_and_no_other(data: st.DataObject) -> None:
-    frames = [header_frame(HEADER), frame(admitted("1")), frame(admitted("2")), frame(admitted("3"))]
+    commits = [frame(admitted(str(n)), before=n) for n in range(3)]
+    frames = [header_frame(HEADER), *commits]
     hit = data.draw(st.integers(1, 2))
     offset = data.draw(st.integers(0, len(frames[hit]) - 1))
     broken = bytearray(frames[hit])
     broken[offset] ^= 1 << data.draw(st.integers(0, 7))
     content = read_content(b"".join([*frames[:hit], bytes(broken), *frames[hit + 1 :]]))
     assert content.header == HEADER
-    assert content.acked == {TENANT: 2}
+    assert content.acked == {TENANT: 2, "_unknown": 1}
     assert content.damaged_bytes == len(frames[hit])
     assert content.length == sum(map(len, frames))
 

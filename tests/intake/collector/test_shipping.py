@@ -246,6 +246,7 @@ class TestHours:
             assert spool.state().lost_segments == 1
         assert landed_ids(store) == Counter(["0", "2", "after"])
         assert path.with_suffix(".damaged").exists()
+        assert accounts(store) == [(HOUR, "_unknown", 1, 0, 0, 0), (HOUR, TENANT, 4, 3, 1, 0)]
 
     def test_a_lost_object_is_missed_in_its_hour(self, folder: Path, store: LocalStore) -> None:
         session(folder, store, admitted("1"), admitted("2", tenant=OTHER), clock=SetClock())

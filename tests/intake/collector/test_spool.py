@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from spool_house import (
     commit_together,
     commit_until_refused,
     eventually,
+    landed_ids,
     letter,
     spooled_ids,
     spooling,
@@ -27,8 +30,10 @@ from spool_house import (
 
 from analytics_platform.intake.collector import spool as spool_module
 from analytics_platform.intake.collector.segments import read_content, read_header, segment_paths
+from analytics_platform.intake.collector.shipping import Shipper
 from analytics_platform.intake.collector.spool import Spool, SpoolLockedError, SpoolUnavailableError
 from analytics_platform.intake.collector.writers import WriterNameError, writer_of
+from analytics_platform.lake.store import LocalStore
 
 
 @pytest.fixture(autouse=True)
@@ -269,6 +274,31 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root may mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.integration
+def test_a_full_disk_that_the_lake_shares_needs_nobody_but_whoever_makes_room(small_disk: Path) -> None:
+    store = LocalStore(small_disk / "lake")
+    with spooling(small_disk / "spool", replace(SMALL, segment_bytes=20_000)) as spool:
+        shipper = Shipper(spool, store)
+        commit(spool, admitted("first"))
+        filler = small_disk / "somebody_elses_file"
+        with filler.open("wb") as file, suppress(OSError):
+            file.write(bytes(2_000_000))
+        acked, refusal = commit_until_refused(spool, 5)
+        assert "No space left" in str(refusal)
+        shipper.start()
+        eventually(lambda: "No space left" in str(shipper.state().problem))
+        assert not spool.state().healthy
+
+        filler.unlink()
+        eventually(lambda: spool.state().healthy)
+        commit(spool, admitted("after"))
+        spool.close()
+        assert shipper.stop()
+        shipper.ship_waiting(final=True)
+    expected = {f"{n}-{m}" for n in range(acked) for m in range(5)} | {"first", "after"}
+    assert landed_ids(store) == Counter(expected)
 
 
 @pytest.mark.integration
