@@ -32,7 +32,7 @@ _CHANNEL_QUALITY = {
 _LATER_CHANNELS = {"email": 3.0, "direct": 2.5, "paid_search": 2.5, "organic_search": 1.5, "paid_social": 0.7}
 
 # What the address of a visit tells about its channel: utm_source, utm_medium, utm_campaign, or the referring site.
-_TAGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+TAGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "paid_search": ("google", "cpc", ("brand_search", "generic_hire", "competitor_terms")),
     "paid_social": ("linkedin", "paid_social", ("event_managers", "lookalike_venues")),
     "email": ("newsletter", "email", ("monthly_news", "season_offer")),
@@ -40,12 +40,12 @@ _TAGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "event": ("trade_fair", "event", ("trade_fair_stand",)),
     "outbound": ("sales_team", "outbound", ("cold_outreach",)),
 }
-_REFERRERS = {
+REFERRERS = {
     "organic_search": "https://www.google.com/",
     "organic_social": "https://www.linkedin.com/",
     "referral": "https://blog.eventbuilders.example/",
 }
-_PAGES = {
+PAGES = {
     "/": "Home", "/equipment/audio": "Audio", "/equipment/lighting": "Lighting", "/equipment/staging": "Staging",
     "/pricing": "Pricing", "/plans": "Plans", "/cases/summer-festival": "Case: summer festival",
 }  # fmt: skip
@@ -94,7 +94,7 @@ def _tell_lead(world: World, register: CustomerRegister, day: date, dice: Dice) 
     first = touches[0]
     lead = Lead(dice.name("led"), first.channel)
     visitor = _visitor(dice)
-    landing_path = dice.choice(tuple(_PAGES))
+    landing_path = dice.choice(tuple(PAGES))
     visits = [fact for touch in touches for fact in _visit(world, touch, visitor, dice)]
     created = _lead_created(world, lead, created_at, first.campaign, landing_path, visitor)
     facts, conversion = _what_becomes(world, register, lead, created_at, dice)
@@ -123,7 +123,7 @@ def _touches(world: World, day: date, created_at: datetime, dice: Dice) -> list[
 
 
 def _campaign(channel: str, dice: Dice) -> str | None:
-    return dice.choice(_TAGS[channel][2]) if channel in _TAGS else None
+    return dice.choice(TAGS[channel][2]) if channel in TAGS else None
 
 
 def _lead_created(
@@ -209,10 +209,10 @@ def _tell_passing_visitors(world: World, day: date) -> None:
 def _visit(world: World, touch: _Touch, visitor: str, dice: Dice) -> Iterator[Fact]:
     """One to three pages; only the first carries the campaign and the referring site, as real visits do."""
     tags = _tags(touch)
-    referrer = _REFERRERS.get(touch.channel, "")
+    referrer = REFERRERS.get(touch.channel, "")
     at = touch.at
     for number in range(1 + min(2, int(dice.expovariate(1.4)))):
-        path, title = dice.choice(tuple(_PAGES.items()))
+        path, title = dice.choice(tuple(PAGES.items()))
         search = "?" + "&".join(f"utm_{key}={text}" for key, text in tags.items()) if tags and not number else ""
         url = f"https://{world.profile.site}{path}"
         properties: dict[str, Value] = {
@@ -228,9 +228,9 @@ def _visit(world: World, touch: _Touch, visitor: str, dice: Dice) -> Iterator[Fa
 
 
 def _tags(touch: _Touch) -> dict[str, str] | None:
-    if touch.channel not in _TAGS:
+    if touch.channel not in TAGS:
         return None
-    source, medium, _ = _TAGS[touch.channel]
+    source, medium, _ = TAGS[touch.channel]
     return {"source": source, "medium": medium, "name": touch.campaign or "always_on"}
 
 

@@ -21,7 +21,7 @@ from analytics_platform.demo.journal import Fact, Source, World
 Message = dict[str, Any]
 
 _PYTHON_LIBRARY = {"name": "analytics-python", "version": "2.4.0"}
-_BROWSER_LIBRARY = {"name": "analytics.js", "version": "npm:next-1.84.3"}
+BROWSER_LIBRARY = {"name": "analytics.js", "version": "npm:next-1.84.3"}
 _KEY_NAMES = {
     Source.BACKEND: "server",
     Source.TELEMETRY: "server",
@@ -107,7 +107,7 @@ class Writer:
     def _browser_context(self, fact: Fact) -> Message:
         context: Message = {
             "locale": _LOCALES.get(self._world.tenant.country, "en-US"),
-            "library": _BROWSER_LIBRARY,
+            "library": BROWSER_LIBRARY,
             "timezone": self._world.tenant.time_zone,
         }
         if fact.kind == "page":
