@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, timedelta
 from math import isclose
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,3 +232,14 @@ def contents(dbt: Dbt) -> dict[str, list[str]]:
         name for (name,) in dbt.rows("select table_name from information_schema.tables where table_schema = 'kpi'")
     ]
     return {table: sorted(map(str, dbt.rows(f"from kpi.{table}"))) for table in tables}
+
+
+def test_facts_that_come_in_two_loads_with_a_build_between_give_the_same_rows(
+    tmp_path: Path, built: Dbt, facts: list[Message]
+) -> None:
+    late = Dbt(tmp_path, TENANTS)
+    late.load(facts[: len(facts) // 2])
+    late.build(FIRST, LAST, MODELS)
+    late.load(reversed(facts))
+    late.build(FIRST, LAST, MODELS)
+    assert contents(late) == contents(built)
