@@ -58,10 +58,12 @@ async def collect(folder: Path, store: LocalStore) -> None:
     spool = Spool.open(folder, "collector0a", SpoolLimits(min_free_bytes=0), clock=lambda: HOUR)
     await spool.commit([Admitted(TENANT, DAY, "product", name, HOUR, None, "aa", b"{}\n") for name in ("a", "b")])
     await spool.commit([DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product")])
-    spool.close()
+    spool.drain()
     Shipper(spool, store).ship_waiting(final=True)
+    spool.close()
 
 
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_graph_shows_the_account(tmp_path: Path, catalog: Catalog, store: LocalStore, lost: bool) -> None:
     asyncio.run(collect(tmp_path / "spool", store))

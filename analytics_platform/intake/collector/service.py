@@ -165,7 +165,14 @@ def _started(settings: Settings, store: ObjectStore) -> Parts:
 
 def _stopped(parts: Parts) -> None:
     """Commit what waits, ship it, let go; what the store does not take stays in the spool for the next start."""
-    parts.spool.close()
+    parts.spool.drain()
+    try:
+        _ship_the_rest(parts)
+    finally:
+        parts.spool.close()
+
+
+def _ship_the_rest(parts: Parts) -> None:
     if not parts.shipper.stop():
         _log.warning("collector stopped, the store is too slow; the next start ships the rest")
         return

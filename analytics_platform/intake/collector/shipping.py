@@ -90,7 +90,7 @@ class Shipper:
     def stop(self, timeout: float = 30.0) -> bool:
         """End the thread after the segment at hand; false when the store kept it for longer than `timeout` seconds.
 
-        After the spool was closed, `ship_waiting(final=True)` ships the rest and closes the running hour too.
+        After the spool was drained, `ship_waiting(final=True)` ships the rest and closes the running hour too.
         """
         self._stopping.set()
         self._spool.segment_closed.set()
@@ -106,7 +106,7 @@ class Shipper:
         """Ship every closed segment, then put the manifests of closed hours; raises what the store raises.
 
         Args:
-            final: the spool was closed: also the running hour gets a manifest. A later process adds another part.
+            final: the spool was drained: also the running hour gets a manifest. A later process adds another part.
         """
         report = ShipReport()
         with self._round:

@@ -16,40 +16,35 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 
 from filelock import FileLock, Timeout
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.intake.collector.disk import Disk
-from analytics_platform.intake.collector.recovery import ClosedSegment, Recovered, recovered
+from analytics_platform.intake.collector.recovery import ClosedSegment, recovered
 from analytics_platform.intake.collector.segments import (
     Acked,
     Content,
     Entries,
-    Header,
-    added,
-    commit_frame,
     entries_of,
-    header_frame,
     read_content,
-    segment_path,
 )
+from analytics_platform.intake.collector.writing import Clock, Rolling, SegmentWriter
 from analytics_platform.intake.outcomes import Admitted
 from analytics_platform.lake.dead_letters import DeadLetter
 
 _GROUP_BYTES = 4 * 1024 * 1024
 _TICK_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
+_ENDING = "the collector is shutting down"
 _BALLAST = "ballast"
 _BALLAST_BYTES = 1024 * 1024
 
 Outcome = Admitted | DeadLetter
-Clock = Callable[[], datetime]
 
 
 class SpoolUnavailableError(AnalyticsError):
@@ -141,19 +136,6 @@ class _Request:
 
 
 @dataclass(slots=True)
-class _Open:
-    """What is being written; `length` is where its last synced frame ends, `events` what it acknowledged."""
-
-    header: Header
-    path: Path
-    descriptor: int
-    length: int
-    opened_at: datetime
-    expires: float
-    events: int = 0
-
-
-@dataclass(slots=True)
 class _Counters:
     commits: int = 0
     events: int = 0
@@ -174,22 +156,26 @@ class Spool:
     """The durable half of a collector. Make one with `Spool.open`; safe to use from any thread and event loop."""
 
     def __init__(self, folder: Path, writer: str, limits: SpoolLimits, disk: Disk, clock: Clock) -> None:
-        self._folder, self._writer, self._limits, self._disk, self._clock = folder, writer, limits, disk, clock
+        self._folder, self._writer, self._limits, self._disk = folder, writer, limits, disk
         self._lock = FileLock(folder / "lock", blocking=False, thread_local=False)
         self._changed = threading.Condition()
         self._queue = _Queue()
         self._counters = _Counters()
         self._closed: dict[int, ClosedSegment] = {}
         self._closed_bytes = 0
-        self._open: _Open | None = None
         self._failure: str | None = None
         self._stopping = False
         self._free_bytes = 0
-        self._next_number = 1
-        self._previous: tuple[int, int] | None = None
-        self._acked: Acked = {}
         self.segment_closed = threading.Event()
+        self._take_lock()
+        try:
+            self._segments = self._recovered(clock)
+            self._look_at_disk()
+        except BaseException:
+            self._lock.release()
+            raise
         self._thread = threading.Thread(target=self._run, name=f"spool-{writer}", daemon=True)
+        self._thread.start()
 
     @classmethod
     def open(
@@ -209,15 +195,7 @@ class Spool:
         """
         disk = disk or Disk()
         disk.make_folder(folder)
-        spool = cls(folder, writer, limits, disk, clock or (lambda: datetime.now(UTC)))
-        spool._take_lock()
-        try:
-            spool._adopt(recovered(folder, disk))
-        except BaseException:
-            spool._lock.release()
-            raise
-        spool._thread.start()
-        return spool
+        return cls(folder, writer, limits, disk, clock or (lambda: datetime.now(UTC)))
 
     @property
     def folder(self) -> Path:
@@ -253,7 +231,7 @@ class Spool:
         """How the spool is, at this moment."""
         with self._changed:
             problem = self._problem()
-            opened = self._open
+            opened = self._segments.open
             oldest = [segment.opened_at for segment in self._closed.values()]
             oldest += [opened.opened_at] if opened else []
             return SpoolState(
@@ -270,12 +248,16 @@ class Spool:
                 lost_segments=self._counters.lost_segments,
             )
 
-    def close(self) -> None:
-        """Commit what waits, close the segment and let go of the folder; whoever commits later is refused."""
+    def drain(self) -> None:
+        """Commit what waits and close the segment; whoever commits later is refused. What is closed can be shipped."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         self._thread.join()
+
+    def close(self) -> None:
+        """Drain, and let go of the folder: from then on another process may have it, so nothing is shipped any more."""
+        self.drain()
         self._lock.release()
 
     def closed_segments(self) -> list[ClosedSegment]:
@@ -289,10 +271,10 @@ class Spool:
             if self._closed:
                 first = self._closed[min(self._closed)]
                 return Frontier(first.number, first.hour, first.acked_before)
-            if self._open is not None:
-                header = self._open.header
+            if self._segments.open is not None:
+                header = self._segments.open.header
                 return Frontier(header.number, header.hour, header.acked_before)
-            return Frontier(None, None, self._acked)
+            return Frontier(None, None, self._segments.acked)
 
     def read(self, segment: ClosedSegment) -> Content:
         """The frames of a closed segment that were acknowledged; raises `OSError` when it cannot be read."""
@@ -335,13 +317,26 @@ class Spool:
             detail = "give each collector a home of its own (ANALYTICS_HOME), or end the other one"
             raise SpoolLockedError(f"{self._folder} is the spool of another running collector; {detail}") from error
 
-    def _adopt(self, found: Recovered) -> None:
-        self._closed = {segment.number: segment for segment in found.segments}
-        self._closed_bytes = sum(segment.length for segment in found.segments)
-        self._next_number, self._previous, self._acked = found.next_number, found.previous, found.acked
-        self._look_at_disk()
-        if self._closed:
-            self.segment_closed.set()
+    def _recovered(self, clock: Clock) -> SegmentWriter:
+        found = recovered(self._folder, self._disk)
+        for segment in found.segments:
+            self._take(segment)
+        return SegmentWriter(
+            self._folder,
+            self._writer,
+            Rolling(self._limits.segment_bytes, self._limits.segment_seconds),
+            disk=self._disk,
+            clock=clock,
+            lock=self._changed,
+            on_closed=self._take,
+            found=found,
+        )
+
+    def _take(self, segment: ClosedSegment) -> None:
+        """Have a closed segment shipped."""
+        self._closed[segment.number] = segment
+        self._closed_bytes += segment.length
+        self.segment_closed.set()
 
     def _forget(self, segment: ClosedSegment) -> None:
         with self._changed:
@@ -352,7 +347,7 @@ class Spool:
         """Why a commit would be refused now; the lock is held."""
         limits = self._limits
         if self._stopping:
-            return "the collector is shutting down"
+            return _ENDING
         if self._failure is not None:
             return self._failure
         if self._bytes_waiting() + self._queue.size > limits.max_bytes:
@@ -364,7 +359,8 @@ class Spool:
         return None
 
     def _bytes_waiting(self) -> int:
-        return self._closed_bytes + (self._open.length if self._open else 0)
+        opened = self._segments.open
+        return self._closed_bytes + (opened.length if opened else 0)
 
     def _unavailable(self, problem: str) -> SpoolUnavailableError:
         return SpoolUnavailableError(problem, self._limits.retry_after_seconds)
@@ -375,11 +371,10 @@ class Spool:
         try:
             self._write_until_stopped()
         finally:
-            # Also after a fault of the program: nobody may wait for a thread that has ended.
             with self._changed:
                 self._stopping = True
                 rest, self._queue = self._queue.requests, _Queue()
-            _answer(rest, self._unavailable("the collector is shutting down"))
+            _answer(rest, self._unavailable(_ENDING))
 
     def _write_until_stopped(self) -> None:
         while True:
@@ -389,7 +384,7 @@ class Spool:
             elif self._stopping:
                 break
             self._upkeep()
-        self._close_segment()
+        self._segments.close()
 
     def _next_group(self) -> list[_Request]:
         """Whatever waits, up to the size of a group; nothing when a tick has passed without any."""
@@ -408,75 +403,19 @@ class Spool:
         if self._failure is not None:
             _answer(group, self._unavailable(self._failure))
             return
+        # Also after a fault of the program: nobody may wait for a thread that has ended.
+        refusal: SpoolUnavailableError | None = self._unavailable(_ENDING)
         try:
-            self._append([request.entries for request in group])
+            acked = self._segments.append([request.entries for request in group]).total()
+            with self._changed:
+                self._counters.commits += 1
+                self._counters.events += acked
+            refusal = None
         except OSError as error:
             self._fail(error)
-            _answer(group, self._unavailable(str(self._failure)))
-        else:
-            _answer(group, None)
-
-    def _append(self, group: Sequence[Entries]) -> None:
-        segment = self._current_segment()
-        frame, acked = commit_frame(group, segment.events)
-        self._disk.write(segment.descriptor, frame)
-        self._disk.sync(segment.descriptor)
-        with self._changed:
-            segment.length += len(frame)
-            segment.events += acked.total()
-            self._acked = added(self._acked, acked)
-            self._counters.commits += 1
-            self._counters.events += acked.total()
-
-    def _current_segment(self) -> _Open:
-        """The open segment if it is still of this hour and neither full nor old, else a fresh one."""
-        if self._open is not None and self._is_due(self._open):
-            self._close_segment()
-        return self._open or self._open_segment()
-
-    def _is_due(self, segment: _Open) -> bool:
-        full, old = segment.length >= self._limits.segment_bytes, monotonic() >= segment.expires
-        return full or old or segment.header.hour != _hour(self._clock())
-
-    def _open_segment(self) -> _Open:
-        """Write and sync a header; a file whose header failed was never acknowledged into, and is removed."""
-        now = self._clock()
-        header = Header(self._writer, self._next_number, _hour(now), self._acked, self._previous)
-        path = segment_path(self._folder, header.number)
-        frame = header_frame(header)
-        self._next_number += 1
-        descriptor = self._disk.create(path)
-        try:
-            self._disk.write(descriptor, frame)
-            self._disk.sync(descriptor)
-            self._disk.sync_folder(self._folder)
-        except OSError:
-            with contextlib.suppress(OSError):  # recovery takes no such file for a segment either
-                self._disk.close(descriptor)
-                self._disk.remove(path)
-            raise
-        segment = _Open(header, path, descriptor, len(frame), now, monotonic() + self._limits.segment_seconds)
-        with self._changed:
-            self._open = segment
-        return segment
-
-    def _close_segment(self) -> None:
-        """Hand the open segment, if there is one, to shipping."""
-        segment = self._open
-        if segment is None:
-            return
-        with contextlib.suppress(OSError):  # all that counts was synced before it was acknowledged
-            self._disk.close(segment.descriptor)
-        header = segment.header
-        closed = ClosedSegment(
-            segment.path, header.number, header.hour, segment.length, header.acked_before, segment.opened_at
-        )
-        self._previous = (header.number, segment.length)
-        with self._changed:
-            self._closed[header.number] = closed
-            self._closed_bytes += closed.length
-            self._open = None
-        self.segment_closed.set()
+            refusal = self._unavailable(str(self._failure))
+        finally:
+            _answer(group, refusal)
 
     def _fail(self, error: OSError) -> None:
         """Refuse from now on, and never write to this segment again."""
@@ -484,23 +423,18 @@ class Spool:
         with self._changed:
             self._counters.failures += 1
             self._failure = f"the spool at {self._folder} cannot be written ({cause}): mend the disk or free some"
-        segment = self._open
-        if segment is not None:
-            with contextlib.suppress(OSError):  # the next header says where the good part ends
-                self._disk.truncate(segment.path, segment.length)
-            self._close_segment()
+        self._segments.abandon()
 
     def _upkeep(self) -> None:
         """What time alone asks for: a segment that is due, another try after a failure, a look at the disk."""
         self._look_at_disk()
-        if self._open is not None and self._is_due(self._open):
-            self._close_segment()
+        self._segments.close_if_due()
         if self._failure is not None and not self._stopping:
             self._try_again()
 
     def _try_again(self) -> None:
         try:
-            self._open_segment()
+            self._segments.begin()
         except OSError:
             return
         with self._changed:
@@ -515,10 +449,6 @@ class Spool:
         except OSError:
             # Writing tells what is wrong with the disk; this look only spares it a part of that.
             return
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _answer(group: Collection[_Request], refusal: SpoolUnavailableError | None) -> None:

@@ -14,7 +14,8 @@ import orjson
 
 from analytics_platform.intake.collector.disk import Disk
 from analytics_platform.intake.collector.segments import read_content, segment_paths
-from analytics_platform.intake.collector.spool import Clock, Outcome, Spool, SpoolLimits, SpoolUnavailableError
+from analytics_platform.intake.collector.spool import Outcome, Spool, SpoolLimits, SpoolUnavailableError
+from analytics_platform.intake.collector.writing import Clock
 from analytics_platform.intake.outcomes import Admitted
 from analytics_platform.lake.dead_letters import DeadLetter, lines_of
 from analytics_platform.lake.schema import LANDING_COLUMNS, landing_line

@@ -71,7 +71,7 @@ def test_what_was_acknowledged_survives_kill_9_and_lands_once(tmp_path: Path, ro
     store = LocalStore(tmp_path / "lake")
     now = datetime.now(UTC)
     with spooling(tmp_path / "spool") as spool:
-        spool.close()
+        spool.drain()
         Shipper(spool, store, clock=SetClock(now)).ship_waiting(final=True)
         assert spool.state().lost_segments == 0
     landed = landed_ids(store)

@@ -90,11 +90,12 @@ class Lives(RuleBasedStateMachine):
 
     @rule(puts=st.none() | st.integers(0, 4))
     def restart(self, puts: int | None) -> None:
-        self.spool.close()
+        self.spool.drain()
         self.store.puts_left = puts
         with suppress(StoreDownError):
             self.shipper.ship_waiting(final=True)
         self.store.puts_left = None
+        self.spool.close()
         self.begin()
 
     @rule(tail=st.binary(max_size=30))
@@ -110,8 +111,9 @@ class Lives(RuleBasedStateMachine):
         assert set(self.ids) == set(spooled_ids(self.folder)) | landed_ids(self.store).keys()
 
     def teardown(self) -> None:
-        self.spool.close()
+        self.spool.drain()
         self.shipper.ship_waiting(final=True)
+        self.spool.close()
         assert landed_ids(self.store) == Counter(self.ids)
         hours = collector_hours(self.store, date(2026, 1, 1), date(2026, 1, 31), STREAMS)
         assert unaccounted(hours, HOUR + timedelta(days=30)).num_rows == 0

@@ -92,7 +92,7 @@ def test_a_cut_after_shipping_leaves_an_account_that_goes_on(tmp_path: Path) -> 
     disk, store = PowerDisk(), LocalStore(tmp_path / "lake")
     with spooling(tmp_path / "spool", LIMITS, disk=disk) as spool:
         asyncio.run(spool.commit([admitted("1")]))
-        spool.close()
+        spool.drain()
         Shipper(spool, store).ship_waiting(final=True)
     disk.cut(tmp_path / "spool", tmp_path / "after", random.Random(1), lambda: None)
     before = {info.key for info in store.list("")}

@@ -87,7 +87,7 @@ def session(folder: Path, store: LocalStore, *messages: Any, clock: SetClock | N
     with spooling(folder, clock=clock) as spool:
         for message in messages:
             commit(spool, message)
-        spool.close()
+        spool.drain()
         return Shipper(spool, store, clock=clock).ship_waiting(final=True)
 
 
@@ -201,7 +201,7 @@ class TestHours:
             clock.now = NEXT_HOUR
             commit(spool, admitted("2"))
             shipper.ship_waiting()
-            spool.close()
+            spool.drain()
             shipper.ship_waiting(final=True)
         assert accounts(store) == [(HOUR, TENANT, 1, 1, 0, 0), (NEXT_HOUR, TENANT, 2, 2, 0, 0)]
 
@@ -213,7 +213,7 @@ class TestHours:
                 commit(spool, admitted(str(n)))
             sorted(segment_paths(folder).values())[gone].unlink()
             shipper = Shipper(spool, store, clock=clock)
-            spool.close()
+            spool.drain()
             shipper.ship_waiting(final=True)
             assert spool.state().lost_segments == 1
         assert accounts(store) == [(HOUR, TENANT, 3, 2, 0, 0)]
@@ -241,7 +241,7 @@ class TestHours:
         path.write_bytes(path.read_bytes().replace(b'"message_id":"1"', b'"message_id":"7"'))
         with spooling(folder, clock=clock) as spool:
             commit(spool, admitted("after"))
-            spool.close()
+            spool.drain()
             Shipper(spool, store, clock=clock).ship_waiting(final=True)
             assert spool.state().lost_segments == 1
         assert landed_ids(store) == Counter(["0", "2", "after"])
@@ -271,7 +271,7 @@ class TestStore:
             assert spool.state().healthy
             eventually(lambda: len(spool.closed_segments()) == 0)
             eventually(lambda: shipper.state().problem is None)
-            spool.close()
+            spool.drain()
             assert shipper.stop()
             shipper.ship_waiting(final=True)
         assert landed_ids(flaky) == Counter("012345")
@@ -291,7 +291,7 @@ class TestStore:
                 with pytest.raises(StoreDownError):
                     shipper.ship_waiting()
                 shipper.ship_waiting()
-            spool.close()
+            spool.drain()
             shipper.ship_waiting(final=True)
         assert landed_ids(flaky) == Counter("0123456789")
         assert wrong(flaky) == 0
@@ -308,7 +308,7 @@ class TestStore:
             eventually(lambda: spool.state().healthy)
             commit(spool, admitted(f"{acked}-0"))
             assert shipper.stop()
-            spool.close()
+            spool.drain()
             shipper.ship_waiting(final=True)
         assert landed_ids(flaky) == Counter(f"{n}-0" for n in range(acked + 1))
 
@@ -324,7 +324,7 @@ class TestStore:
         disk = FullDisk()
         with spooling(folder, disk=disk) as spool:
             commit(spool, admitted("1"))
-            spool.close()
+            spool.drain()
             disk.failing = {"create": 28}
             Shipper(spool, store).ship_waiting(final=True)
         assert landed_ids(store) == {"1": 1}
@@ -485,7 +485,7 @@ def test_a_journal_that_a_bad_disk_made_unreadable_stops_nothing(folder: Path, s
     with spooling(folder, replace(SMALL, segment_bytes=200), clock=clock) as spool:
         for n in range(3):
             commit(spool, admitted(f"2{n}"))
-        spool.close()
+        spool.drain()
         Shipper(spool, store, clock=clock).ship_waiting()
     receipts = sorted(folder.glob("*.shipped"))
     assert len(receipts) == 3

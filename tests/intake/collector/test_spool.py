@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -89,6 +89,16 @@ class TestCommit:
             bad, good = commit_together(spool, [[broken], [admitted("1")]])
         assert isinstance(bad, TypeError)
         assert good is None
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_a_fault_of_the_program_leaves_nobody_waiting(self, tmp_path: Path) -> None:
+        def broken_clock() -> datetime:
+            raise ZeroDivisionError
+
+        with spooling(tmp_path, clock=broken_clock) as spool:
+            answers = commit_together(spool, [[admitted("1")], [admitted("2")]])
+            assert {type(answer) for answer in answers} == {SpoolUnavailableError}
+            assert not spool.state().healthy
 
     def test_a_closed_spool_refuses(self, tmp_path: Path) -> None:
         with spooling(tmp_path) as spool:
@@ -247,8 +257,12 @@ class TestFailures:
 
 class TestFolder:
     def test_two_processes_never_share_it(self, tmp_path: Path) -> None:
-        with spooling(tmp_path), pytest.raises(SpoolLockedError, match="ANALYTICS_HOME"):
-            Spool.open(tmp_path, WRITER, SMALL)
+        with spooling(tmp_path) as spool:
+            with pytest.raises(SpoolLockedError, match="ANALYTICS_HOME"):
+                Spool.open(tmp_path, WRITER, SMALL)
+            spool.drain()
+            with pytest.raises(SpoolLockedError):
+                Spool.open(tmp_path, WRITER, SMALL)
         with spooling(tmp_path):
             pass
 
@@ -294,7 +308,7 @@ def test_a_full_disk_that_the_lake_shares_needs_nobody_but_whoever_makes_room(sm
         filler.unlink()
         eventually(lambda: spool.state().healthy)
         commit(spool, admitted("after"))
-        spool.close()
+        spool.drain()
         assert shipper.stop()
         shipper.ship_waiting(final=True)
     expected = {f"{n}-{m}" for n in range(acked) for m in range(5)} | {"first", "after"}
