@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from segment.analytics.client import Client
 
 from analytics_platform.errors import AnalyticsError
-from analytics_platform.tracking.delivery import Message, track_message
+from analytics_platform.tracking.delivery import Message, envelope_time, track_message
 from analytics_platform.tracking.event_model import EventModel, WrongEventError
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-# The collector takes a message's own time for 30 days back and 5 minutes ahead; beyond that the time of sending stands
-# on the envelope, and the business time in its property as always.
-_OLDEST = timedelta(days=29)
-_AHEAD = timedelta(minutes=1)
 _MAX_ID = 256
 
 
@@ -67,7 +63,8 @@ class Tracker:
 
     Args:
         host: the collector's address, such as ``https://collect.example.org``.
-        write_keys: the plain write key of each tenant. Each tenant that emits gets its own client with one thread.
+        write_keys: the plain write key of each tenant; looked up at each event, so that tenants and keys may come and
+            change while the service runs. Each key that is used gets its own client with one thread.
         source: the name of the service, which stands on messages without a user.
         on_failure: told of events that will not arrive, from a background thread.
         max_waiting: events that wait per tenant; what comes beyond is dropped and counted.
@@ -88,7 +85,7 @@ class Tracker:
     ) -> None:
         self.host = host
         self.counters = Counters()
-        self._write_keys = dict(write_keys)
+        self._write_keys = write_keys
         self._source = source
         self._on_failure = on_failure
         self._options = {"max_queue_size": max_waiting, "gzip": gzip, "upload_interval": upload_interval}
@@ -183,21 +180,19 @@ class Tracker:
         with self._lock:
             return list(self._clients.values()) if self._process == os.getpid() else []
 
-    def _client(self, tenant: str) -> Client:
+    def _client(self, write_key: str) -> Client:
         with self._lock:
             if self._process != os.getpid():  # threads do not survive a fork
                 self._process, self._clients = os.getpid(), {}
-            if tenant not in self._clients:
-                self._clients[tenant] = Client(
-                    self._write_keys[tenant], host=self.host, on_error=self._not_sent, **self._options
-                )
-            return self._clients[tenant]
+            if write_key not in self._clients:
+                self._clients[write_key] = Client(write_key, host=self.host, on_error=self._not_sent, **self._options)
+            return self._clients[write_key]
 
     def _enqueue(self, tenant: str, message: Message) -> None:
         if self._closed:
             self._failed("the tracker is closed", [message], counted="dropped")
             return
-        client = self._client(tenant)
+        client = self._client(self._write_keys[tenant])
         try:
             taken, _ = client.track(
                 user_id=message["userId"],
@@ -242,7 +237,7 @@ def _own_time(event: EventModel, properties: Mapping[str, Any], at: datetime | N
     now = datetime.now(UTC)
     named = event.occurred_at_field
     occurred_at = (at or now) if named is None else datetime.fromisoformat(properties[named])
-    return occurred_at if now - _OLDEST <= occurred_at <= now + _AHEAD else now
+    return envelope_time(occurred_at, now)
 
 
 def _store(session: "Session | AsyncSession", tenant: str, message: Message) -> None:

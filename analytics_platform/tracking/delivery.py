@@ -7,6 +7,7 @@ queue). Only `200` acknowledges. Waiting and keeping stay with the caller.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import requests
@@ -19,6 +20,11 @@ from analytics_platform.errors import AnalyticsError
 Message = dict[str, Any]
 
 TIMEOUT_SECONDS = 10.0
+
+# The collector takes a message's own time for 30 days back and 5 minutes ahead; beyond that the time of sending stands
+# on the envelope, and the business time in its property as always.
+_OLDEST = timedelta(days=29)
+_AHEAD = timedelta(minutes=1)
 
 #: Answers that are about what was sent and would be the same the next time.
 _ABOUT_THE_CONTENT = frozenset({400, 413, 422})
@@ -73,6 +79,11 @@ def track_message(
         "context": {"library": {"name": "analytics-python", "version": VERSION}},
         "integrations": {},
     }
+
+
+def envelope_time(occurred_at: datetime, now: datetime) -> datetime:
+    """The message's own time: when the event occurred where the collector takes that, else now."""
+    return occurred_at if now - _OLDEST <= occurred_at <= now + _AHEAD else now
 
 
 def send(host: str, write_key: str, messages: Sequence[Message], *, timeout: float = TIMEOUT_SECONDS) -> Receipt:

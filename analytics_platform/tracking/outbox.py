@@ -248,7 +248,10 @@ class OutboxRelay:
         report.set_aside.append(aside)
         _LOG.error("message %s is set aside: %s", row.message_id, reason)
         if self._on_set_aside is not None:
-            self._on_set_aside(aside)
+            try:
+                self._on_set_aside(aside)
+            except Exception:  # noqa: BLE001 - the application's callback must not stop the sending
+                _LOG.exception("on_set_aside failed")
 
     def _update(self, rows: Iterable[OutboxEvent], **values: Any) -> None:
         """End the lease of rows that are still this relay's, with what became of them."""

@@ -24,7 +24,7 @@ create table if not exists scans (
     id integer primary key autoincrement,
     message text not null,
     queued_at real not null,
-    offline_queued_ms real,
+    frozen text,
     set_aside text
 );
 create table if not exists items (equipment_id text primary key, status_seq integer not null);
@@ -39,12 +39,12 @@ class ScanQueueError(AnalyticsError):
 
 @dataclass(frozen=True)
 class QueuedScan:
-    """A scan that waits; ``offline_queued_ms`` is None until it is frozen for sending."""
+    """A scan that waits; ``queued_at`` is in seconds since 1970."""
 
     id: int
     message: Message
     queued_at: float
-    offline_queued_ms: float | None
+    is_frozen: bool
 
 
 class ScanQueue:
@@ -114,27 +114,24 @@ class ScanQueue:
     def oldest(self, limit: int) -> list[QueuedScan]:
         """The scans that wait, oldest first."""
         query = (
-            "select id, message, queued_at, offline_queued_ms from scans where set_aside is null order by id limit ?"
+            "select id, message, queued_at, frozen is not null from scans where set_aside is null order by id limit ?"
         )
         with self._lock:
             rows = self._db.execute(query, (limit,)).fetchall()
-        return [QueuedScan(row[0], json.loads(row[1]), row[2], row[3]) for row in rows]
+        return [QueuedScan(row[0], json.loads(row[1]), row[2], bool(row[3])) for row in rows]
 
-    def freeze(self, scans: Sequence[QueuedScan], now: float) -> list[Message]:
-        """Fix for good how long each scan waited, and return the messages as they go out."""
-        fix = (
-            "update scans set offline_queued_ms = coalesce(offline_queued_ms, ?) where id = ?"
-            " returning offline_queued_ms"
-        )
+    def freeze(self, scans: Sequence[QueuedScan], outgoing: Callable[[QueuedScan], Message]) -> list[Message]:
+        """Fix for good how each scan goes out, where that is not fixed yet, and return the messages."""
+        fix = "update scans set frozen = coalesce(frozen, ?) where id = ? returning frozen"
         with self._transaction() as db:
-            waited = [db.execute(fix, (_waited_ms(scan, now), scan.id)).fetchone()[0] for scan in scans]
-        return [_with_waiting_time(scan.message, each) for scan, each in zip(scans, waited, strict=True)]
+            frozen = [db.execute(fix, (json.dumps(outgoing(scan)), scan.id)).fetchone()[0] for scan in scans]
+        return [json.loads(message) for message in frozen]
 
     def thaw(self, scans: Sequence[QueuedScan]) -> None:
-        """Take back what `freeze` fixed, for a request that surely reached nobody."""
-        fresh = [(scan.id,) for scan in scans if scan.offline_queued_ms is None]
+        """Take back what `freeze` fixed just now, for a request that surely reached nobody."""
+        fresh = [(scan.id,) for scan in scans if not scan.is_frozen]
         with self._transaction() as db:
-            db.executemany("update scans set offline_queued_ms = null where id = ?", fresh)
+            db.executemany("update scans set frozen = null where id = ?", fresh)
 
     def remove(self, scans: Sequence[QueuedScan]) -> None:
         """Forget scans that the collector acknowledged."""
@@ -172,13 +169,3 @@ class ScanQueue:
         """Let others send."""
         with self._transaction() as db:
             db.execute("update sending set owner = null where owner = ?", (owner,))
-
-
-def _waited_ms(scan: QueuedScan, now: float) -> float:
-    return round(max(0.0, now - scan.queued_at) * 1000, 3)
-
-
-def _with_waiting_time(message: Message, waited_ms: float) -> Message:
-    if message["event"] != "scan.completed":  # the plan has no such field for exceptions
-        return message
-    return {**message, "properties": {**message["properties"], "offline_queued_ms": waited_ms}}

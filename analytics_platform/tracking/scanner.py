@@ -8,7 +8,6 @@ were taken, each at least once and always under the same message id.
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,11 +15,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from analytics_platform.tracking.delivery import TIMEOUT_SECONDS, DeliveryError, Message, Receipt, send, track_message
+from analytics_platform.tracking.delivery import (
+    TIMEOUT_SECONDS,
+    DeliveryError,
+    Message,
+    Receipt,
+    envelope_time,
+    send,
+    track_message,
+)
 from analytics_platform.tracking.event_model import EventModel
 from analytics_platform.tracking.models import ScanCompleted, ScanException
 from analytics_platform.tracking.models.vocabularies import EquipmentStatus, ScanExceptionCode
-from analytics_platform.tracking.scan_queue import QueuedScan, ScanQueue
+from analytics_platform.tracking.scan_queue import QueuedScan, ScanQueue, ScanQueueError
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 0.5
@@ -213,7 +220,7 @@ class ScanSession:
     def _send(self, scans: Sequence[QueuedScan], report: FlushReport) -> None:
         """Send scans in one request; where the collector refuses the content, find the scans that it refuses."""
         # What may have arrived must be sent alike ever after: it is frozen on disk before it leaves.
-        messages = self._queue.freeze(scans, time.time())
+        messages = self._queue.freeze(scans, _outgoing)
         try:
             receipt = self._deliver(self._host, self._write_key, messages)
         except DeliveryError as error:
@@ -244,11 +251,18 @@ class ScanSession:
         report.set_aside[scan.message["messageId"]] = reason
         _LOG.error("scan %s is set aside: %s", scan.message["messageId"], reason)
 
+    def _tried(self) -> FlushReport:
+        """Flush; a full disk must not end the thread."""
+        try:
+            return self.flush()
+        except ScanQueueError as error:
+            return FlushReport(problem=str(error))
+
     def _run(self, idle_seconds: float) -> None:
         failures = 0
         while not self._stopping.is_set():
             self._wanted.clear()
-            report = self.flush()
+            report = self._tried()
             failures = failures + 1 if report.problem else 0
             if report.problem:
                 _LOG.warning("%d scans wait: %s", report.waiting, report.problem)
@@ -264,6 +278,17 @@ def _pause(failures: int, asked: int | None) -> float:
         return float(asked)
     longest: float = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the devices
+
+
+def _outgoing(scan: QueuedScan) -> Message:
+    """The scan's message as it goes out first, and from then on."""
+    now = datetime.now(UTC)
+    scanned_at = datetime.fromisoformat(scan.message["properties"]["scanned_at"])
+    message = {**scan.message, "timestamp": envelope_time(scanned_at, now).isoformat()}
+    if message["event"] != ScanCompleted.event_name:  # the plan has no waiting time for exceptions
+        return message
+    waited_ms = round(max(0.0, now.timestamp() - scan.queued_at) * 1000, 3)
+    return {**message, "properties": {**message["properties"], "offline_queued_ms": waited_ms}}
 
 
 def _message(event: EventModel) -> Message:

@@ -60,6 +60,17 @@ def test_each_tenant_sends_with_its_own_key(server: RecordingServer) -> None:
     assert sent == {("key-1", "t1"), ("key-2", "t2")}
 
 
+def test_tenants_and_keys_may_change_while_the_service_runs(server: RecordingServer) -> None:
+    keys = {"t1": "old"}
+    with Tracker(server.address, keys, upload_interval=0.05) as sending:
+        sending.emit(paid(), tenant="t1")
+        keys |= {"t1": "new", "t2": "other"}
+        sending.emit(paid(), tenant="t1")
+        sending.emit(paid(), tenant="t2")
+
+    assert sorted(key for key, _ in server.requests) == ["new", "old", "other"]
+
+
 def test_a_message_carries_the_events_own_time_where_the_collector_takes_it(server: RecordingServer) -> None:
     yesterday, long_ago, ahead = NOW - timedelta(days=1), NOW - timedelta(days=200), NOW + timedelta(days=30)
     cancelled = SubscriptionCancelled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from postgres import postgres_server
 from recording_server import RecordingServer
 from sqlalchemy import Engine, create_engine, select, update
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from analytics_platform.tracking.client import Tracker, UnknownTenantError
@@ -79,6 +81,25 @@ def test_a_rolled_back_event_never_was(engine: Engine, tracker: Tracker, server:
     assert OutboxRelay(engine, tracker).run_once().sent == 0
 
     assert server.taken == []
+
+
+@pytest.mark.integration
+def test_an_asynchronous_session_stores_as_well(postgres: str, tracker: Tracker, server: RecordingServer) -> None:
+    engine = create_engine(postgres)
+    OUTBOX_METADATA.drop_all(engine)
+    OUTBOX_METADATA.create_all(engine)
+
+    async def committed() -> str:
+        asynchronous = create_async_engine(postgres)
+        async with AsyncSession(asynchronous) as session, session.begin():
+            message_id = tracker.emit(paid(), tenant="t1", session=session)
+        await asynchronous.dispose()
+        return message_id
+
+    message_id = asyncio.run(committed())
+    assert OutboxRelay(engine, tracker).run_once().sent == 1
+    assert server.taken_ids == [message_id]
+    engine.dispose()
 
 
 def test_a_wrong_event_raises_before_it_is_stored(engine: Engine, tracker: Tracker) -> None:
@@ -146,7 +167,12 @@ def test_what_the_collector_never_takes_is_set_aside_and_the_rest_arrives(
     told: list[SetAside] = []
     ids = emit(engine, tracker, 8)
     server.refused_ids, server.rejected_ids = {ids[3]}, {ids[6]}
-    relay = OutboxRelay(engine, tracker, on_set_aside=told.append)
+
+    def tell(aside: SetAside) -> None:
+        told.append(aside)
+        raise RuntimeError("the callback fails")
+
+    relay = OutboxRelay(engine, tracker, on_set_aside=tell)
     report = relay.run_once()
 
     assert (report.sent, relay.waiting()) == (6, 0)

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,43 @@ def test_what_may_have_arrived_is_sent_again_byte_for_byte(server: RecordingServ
 
     assert len(server.taken) == 2
     assert len(server.first_of_each()) == 1
+
+
+def test_a_scan_from_before_what_the_collector_takes_is_sent_with_the_time_of_sending(
+    server: RecordingServer, tmp_path: Path
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=90)
+    with session(server.address, tmp_path / "q") as at:
+        scan(at, "e1", scanned_at=long_ago)
+        server.script = ["lost"]
+        at.flush()
+        at.flush()
+    (message,) = server.first_of_each()
+
+    assert abs(datetime.fromisoformat(message["timestamp"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert message["properties"]["scanned_at"] == long_ago.isoformat()
+
+
+def test_a_queue_that_cannot_be_written_does_not_end_the_thread(
+    server: RecordingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [ScanQueueError("disk full")]
+    flush = ScanSession.flush
+
+    def failing_once(at: ScanSession) -> Any:
+        if faults:
+            raise faults.pop()
+        return flush(at)
+
+    monkeypatch.setattr(ScanSession, "flush", failing_once)
+    with session(server.address, tmp_path / "q") as at:
+        scan(at, "e1")
+        at.start(idle_seconds=0.05)
+        deadline = time.monotonic() + 5
+        while not server.taken and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    assert len(server.taken) == 1
 
 
 def test_the_order_goes_on_from_what_other_devices_did(server: RecordingServer, tmp_path: Path) -> None:
