@@ -9,6 +9,7 @@ READY := $(VENV)/.ready
 MANIFEST := dbt/target/manifest.json
 HOME_DIR ?= $(CURDIR)/.analytics
 PORT ?= 3000
+COLLECTOR_PORT ?= 8080
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
@@ -43,9 +44,9 @@ manifest: $(MANIFEST) ## Build dbt's manifest, which the asset graph is made fro
 $(MANIFEST): $(READY) $(shell find dbt/models dbt/macros dbt/seeds dbt/*.yml -type f)
 	@$(BIN)/analytics manifest --quiet && touch $(MANIFEST)
 
-run: $(MANIFEST) ## Demo business in, whole graph run, Dagster's UI served (first time takes minutes)
+run: $(MANIFEST) ## Demo business in, live events sent, whole graph run, all served (first time takes minutes)
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
-	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics up --port $(PORT)
+	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics up --port $(PORT) --collector-port $(COLLECTOR_PORT)
 
 demo: $(MANIFEST) ## The part of `make run` that ends by itself
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo

@@ -16,6 +16,7 @@ from analytics_platform.cli.common import Day, as_json, expected_failures, progr
 
 if TYPE_CHECKING:
     from analytics_platform.defs.runs import RunReport
+    from analytics_platform.demo.live import LiveReport
     from analytics_platform.intake.importer import ImportReport
 
 _DEMO_DAYS = 365
@@ -35,7 +36,7 @@ def import_(paths: tuple[Path, ...], tenant: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.option("--from", "first", type=Day(), help="First day; by default the earliest that new data has touched.")
-@click.option("--to", "last", type=Day(), help="Last day; by default the newest day that has data.")
+@click.option("--to", "last", type=Day(), help="Last day; by default the newest closed day that has data.")
 @as_json
 def run(first: date | None, last: date | None, as_json: bool) -> None:
     """Build everything for those days, through Dagster, in this process."""
@@ -60,16 +61,18 @@ def sql(query: str, form: str) -> None:
 @click.command()
 @click.option("--seed", type=int, default=_DEMO_SEED, show_default=True, help="The same seed gives the same events.")
 @click.option("--to", "last", type=Day(), help="Last simulated day; by default yesterday.")
+@click.option("--live/--no-live", default=True, show_default=True, help="Also send live events through a collector.")
 @as_json
-def demo(seed: int, last: date | None, as_json: bool) -> None:
-    """Simulate a year of four rental companies, import it and run the whole graph."""
+def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
+    """Four rental companies: import a simulated year, send live events through a collector, run the whole graph."""
     with expected_failures():
         imported = _import([_simulated(seed, last)], None, quiet=as_json)
+        burst = _live(seed) if live else None
         report = _run(None, None, quiet=as_json)
     show(
-        {"import": imported.as_dict(), "run": report.as_dict()},
+        {"import": imported.as_dict(), "live": burst and burst.as_dict(), "run": report.as_dict()},
         as_json,
-        [*_import_lines(imported), *_run_lines(report), *_where_things_are()],
+        [*_import_lines(imported), *_live_lines(burst), *_run_lines(report), *_where_things_are()],
     )
     sys.exit(0 if report.ok else 1)
 
@@ -77,15 +80,20 @@ def demo(seed: int, last: date | None, as_json: bool) -> None:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that the web server binds.")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
-def up(host: str, port: int) -> None:
-    """Serve Dagster's UI with its schedules and sensors until interrupted."""
+@click.option(
+    "--collector-port",
+    type=click.IntRange(0, 65535),
+    help="Port of the collector; 0 takes a free one.  [default: ANALYTICS_COLLECTOR_PORT, else 8080]",
+)
+def up(host: str, port: int, collector_port: int | None) -> None:
+    """Take events in, and serve Dagster's UI with its schedules and sensors, until interrupted."""
     with expected_failures():
         from analytics_platform.defs.manifest import ensure_manifest
         from analytics_platform.defs.serve import serve
 
         ensure_manifest(read_settings())
         click.echo("\n".join(_where_things_are()))
-        serve(read_settings(), host=host, port=port)
+        serve(read_settings(), host=host, port=port, collector_port=collector_port)
 
 
 @click.command()
@@ -141,6 +149,14 @@ def _simulated(seed: int, last: date | None) -> Path:
     return folder
 
 
+def _live(seed: int) -> LiveReport:
+    from analytics_platform.defs.resources import store_from
+    from analytics_platform.demo.live import live_burst
+
+    settings = read_settings()
+    return live_burst(settings, read_catalog(), store_from(settings), seed=seed)
+
+
 def _import_lines(report: ImportReport) -> list[str]:
     lines = [
         f"Read {report.read:,} messages: {report.accepted:,} accepted, {report.duplicates:,} duplicates, "
@@ -148,6 +164,15 @@ def _import_lines(report: ImportReport) -> list[str]:
     ]
     lines += [f"  {reason}: {count:,}" for reason, count in sorted(report.reasons.items())]
     return lines + [f"  warning: {warning}" for warning in report.warnings]
+
+
+def _live_lines(report: LiveReport | None) -> list[str]:
+    if report is None:
+        return []
+    return [
+        f"Live: {report.burst.tenants} tenants at work through the collector; this hour it acknowledged "
+        f"{report.acked:,} messages = {report.landed:,} landed + {report.dead_lettered:,} dead letters"
+    ]
 
 
 def _run_lines(report: RunReport) -> list[str]:

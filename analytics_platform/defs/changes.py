@@ -66,3 +66,8 @@ def first_day_to_build(store: ObjectStore, watermark: Watermark | None) -> date 
         candidates.append(watermark.built_to + timedelta(days=1))
     days = [max(day, min(landed)) for day in candidates if day is not None]
     return min(days, default=None)
+
+
+def has_changed_since(store: ObjectStore, watermark: Watermark) -> bool:
+    """Whether raw holds anything that the last complete build had not seen."""
+    return earliest_change_since(store, watermark.changes_until) is not None

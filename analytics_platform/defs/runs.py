@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ import dagster as dg
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
-from analytics_platform.defs.changes import Watermark, first_day_to_build, last_watermark
+from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import (
     TENANT_PARTITIONS,
@@ -122,6 +122,32 @@ class Step:
     partitions: int
 
 
+@dataclass(frozen=True)
+class Reach:
+    """The last day of the sources (ledger, warehouse, staging) and that of the figures made from them."""
+
+    sources: date
+    figures: date
+
+
+def default_reach(landed: Sequence[date], running: date, built_to: date | None) -> Reach:
+    """How far a run goes that is not told: sources to the newest landed day, figures to the last closed one.
+
+    What was built before stays current, since late facts move the days after their own too. A lake that holds nothing
+    but the running day is built for it.
+
+    Args:
+        landed: days that have landed; at least one.
+        running: the running day.
+        built_to: the last day that figures were built for.
+    """
+    newest = max([*landed, built_to] if built_to else landed)
+    closed = running - timedelta(days=1)
+    if min(landed) > closed:
+        return Reach(newest, newest)
+    return Reach(newest, max([min(newest, closed), built_to] if built_to else [min(newest, closed)]))
+
+
 def run_days(
     settings: Settings,
     first: date | None = None,
@@ -135,10 +161,13 @@ def run_days(
     Raw partitions: every stale one up to `last`, and those days for all tenants. Warehouse and staging from the
     oldest of them; marts, KPIs and extracts for `first` to `last`; dashboards as of the newest built day.
 
+    The running day is half a day: by default its events come as far as the ledger, the warehouse and staging, and
+    figures end with the last closed day. Whoever wants figures of it names it as `last`.
+
     Args:
         settings: the deployment.
         first: first day; by default the earliest that has changed since the last complete build.
-        last: last day; by default the newest that has landed.
+        last: last day; by default the newest closed one that has landed.
         progress: told how far it is.
         definitions: the graph; by default the deployment's own.
 
@@ -166,7 +195,7 @@ class _Driver:
         self._progress = progress
         self._store: ObjectStore = store_from(settings)
         partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
-        self._earliest, self._newest = partitions.first_day, partitions.last_day(datetime.now(UTC))
+        self._earliest, self._running = partitions.first_day, partitions.last_day(datetime.now(UTC))
         catalog = load_catalog(settings.tenants_file)
         self._registered, self._streams = list(catalog.tenants), list(catalog.streams)
         self._report = RunReport(None, None)
@@ -176,24 +205,39 @@ class _Driver:
     def run(self, first: date | None, last: date | None) -> RunReport:
         """Raw partitions first, since only they tell which days the rest has to cover."""
         watermark = last_watermark(self._instance)
-        last = last or self._newest_day(watermark)
-        self._refuse_missing_days(first, last)
+        reach = Reach(last, last) if last else self._reach(watermark)
+        self._refuse_missing_days(first, reach.figures)
         tenants = self._sync_tenants()
-        stale = [part for part in self._stale(last) if part[1] in tenants]
-        asked = [(day, tenant) for day in (days_between(first, last) if first else []) for tenant in tenants]
+        stale = [part for part in self._stale(reach.sources) if part[1] in tenants]
+        asked = [(day, tenant) for day in (days_between(first, reach.figures) if first else []) for tenant in tenants]
         self._do(_ingest_steps({*stale, *asked}, tenants))
         # What raw holds by now is loaded below; what is written from now on is the next run's business.
         seen_until = datetime.now(UTC)
         needed = first_day_to_build(self._store, watermark)
         start = first or needed
-        if start is None or start > last:
-            return self._report
-        self._report.first, self._report.last = start, last
-        as_of = max(last, watermark.built_to) if watermark else last
-        complete = needed is None or (start <= needed and last == as_of)
-        tags = Watermark(seen_until, as_of).tags() if complete else {}
-        self._do([*_build_steps(min([start, *(day for day, _ in stale)]), start, last), _publish_step(as_of, tags)])
+        oldest = min((day for day, _ in stale), default=None)
+        if start is not None and start <= reach.figures:
+            self._build(start, needed, oldest, reach, watermark, seen_until)
+        elif watermark and (oldest or has_changed_since(self._store, watermark)):
+            tags = Watermark(seen_until, watermark.built_to).tags()
+            self._do([_source_step(oldest or reach.sources, reach.sources, tags)])
         return self._report
+
+    def _build(
+        self,
+        start: date,
+        needed: date | None,
+        oldest: date | None,
+        reach: Reach,
+        watermark: Watermark | None,
+        seen_until: datetime,
+    ) -> None:
+        """Sources from the oldest stale day, figures from `start`, pages as of the newest day that is built then."""
+        self._report.first, self._report.last = start, reach.figures
+        as_of = max(reach.figures, watermark.built_to) if watermark else reach.figures
+        complete = needed is None or (start <= needed and reach.figures == as_of)
+        tags = Watermark(seen_until, as_of).tags() if complete else {}
+        self._do([*_build_steps(min(start, oldest or start), start, reach), _publish_step(as_of, tags)])
 
     def _do(self, steps: Sequence[Step]) -> None:
         """Run the steps in order; nothing follows a run that failed, it would build on yesterday's rows."""
@@ -217,23 +261,21 @@ class _Driver:
         )
         _add_to_report(self._report, step, result)
 
-    def _newest_day(self, watermark: Watermark | None) -> date:
-        """The newest day that landed, or that was built before: late facts move the days after their own too."""
-        landed = [day for day, _ in landed_partitions(self._store, self._earliest, self._newest)]
+    def _reach(self, watermark: Watermark | None) -> Reach:
+        landed = [day for day, _ in landed_partitions(self._store, self._earliest, self._running)]
         if not landed:
             raise NothingLandedError(
                 "nothing has landed yet, so there is no day to build; bring events in with `analytics import`"
             )
-        return max([*landed, watermark.built_to] if watermark else landed)
+        return default_reach(landed, self._running, watermark.built_to if watermark else None)
 
     def _refuse_missing_days(self, first: date | None, last: date) -> None:
         if first and first > last:
             raise DayOutOfRangeError(f"the first day, {first}, is after the last, {last}")
         for day in filter(None, (first, last)):
-            if not self._earliest <= day <= self._newest:
-                raise DayOutOfRangeError(
-                    f"{day} has no partition: days go from {self._earliest} (ANALYTICS_HISTORY_START) to {self._newest}"
-                )
+            if not self._earliest <= day <= self._running:
+                days = f"{self._earliest} (ANALYTICS_HISTORY_START) to {self._running}"
+                raise DayOutOfRangeError(f"{day} has no partition: days go from {days}")
 
     def _sync_tenants(self) -> list[str]:
         """Add what the registry has and Dagster has not; answer in Dagster's order, which its ranges go by."""
@@ -268,19 +310,27 @@ def _ingest_step(rectangle: Rectangle, layers: tuple[str, ...]) -> Step:
     return Step(jobs.INGEST, layers, rectangle.tags, len(rectangle.partitions))
 
 
-def _build_steps(load_from: date, first: date, last: date) -> list[Step]:
+def _build_steps(load_from: date, first: date, reach: Reach) -> list[Step]:
     """One run when loads and figures cover the same days, else the loads' longer span goes first."""
-    if load_from == first:
-        return [_daily_step(jobs.BUILD, jobs.SOURCE_LAYERS + jobs.FIGURE_LAYERS, first, last)]
+    if load_from == first and reach.sources == reach.figures:
+        return [_daily_step(jobs.BUILD, jobs.SOURCE_LAYERS + jobs.FIGURE_LAYERS, first, reach.figures)]
     return [
-        _daily_step(jobs.BUILD, jobs.SOURCE_LAYERS, load_from, last),
-        _daily_step(jobs.BUILD, jobs.FIGURE_LAYERS, first, last),
+        _daily_step(jobs.BUILD, jobs.SOURCE_LAYERS, load_from, reach.sources),
+        _daily_step(jobs.BUILD, jobs.FIGURE_LAYERS, first, reach.figures),
     ]
 
 
+def _source_step(first: date, last: date, tags: dict[str, str]) -> Step:
+    """Sources alone, of days whose figures have to wait; what they rest on is noted as seen."""
+    return _tagged(_daily_step(jobs.BUILD, jobs.SOURCE_LAYERS, first, last), tags)
+
+
 def _publish_step(day: date, tags: dict[str, str]) -> Step:
-    step = _daily_step(jobs.PUBLISH, jobs.PAGE_LAYERS, day, day)
-    return Step(step.job, step.layers, {**step.tags, **tags}, step.partitions)
+    return _tagged(_daily_step(jobs.PUBLISH, jobs.PAGE_LAYERS, day, day), tags)
+
+
+def _tagged(step: Step, tags: dict[str, str]) -> Step:
+    return replace(step, tags={**step.tags, **tags})
 
 
 def _daily_step(job: str, layers: tuple[str, ...], first: date, last: date) -> Step:

@@ -1,4 +1,4 @@
-"""Serving the graph on one machine: a code server, Dagster's web server and its daemon, until told to stop.
+"""Serving on one machine: the collector, a code server, Dagster's web server and its daemon, until told to stop.
 
 Both web server and daemon would load the code themselves if they were let, two more processes of 300 MB; one code
 server on a socket serves both. Belongs here: starting, watching and stopping those processes. Stays out: what
@@ -24,10 +24,13 @@ from types import FrameType
 import click
 import yaml
 
+from analytics_platform.catalog import load_catalog
 from analytics_platform.defs.instance import process_environment, write_instance_config
 from analytics_platform.defs.manifest import load_manifest
 from analytics_platform.defs.runs import CODE_LOCATION
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.intake.collector.example import example_curl
+from analytics_platform.intake.collector.process import announced_url, collector_command
 from analytics_platform.settings import PREFIX, Settings, child_environment
 
 LOCATION_NAME = "analytics_platform"
@@ -39,7 +42,7 @@ _POLL_SECONDS = 0.2
 
 
 class PortTakenError(AnalyticsError):
-    """Another program listens where the web server should."""
+    """Another program listens where the web server or the collector should."""
 
 
 class ServiceStoppedError(AnalyticsError):
@@ -74,30 +77,48 @@ class Service:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
-def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> None:
+def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, collector_port: int | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then stop every process.
+
+    Args:
+        settings: the deployment.
+        host: address of the web server.
+        port: its port.
+        collector_port: the collector's, 0 for a free one; by default the setting.
 
     Raises:
         PortTakenError: the port is in use.
         ServiceStoppedError: a process did not start, or ended by itself.
         ManifestMissingError: the graph cannot load.
     """
-    _refuse_taken_port(host, port)
+    collector_port = settings.collector_port if collector_port is None else collector_port
+    _refuse_taken_port(host, port, "--port")
+    _refuse_taken_port(settings.collector_host, collector_port, "--collector-port")
     load_manifest(settings)
     write_instance_config(settings.dagster_home)
     with _stop_on_signals() as stopped, TemporaryDirectory(prefix="analytics-") as folder:
         code_socket = Path(folder) / "code.sock"
         workspace = _write_workspace(Path(folder), code_socket)
         with _services(settings) as start:
-            services = [start("code server", _code_server(code_socket))]
+            collector = start("collector", collector_command(settings.collector_host, collector_port))
+            services = [collector, start("code server", _code_server(code_socket))]
+            _wait_until(lambda: announced_url(collector.log) is not None, services, stopped, "collector")
             _wait_until(lambda: _answers(code_socket), services, stopped, "code server")
             services.append(start("web server", _webserver(workspace, host, port)))
             services.append(start("daemon", _daemon(workspace)))
             url = f"http://{host}:{port}"
             _wait_until(lambda: _is_up(url), services, stopped, "web server")
             if not stopped():
-                click.echo(f"Lineage     {url}/asset-groups\nRuns        {url}/runs\nStop with Ctrl-C")
+                click.echo(f"Lineage     {url}/asset-groups\nRuns        {url}/runs")
+                click.echo(_collector_lines(settings, announced_url(collector.log)))
+                click.echo("Stop with Ctrl-C")
             _watch(services, stopped)
+
+
+def _collector_lines(settings: Settings, url: str | None) -> str:
+    """Where events go, and a first one to paste."""
+    assert url is not None
+    return f"Collector   {url}\n  {example_curl(url, load_catalog(settings.tenants_file))}"
 
 
 def _watch(services: Sequence[Service], stopped: Callable[[], bool]) -> None:
@@ -197,13 +218,13 @@ def _is_up(url: str) -> bool:
         return False
 
 
-def _refuse_taken_port(host: str, port: int) -> None:
+def _refuse_taken_port(host: str, port: int, option: str) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             raise PortTakenError(
-                f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port, "
+                f"cannot listen on {host}:{port} ({error.strerror}); choose another with {option}, "
                 "or stop the program that has it"
             ) from error

@@ -38,7 +38,7 @@ def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path
     new_house(tmp_path)
     port = free_port()
     environment = {**os.environ, "ANALYTICS_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "analytics_platform.cli", "up", "--port", str(port)]
+    command = [sys.executable, "-m", "analytics_platform.cli", "up", "--port", str(port), "--collector-port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
         lines = iter(served.stdout.readline, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,11 +14,14 @@ from analytics_platform.catalog import Catalog, Tenant
 from analytics_platform.demo.app import create_app, create_tables
 from analytics_platform.demo.dice import Dice
 from analytics_platform.demo.live.business import Office
-from analytics_platform.demo.live.servers import serving
+from analytics_platform.demo.live.servers import collecting, serving
 from analytics_platform.demo.live.visitors import use_app, visit_site
 from analytics_platform.demo.live.warehouse import scan_out
 from analytics_platform.demo.profiles import PROFILES, TenantProfile
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.lake.collector_hours import collector_hours
+from analytics_platform.lake.store import ObjectStore
+from analytics_platform.settings import Settings
 from analytics_platform.tracking.client import Failure, Tracker
 
 _VISITS = 5
@@ -30,16 +34,53 @@ class LiveTrafficError(AnalyticsError):
 
 
 @dataclass(frozen=True)
-class LiveReport:
-    """What was done: the number of the burst, tenants at work, browser calls, and bookings' items handed out."""
+class Burst:
+    """What was done: the number of the burst, tenants at work, calls of browsers, and items handed out."""
 
-    burst: int
+    number: int
     tenants: int
     browser_calls: int
     items: int
 
 
-def send_live_traffic(catalog: Catalog, collector: str, *, folder: Path, seed: int) -> LiveReport:
+@dataclass(frozen=True)
+class LiveReport:
+    """A burst, and what the lake says of the hours (UTC) in which it came: `acked = landed + dead_lettered`."""
+
+    burst: Burst
+    acked: int
+    landed: int
+    dead_lettered: int
+
+    def as_dict(self) -> dict[str, int]:
+        """The report as JSON values."""
+        account = {"acked": self.acked, "landed": self.landed, "dead_lettered": self.dead_lettered}
+        return {"burst": self.burst.number, "tenants": self.burst.tenants, **account}
+
+
+def live_burst(settings: Settings, catalog: Catalog, store: ObjectStore, *, seed: int) -> LiveReport:
+    """Run a collector, send a burst through it, and wait until all of it is in the lake.
+
+    Args:
+        settings: the deployment; the demo keeps its things in `<home>/demo`.
+        catalog: the demo's tenants.
+        store: the deployment's lake.
+        seed: decides with the number of the burst what happens.
+
+    Raises:
+        ServerFailedError: the collector or the application did not start, or did not end well.
+        LiveTrafficError: something was not taken.
+    """
+    folder = settings.home / "demo"
+    began = datetime.now(UTC)
+    with collecting(settings, folder / "collector.log") as url:
+        burst = send_live_traffic(catalog, url, folder=folder / "live", seed=seed)
+    hours = collector_hours(store, began.date(), datetime.now(UTC).date(), list(catalog.streams))
+    recent = [row for row in hours.to_pylist() if row["hour"] >= began.replace(minute=0, second=0, microsecond=0)]
+    return LiveReport(burst, *(sum(row[name] for row in recent) for name in ("acked", "landed", "dead_lettered")))
+
+
+def send_live_traffic(catalog: Catalog, collector: str, *, folder: Path, seed: int) -> Burst:
     """Let the demo's tenants work for a moment; when it returns, the collector has acknowledged all of it.
 
     Args:
@@ -79,7 +120,7 @@ def send_live_traffic(catalog: Catalog, collector: str, *, folder: Path, seed: i
         engine.dispose()
     if failures:
         raise LiveTrafficError(f"{len(failures)} batches of events were not taken; the first: {failures[0].reason}")
-    return LiveReport(burst, len(profiles), sum(calls for calls, _ in done), sum(items for _, items in done))
+    return Burst(burst, len(profiles), sum(calls for calls, _ in done), sum(items for _, items in done))
 
 
 def demo_key(tenant: str, name: str) -> str:
