@@ -19,6 +19,7 @@ from time import monotonic
 
 import structlog
 
+from analytics_platform.errors import AnalyticsError
 from analytics_platform.intake.collector.hours import HourAccount
 from analytics_platform.intake.collector.journal import Receipt
 from analytics_platform.intake.collector.recovery import ClosedSegment
@@ -36,9 +37,13 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
+class SegmentUnreadableError(AnalyticsError):
+    """The disk does not give a segment back; it is kept and tried again, and what came after it was shipped."""
+
+
 @dataclass(slots=True)
 class ShipReport:
-    """What one round of shipping did; `seconds` has, for each segment, the time from reading it to its receipt."""
+    """What one round of shipping did; `seconds` has, for each segment, the time from having read it to its receipt."""
 
     segments: int = 0
     objects: int = 0
@@ -107,17 +112,19 @@ class Shipper:
 
         Args:
             final: the spool was drained: also the running hour gets a manifest. A later process adds another part.
+
+        Raises:
+            SegmentUnreadableError: a segment could not be read; all others were shipped.
         """
         report = ShipReport()
         with self._round:
             self._spool.segment_closed.clear()
-            for segment in self._spool.closed_segments():
-                if self._stopping.is_set() and not final:
-                    return report
-                self._ship(segment, report)
+            unreadable = self._ship_all(report, final=final)
             report.manifests = self._account.close_hours(self._clock(), final=final)
         if self._on_shipped is not None and (report.segments or report.manifests):
             self._on_shipped(report)
+        if unreadable is not None:
+            raise unreadable
         return report
 
     def _run(self) -> None:
@@ -145,9 +152,22 @@ class Shipper:
             _log.info("shipping works again", attempts=self._state.attempts)
         self._state = ShipperState()
 
-    def _ship(self, segment: ClosedSegment, report: ShipReport) -> None:
+    def _ship_all(self, report: ShipReport, *, final: bool) -> SegmentUnreadableError | None:
+        """Ship one segment after the other; one that cannot be read must not hold up the others."""
+        unreadable: SegmentUnreadableError | None = None
+        for segment in self._spool.closed_segments():
+            if self._stopping.is_set() and not final:
+                break
+            try:
+                content = self._content(segment)
+            except OSError as error:
+                unreadable = SegmentUnreadableError(f"{segment.path} cannot be read ({error}): mend the disk")
+                continue
+            self._ship(segment, content, report)
+        return unreadable
+
+    def _ship(self, segment: ClosedSegment, content: Content, report: ShipReport) -> None:
         started = monotonic()
-        content = self._content(segment)
         objects = self._put_objects(segment, content)
         receipt = Receipt(
             number=segment.number,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 from collections import Counter
@@ -32,8 +33,9 @@ from spool_house import (
 
 from analytics_platform.intake.collector import shipping
 from analytics_platform.intake.collector.disk import Disk
-from analytics_platform.intake.collector.segments import segment_paths
-from analytics_platform.intake.collector.shipping import Shipper, ShipReport
+from analytics_platform.intake.collector.recovery import ClosedSegment
+from analytics_platform.intake.collector.segments import Content, segment_paths
+from analytics_platform.intake.collector.shipping import SegmentUnreadableError, Shipper, ShipReport
 from analytics_platform.intake.collector.spool import Spool
 from analytics_platform.lake.collector_hours import collector_hours, unaccounted
 from analytics_platform.lake.ledger import ledger_rows, unbalanced
@@ -311,6 +313,29 @@ class TestStore:
             spool.drain()
             shipper.ship_waiting(final=True)
         assert landed_ids(flaky) == Counter(f"{n}-0" for n in range(acked + 1))
+
+    def test_a_segment_that_the_disk_does_not_give_back_holds_no_other_up(
+        self, folder: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock, read = SetClock(), Spool.read
+
+        def broken(spool: Spool, segment: ClosedSegment) -> Content:
+            if segment.number == 2:
+                raise OSError(errno.EIO, "Input/output error")
+            return read(spool, segment)
+
+        with spooling(folder, replace(SMALL, segment_bytes=200), clock=clock) as spool:
+            for n in range(3):
+                commit(spool, admitted(str(n)))
+            spool.drain()
+            monkeypatch.setattr(Spool, "read", broken)
+            with pytest.raises(SegmentUnreadableError, match="Input/output error"):
+                Shipper(spool, store, clock=clock).ship_waiting(final=True)
+            assert landed_ids(store) == Counter("02")
+            assert wrong(store) == 0
+            monkeypatch.undo()
+            Shipper(spool, store, clock=clock).ship_waiting(final=True)
+        assert accounts(store) == [(HOUR, TENANT, 3, 3, 0, 0)]
 
     def test_a_full_disk_is_emptied_by_shipping(self, folder: Path, store: LocalStore) -> None:
         class FullDisk(FailingDisk):
