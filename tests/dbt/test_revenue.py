@@ -52,6 +52,7 @@ def invoices(tmp_path_factory: pytest.TempPathFactory) -> CompiledModels:
         "stg_billing__invoice_paid",
         "stg_billing__invoice_credited",
         "stg_billing__invoice_voided",
+        "stg_billing__invoice_written_off",
         "dim_tenants",
         "fct_invoice_spans",
         "kpi_invoice_collection_rate",

@@ -1,5 +1,6 @@
 {# The customer, not the customer's currency, belongs to a cohort: amounts are brought to one currency at the rates of the cohort month. #}
 {{ config(materialized="table") }}
+{% set amounts = ["mrr_minor", "mrr_reporting_minor"] %}
 
 with months as (
     select
@@ -22,7 +23,7 @@ customers as (
     group by changes.tenant_id, changes.customer_ref
 ),
 
-amounts as (
+worth as (
     select
         customers.tenant_id,
         customers.customer_ref,
@@ -53,12 +54,12 @@ levels as (
     select
         tenant_id,
         customer_ref,
-        month,
-        {%- for amount in ["mrr_minor", "mrr_reporting_minor"] %}
+        {%- for amount in amounts %}
         sum({{ amount }}) as {{ amount }},
-        count({{ amount }}) = count(*) as has_{{ amount }}{{ "," if not loop.last }}
+        count({{ amount }}) = count(*) as has_{{ amount }},
         {%- endfor %}
-    from amounts
+        month
+    from worth
     group by tenant_id, customer_ref, month
 ),
 
@@ -68,11 +69,11 @@ followed as (
         customers.cohort_month,
         months.month,
         months.has_ended,
-        levels.customer_ref is not null as is_retained,
-        {%- for amount in ["mrr_minor", "mrr_reporting_minor"] %}
+        {%- for amount in amounts %}
         case when coalesce(opening.has_{{ amount }}, true) then coalesce(opening.{{ amount }}, 0) end as opening_{{ amount }},
-        case when coalesce(levels.has_{{ amount }}, true) then coalesce(levels.{{ amount }}, 0) end as net_{{ amount }}{{ "," if not loop.last }}
+        case when coalesce(levels.has_{{ amount }}, true) then coalesce(levels.{{ amount }}, 0) end as net_{{ amount }},
         {%- endfor %}
+        levels.customer_ref is not null as is_retained
     from customers
     inner join months
         on customers.cohort_month <= months.month
@@ -90,13 +91,19 @@ followed as (
 
 capped as (
     select
-        *,
-        {%- for amount in ["mrr_minor", "mrr_reporting_minor"] %}
+        {%- for amount in amounts %}
+        opening_{{ amount }},
+        net_{{ amount }},
         case
             when net_{{ amount }} > opening_{{ amount }} then opening_{{ amount }}
             when net_{{ amount }} <= opening_{{ amount }} then net_{{ amount }}
-        end as retained_{{ amount }}{{ "," if not loop.last }}
+        end as retained_{{ amount }},
         {%- endfor %}
+        tenant_id,
+        cohort_month,
+        month,
+        has_ended,
+        is_retained
     from followed
 )
 
@@ -104,12 +111,12 @@ select
     cohort_month,
     tenant_id,
     {{ month_number("month") }} - {{ month_number("cohort_month") }} as month_number,
-    count(*) as customers,
-    case when has_ended then count(case when is_retained then 1 end) end as retained_customers,
-    {%- for amount in ["mrr_minor", "mrr_reporting_minor"] %}
+    {%- for amount in amounts %}
     case when month > cohort_month or has_ended then {{ sum_if_known("opening_" ~ amount) }} end as opening_{{ amount }},
     case when has_ended then {{ sum_if_known("retained_" ~ amount) }} end as retained_{{ amount }},
-    case when has_ended then {{ sum_if_known("net_" ~ amount) }} end as net_{{ amount }}{{ "," if not loop.last }}
+    case when has_ended then {{ sum_if_known("net_" ~ amount) }} end as net_{{ amount }},
     {%- endfor %}
+    count(*) as customers,
+    case when has_ended then count(case when is_retained then 1 end) end as retained_customers
 from capped
 group by cohort_month, tenant_id, month, has_ended

@@ -92,15 +92,15 @@ rated as (
 reporting as (
     select
         *,
-        {{ converted("mrr_minor", "rate") }} as mrr_reporting_minor,
-        {{ converted("opening_mrr_minor", "opening_rate") }} as opening_mrr_reporting_minor,
-        {{ converted("opening_mrr_minor", "rate") }} - {{ converted("opening_mrr_minor", "opening_rate") }} as fx_minor,
         {%- set ns = namespace(total="opening_mrr_minor") %}
         {%- for movement in movements %}
         {%- set next_total = ns.total ~ " + " ~ movement ~ "_minor" %}
-        {{ converted(next_total, "rate") }} - {{ converted(ns.total, "rate") }} as {{ movement }}_reporting_minor{{ "," if not loop.last }}
+        {{ converted(next_total, "rate") }} - {{ converted(ns.total, "rate") }} as {{ movement }}_reporting_minor,
         {%- set ns.total = next_total %}
         {%- endfor %}
+        {{ converted("mrr_minor", "rate") }} as mrr_reporting_minor,
+        {{ converted("opening_mrr_minor", "opening_rate") }} as opening_mrr_reporting_minor,
+        {{ converted("opening_mrr_minor", "rate") }} - {{ converted("opening_mrr_minor", "opening_rate") }} as fx_minor
     from rated
 )
 
@@ -121,12 +121,12 @@ select
     {%- for movement in movements %}
     {{ movement }}_reporting_minor,
     {%- endfor %}
-    cast(12 * mrr_minor as bigint) as arr_minor,
-    cast(12 * mrr_reporting_minor as bigint) as arr_reporting_minor,
     {%- for unit in ["minor", "reporting_minor"] %}
     cast(-(churn_{{ unit }} + contraction_{{ unit }}) as bigint) as gross_churn_{{ unit }},
     cast(
         -(churn_{{ unit }} + contraction_{{ unit }} + expansion_{{ unit }} + reactivation_{{ unit }}) as bigint
-    ) as net_churn_{{ unit }}{{ "," if not loop.last }}
+    ) as net_churn_{{ unit }},
     {%- endfor %}
+    cast(12 * mrr_minor as bigint) as arr_minor,
+    cast(12 * mrr_reporting_minor as bigint) as arr_reporting_minor
 from reporting

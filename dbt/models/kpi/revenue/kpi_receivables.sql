@@ -31,7 +31,7 @@ with invoices as (
 aged as (
     {%- for name, first, last in buckets %}
     select
-        invoices.*,
+        *,
         '{{ name }}' as bucket,
         {%- if first is none %}
         valid_from_on as starts_on,

@@ -8,8 +8,8 @@ with seen as (
         occurred_on,
         occurred_at,
         message_id,
-        cast(null as {{ dbt.type_string() }}) as lead_id,
-        cast(null as {{ dbt.type_string() }}) as acquisition_channel
+        cast(null as {{ text_type() }}) as lead_id,
+        cast(null as {{ text_type() }}) as acquisition_channel
     from {{ ref(event) }}
     union all
     {%- endfor %}

@@ -19,8 +19,7 @@ with issued as (
     ) = 1
 ),
 
-{# Payments and credit notes in another currency than the invoice's do not count; a void or a write-off states no amount that could. #}
-amounts as (
+payments as (
     select
         tenant_id,
         invoice_id,
@@ -33,9 +32,9 @@ amounts as (
         partition by tenant_id, invoice_id, payment_id
         order by occurred_at, event_at, message_id
     ) = 1
+),
 
-    union all
-
+credits as (
     select
         tenant_id,
         invoice_id,
@@ -50,6 +49,13 @@ amounts as (
     ) = 1
 ),
 
+amounts as (
+    select * from payments
+    union all
+    select * from credits
+),
+
+{# Amounts in another currency than the invoice's do not count; a void or a write-off has none that could. #}
 facts as (
     select
         amounts.tenant_id,
