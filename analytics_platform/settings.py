@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -28,7 +28,7 @@ from analytics_platform.errors import AnalyticsError
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "ANALYTICS_"
 
-_SECRETS = ("collector_webhooks",)
+_SECRETS = ("collector_webhooks", "segment_token")
 """Settings whose values stand in no message."""
 
 
@@ -43,7 +43,7 @@ def _known_time_zone(name: str) -> str:
 
 
 class CollectorWebhook(BaseModel):
-    """A Segment source whose webhook destination sends to the collector: its shared secret, and our write key for it."""
+    """A Segment source whose webhook destination sends to the collector: its secret, and our write key for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -107,6 +107,17 @@ class Settings(BaseSettings):
     )
     collector_webhooks: tuple[CollectorWebhook, ...] = Field(
         default=(), description="Segment sources that send through their webhook destination to /v1/webhook."
+    )
+
+    segment_token: SecretStr | None = Field(
+        default=None, min_length=1, description="Token of Segment's Public API, for `analytics segment`."
+    )
+    segment_region: Literal["us", "eu"] = Field(default="us", description="Where the Segment workspace lies.")
+    segment_api_url: str | None = Field(
+        default=None, pattern="^https?://", description="Another address of the Public API, such as a proxy's."
+    )
+    segment_webhook_url: str | None = Field(
+        default=None, pattern="^https?://", description="The collector's /v1/webhook as Segment's cloud reaches it."
     )
 
     @classmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from analytics_platform.cli import collector, dead_letters, keys, pipeline, taxonomy
+from analytics_platform.cli import collector, dead_letters, keys, pipeline, segment, taxonomy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +25,7 @@ main.add_command(pipeline.demo)
 main.add_command(pipeline.up)
 main.add_command(pipeline.manifest)
 main.add_command(taxonomy.taxonomy)
+main.add_command(segment.segment)
 main.add_command(keys.keys)
 main.add_command(dead_letters.dead_letters)
 main.add_command(collector.collector)
