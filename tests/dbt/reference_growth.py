@@ -159,8 +159,9 @@ def persons_of(lead: Lead, messages: Sequence[Message]) -> set[str]:
     for each in known:
         if each.event == "lead.created" and each.properties["lead_id"] == lead.lead_id:
             own |= {each.anonymous_id or "", each.user_id or ""}
-    linked = {each.anonymous_id or "" for each in known if each.type == "identify" and each.user_id in own}
-    return (own | linked) - {""}
+    links = {(each.user_id or "", each.anonymous_id or "") for each in known if each.type == "identify"}
+    users = own | {user for user, anonymous in links if anonymous in own}
+    return (users | {anonymous for user, anonymous in links if user in users}) - {""}
 
 
 def touches_of(messages: Sequence[Message], registry: Registry) -> dict[tuple[str, str], list[str]]:

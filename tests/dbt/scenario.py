@@ -283,7 +283,7 @@ def _leads(draw: Draw) -> Iterator[Message]:
         for _ in draw.some(8):
             yield _page(draw, created + timedelta(hours=draw.dice.randrange(-31 * 24, 24)))
     for _ in draw.some(3):
-        anonymous, user = f"a{draw.dice.randrange(5)}", draw.dice.choice(("l0", "u1"))
+        anonymous, user = f"a{draw.dice.randrange(5)}", draw.dice.choice(("l0", "u1", "u2"))
         yield replace(
             Message(None, draw.moment().isoformat(), draw.tenant.tenant_id, type="identify"),
             anonymous_id=anonymous, user_id=user, message_id=draw.message_id(),

@@ -101,7 +101,7 @@ touches as (
         case when l.created_on is null then 'unattributed' else 'lead_created' end as touch_kind,
         l.lead_id,
         case when l.created_on is null then 'unattributed' else l.channel end as channel,
-        cast(null as varchar) as source,
+        cast(null as {{ text_type() }}) as source,
         l.campaign,
         l.created_at as touched_at
     from leads as l

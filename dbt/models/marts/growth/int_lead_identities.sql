@@ -1,5 +1,5 @@
 -- The ids under which a lead's pages may have been viewed: the lead's own id, the ids of the message that created
--- it, and one step of identify or alias calls from those.
+-- it, the users whom identify or alias calls tie to those, and every other id of these users.
 
 with calls as (
     select * from {{ ref("stg_marketing__identities") }}
@@ -57,16 +57,29 @@ links as (
     where type = 'alias'
 ),
 
-linked as (
+users as (
+    -- A visitor who created the lead before logging in is the user who logged in later.
     select * from named
     union all
     select
         n.tenant_id,
         n.lead_id,
-        l.other_id as person_id,
+        l.user_id as person_id,
         greatest(n.known_on, l.known_on) as known_on
     from named as n
-    inner join links as l on n.tenant_id = l.tenant_id and n.person_id = l.user_id
+    inner join links as l on n.tenant_id = l.tenant_id and n.person_id = l.other_id
+),
+
+linked as (
+    select * from users
+    union all
+    select
+        u.tenant_id,
+        u.lead_id,
+        l.other_id as person_id,
+        greatest(u.known_on, l.known_on) as known_on
+    from users as u
+    inner join links as l on u.tenant_id = l.tenant_id and u.person_id = l.user_id
 )
 
 select

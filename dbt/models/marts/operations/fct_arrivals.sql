@@ -23,7 +23,7 @@ origins as (
         tenant_id,
         transport_id,
         warehouse_id,
-        cast(null as varchar) as vehicle_ref,
+        cast(null as {{ text_type() }}) as vehicle_ref,
         occurred_at,
         received_at,
         message_id
