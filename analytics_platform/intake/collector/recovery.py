@@ -88,8 +88,8 @@ def _length_stated(number: int, headers: dict[int, Header | None]) -> int | None
 
 def _read_to_the_end(path: Path, disk: Disk, *, is_last: bool) -> tuple[int, Acked]:
     content = read_content(path.read_bytes())
-    if is_last and 0 < content.length < path.stat().st_size:
-        disk.truncate(path, content.length)
+    if is_last and content.length:
+        disk.truncate(path, content.length)  # and synced: a killed process may have left it in the page cache alone
     return content.length, dict(content.acked)
 
 

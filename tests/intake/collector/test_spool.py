@@ -29,6 +29,7 @@ from spool_house import (
 )
 
 from analytics_platform.intake.collector import spool as spool_module
+from analytics_platform.intake.collector.disk import Disk
 from analytics_platform.intake.collector.segments import read_content, read_header, segment_paths
 from analytics_platform.intake.collector.shipping import Shipper
 from analytics_platform.intake.collector.spool import Spool, SpoolLockedError, SpoolUnavailableError
@@ -149,6 +150,22 @@ class TestSegments:
             assert spool.state().bytes_waiting == segment.length
             commit(spool, admitted("2"))
             assert len(segment_paths(tmp_path)) == 2
+
+    def test_what_a_killed_process_wrote_is_synced_before_it_counts(self, tmp_path: Path) -> None:
+        class NotingDisk(Disk):
+            def __init__(self) -> None:
+                self.synced: list[tuple[Path, int]] = []
+
+            def truncate(self, path: Path, length: int) -> None:
+                super().truncate(path, length)
+                self.synced.append((path, length))
+
+        with spooling(tmp_path) as spool:
+            commit(spool, admitted("1"))
+        (path,) = segment_paths(tmp_path).values()
+        disk = NotingDisk()
+        with spooling(tmp_path, disk=disk):
+            assert disk.synced == [(path, path.stat().st_size)]
 
     def test_a_file_without_a_whole_header_is_no_segment(self, tmp_path: Path) -> None:
         with spooling(tmp_path) as spool:
