@@ -83,10 +83,12 @@ def show(limit: int, as_json: bool, **selected: Any) -> None:
 def replay(as_json: bool, **selected: Any) -> None:
     """Send letters through the gate once more, after the plan or the tenant registry was mended."""
     from analytics_platform.intake.replay import replay
+    from analytics_platform.intake.write_keys import WriteKeys
 
     with expected_failures():
-        settings = read_settings()
-        report = replay(_store(), read_catalog(), _selection(**selected), history_start=settings.history_start)
+        settings, catalog = read_settings(), read_catalog()
+        keys = WriteKeys(catalog, settings.write_keys_file)
+        report = replay(_store(), catalog, _selection(**selected), history_start=settings.history_start, keys=keys)
     show_answer(report.as_dict(), as_json, _replay_lines(report))
 
 

@@ -112,15 +112,17 @@ def manifest(docs: bool, quiet: bool) -> None:
 def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> ImportReport:
     from analytics_platform.defs.resources import store_from
     from analytics_platform.intake.importer import import_paths
+    from analytics_platform.intake.write_keys import WriteKeys
 
-    settings = read_settings()
+    settings, catalog = read_settings(), read_catalog()
     with progress_bar("Importing", quiet) as progress:
         return import_paths(
             paths,
-            catalog=read_catalog(),
+            catalog=catalog,
             store=store_from(settings),
             tenant=tenant,
             history_start=settings.history_start,
+            keys=WriteKeys(catalog, settings.write_keys_file),
             progress=progress,
         )
 

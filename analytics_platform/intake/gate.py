@@ -21,6 +21,7 @@ from analytics_platform.intake.business_days import BusinessDays
 from analytics_platform.intake.envelope import Refusal
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
 from analytics_platform.intake.plan_check import PlanCheck, PlannedEvent, conforming
+from analytics_platform.intake.write_keys import WriteKeys
 from analytics_platform.lake.schema import landing_line
 from analytics_platform.tracking.plan import spec_call_stream
 
@@ -53,16 +54,24 @@ class Gate:
         catalog: plan and tenants.
         tenant: the tenant that the operator of an import named, if any.
         history_start: the first day that an imported message may belong to.
+        keys: the write keys by which imported messages are known; by default the catalogue's.
 
     Raises:
         UnknownTenantError: `tenant` is not registered.
     """
 
-    def __init__(self, catalog: Catalog, *, tenant: str | None = None, history_start: date = HISTORY_START) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        tenant: str | None = None,
+        history_start: date = HISTORY_START,
+        keys: WriteKeys | None = None,
+    ) -> None:
         if tenant is not None and tenant not in catalog.tenants:
             known = ", ".join(sorted(catalog.tenants))
             raise UnknownTenantError(f"tenant {tenant!r} is not registered; known tenants: {known}")
-        self._catalog = catalog
+        self._write_keys = keys or WriteKeys(catalog, None)
         self._tenant = tenant
         self._plan = PlanCheck(catalog)
         self._days = BusinessDays()
@@ -96,14 +105,11 @@ class Gate:
             return Rejected(refusal.reason, refusal.detail, known.tenant, known.day, known.stream)
 
     def key_context(self, plain: str) -> WriteKeyContext | None:
-        """What the registry says of a plain write key; None when it is not registered."""
+        """What the registry says of a plain write key, valid or not; None when it is not registered."""
         if plain not in self._keys:
             if len(self._keys) >= _KEYS_REMEMBERED:
                 self._keys.clear()
-            found = self._catalog.find_write_key(plain)
-            self._keys[plain] = (
-                WriteKeyContext(found[0].tenant_id, found[1].name, found[1].kind, found[1].site) if found else None
-            )
+            self._keys[plain] = self._write_keys.registered(plain)
         return self._keys[plain]
 
     def _judged(

@@ -20,6 +20,7 @@ from analytics_platform.intake.landing import Landing
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected
 from analytics_platform.intake.reader import KEPT_BYTES, Line, Reading, Source, find_sources, read_lines
 from analytics_platform.intake.seen import Seen
+from analytics_platform.intake.write_keys import WriteKeys
 from analytics_platform.lake.dead_letters import DeadLetter
 from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT
 from analytics_platform.lake.store import ObjectStore
@@ -78,6 +79,7 @@ def import_paths(
     store: ObjectStore,
     tenant: str | None = None,
     history_start: date = HISTORY_START,
+    keys: WriteKeys | None = None,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
@@ -89,6 +91,7 @@ def import_paths(
         store: the lake.
         tenant: tenant of all messages; without it each message's write key or `properties.tenant_id` tells.
         history_start: the first day that a message may belong to.
+        keys: the write keys that messages may carry; by default the catalogue's.
         now: the clock; a message from beyond it is suspect, and a line without a day is filed under its day.
         progress: told how far the reading is.
 
@@ -96,7 +99,7 @@ def import_paths(
         SourceMissingError: a path does not exist; nothing was read.
         UnknownTenantError: `tenant` is not registered; nothing was read.
     """
-    gate = Gate(catalog, tenant=tenant, history_start=history_start)
+    gate = Gate(catalog, tenant=tenant, history_start=history_start, keys=keys)
     call = _Call(gate, store, now or datetime.now(UTC))
     sources = find_sources(paths)
     total, done = sum(source.size for source in sources), 0

@@ -24,6 +24,7 @@ from analytics_platform.intake.importer import ID_CONFLICT
 from analytics_platform.intake.landed import LandedMessages
 from analytics_platform.intake.outcomes import Admitted, KeyKind, Reason, Rejected, Site, WriteKeyContext
 from analytics_platform.intake.seen import Seen
+from analytics_platform.intake.write_keys import WriteKeys
 from analytics_platform.lake.changes import within
 from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, parse_letter
 from analytics_platform.lake.layout import (
@@ -113,6 +114,7 @@ def replay(
     selection: Selection,
     *,
     history_start: date = HISTORY_START,
+    keys: WriteKeys | None = None,
     now: datetime | None = None,
 ) -> ReplayReport:
     """Judge the selected letters again, and move those for which the answer has changed.
@@ -122,6 +124,7 @@ def replay(
         catalog: the plan and the tenants as they are now.
         selection: the letters.
         history_start: the first day that a message may belong to.
+        keys: the write keys that imported messages may carry; by default the catalogue's.
         now: the clock that bounds the times of imports.
 
     Raises:
@@ -132,7 +135,7 @@ def replay(
     resumed = log.resume()
     if resumed is not None:
         report.resumed = sum(counts.received for counts in resumed.counts.values())
-    judge = _Judge(store, catalog, history_start, now or datetime.now(UTC))
+    judge = _Judge(store, catalog, history_start, keys, now or datetime.now(UTC))
     step = _Step(log.next_number)
     moved = log.moved()
     for info in _objects(store, selection):
@@ -190,8 +193,10 @@ def _take(found: Found, judge: _Judge, step: _Step, report: ReplayReport) -> Non
 class _Judge:
     """Judges letters as they came, by the catalogue as it is now."""
 
-    def __init__(self, store: ObjectStore, catalog: Catalog, history_start: date, now: datetime) -> None:
-        self._catalog, self._history_start, self._now = catalog, history_start, now
+    def __init__(
+        self, store: ObjectStore, catalog: Catalog, history_start: date, keys: WriteKeys | None, now: datetime
+    ) -> None:
+        self._catalog, self._history_start, self._keys, self._now = catalog, history_start, keys, now
         self._landed = LandedMessages(store)
         self._gates: dict[str | None, Gate] = {}
 
@@ -219,7 +224,7 @@ class _Judge:
 
     def _gate(self, tenant: str | None) -> Gate:
         if tenant not in self._gates:
-            self._gates[tenant] = Gate(self._catalog, tenant=tenant, history_start=self._history_start)
+            self._gates[tenant] = Gate(self._catalog, tenant=tenant, history_start=self._history_start, keys=self._keys)
         return self._gates[tenant]
 
 

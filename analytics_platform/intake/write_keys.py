@@ -60,6 +60,11 @@ class WriteKeys:
             return None
         return found[1]
 
+    def registered(self, plain: str) -> WriteKeyContext | None:
+        """Whose a plain write key is or was: old events keep their sender when its key has expired since."""
+        found = self._keys.get(hash_write_key(plain))
+        return None if found is None else found[1]
+
     def _refresh(self) -> None:
         signature = self._signed()
         if signature == self._signature:

@@ -69,3 +69,13 @@ def test_what_cannot_be_done_is_one_error_that_says_the_mend(arguments: tuple[st
     done = keys(*arguments)
     assert done.exit_code == code
     assert said in done.output
+
+
+def test_an_import_knows_its_sender_by_a_key_of_this_deployment_also_after_its_end(tmp_path: Path) -> None:
+    plain = answer("create", "delta-events", "site", "--kind", "browser", "--site", "marketing")["write_key"]
+    keys("revoke", "delta-events", "site")
+    page = {"type": "page", "messageId": "m-1", "timestamp": "2026-01-15T09:30:00Z", "writeKey": plain}
+    path = tmp_path / "pages.ndjson"
+    path.write_text(json.dumps(page))
+    done = CliRunner().invoke(main, ["import", str(path), "--json"])
+    assert json.loads(done.output)["days"] == [{"day": "2026-01-15", "tenant_id": "delta-events"}]
