@@ -1,26 +1,38 @@
 {#
-  Net promoter score and its 95 % interval for any selection: pass sums of the counts, so that an interval of an aggregate is
+  The 95 % interval of the net promoter score, for any selection: pass sums of the counts, so that an interval of an aggregate is
   made from the aggregate's counts (intervals themselves cannot be added up). NULL when nobody answered.
 
   Interval: adjusted Wald (B. Rocks, "Interval Estimation for the Net Promoter Score", The American Statistician, 2016):
   three answers are added, 3/4 promoting, 3/4 detracting and 3/2 passive, then score -/+ z * sqrt(variance / n). Both ends are
   kept within -100 and 100, which no score leaves.
 #}
-{% macro net_promoter_score(promoters, passives, detractors) -%}
-    100.0 * ({{ promoters }} - {{ detractors }}) / nullif({{ promoters }} + {{ passives }} + {{ detractors }}, 0)
-{%- endmacro %}
-
 {% macro net_promoter_interval_low(promoters, passives, detractors) -%}
-    greatest(-100, 100 * ({{ _nps_center(promoters, passives, detractors) }} - {{ _nps_margin(promoters, passives, detractors) }}))
+    case
+        when {{ promoters }} + {{ passives }} + {{ detractors }} > 0
+            then greatest(
+                -100,
+                100 * (
+                    {{ _nps_center(promoters, passives, detractors) }} - {{ _nps_margin(promoters, passives, detractors) }}
+                )
+            )
+    end
 {%- endmacro %}
 
 {% macro net_promoter_interval_high(promoters, passives, detractors) -%}
-    least(100, 100 * ({{ _nps_center(promoters, passives, detractors) }} + {{ _nps_margin(promoters, passives, detractors) }}))
+    case
+        when {{ promoters }} + {{ passives }} + {{ detractors }} > 0
+            then least(
+                100,
+                100 * (
+                    {{ _nps_center(promoters, passives, detractors) }} + {{ _nps_margin(promoters, passives, detractors) }}
+                )
+            )
+    end
 {%- endmacro %}
 
-{# Answers with the three that are added, as a float; NULL without answers. #}
+{# Answers with the three that are added, as a float. #}
 {% macro _nps_answers(promoters, passives, detractors) -%}
-    (cast(nullif({{ promoters }} + {{ passives }} + {{ detractors }}, 0) as {{ float_type() }}) + 3)
+    (cast({{ promoters }} + {{ passives }} + {{ detractors }} as {{ float_type() }}) + 3)
 {%- endmacro %}
 
 {% macro _nps_center(promoters, passives, detractors) -%}

@@ -11,16 +11,15 @@
     percentile_cont({{ p }}) within group (order by {{ expression }})
 {%- endmacro %}
 
-{# BigQuery interpolates in window functions only, so the sorted values are indexed. #}
+{# BigQuery interpolates in window functions only, so the two nearest of the sorted values are taken by their places. #}
 {% macro bigquery__quantile(expression, p) -%}
+    {%- set place = p ~ " * (count(" ~ expression ~ ") - 1)" -%}
+    {%- set sorted = "array_agg(" ~ expression ~ " ignore nulls order by " ~ expression ~ ")" -%}
     (
-        select
-            sorted[offset(cast(floor({{ p }} * (array_length(sorted) - 1)) as int64))]
-            + ({{ p }} * (array_length(sorted) - 1) - floor({{ p }} * (array_length(sorted) - 1)))
-            * (
-                sorted[offset(cast(ceil({{ p }} * (array_length(sorted) - 1)) as int64))]
-                - sorted[offset(cast(floor({{ p }} * (array_length(sorted) - 1)) as int64))]
-            )
-        from (select array_agg({{ expression }} ignore nulls order by {{ expression }}) as sorted)
+        {{ sorted }}[safe_offset(cast(floor({{ place }}) as int64))]
+        + ({{ place }} - floor({{ place }})) * (
+            {{ sorted }}[safe_offset(cast(ceil({{ place }}) as int64))]
+            - {{ sorted }}[safe_offset(cast(floor({{ place }}) as int64))]
+        )
     )
 {%- endmacro %}
