@@ -62,6 +62,19 @@ def generate(as_json: bool) -> None:
     show({"changed": changed, "unjudged": unknown}, as_json, [*lines, f"{len(changed)} files changed"])
 
 
+@taxonomy.command()
+@click.option("--out", type=click.Path(dir_okay=False, writable=True), default="-", help="File to write; - prints it.")
+def page(out: str) -> None:
+    """Write the plan as a page for people: one HTML file that needs no network."""
+    with expected_failures():
+        from analytics_platform.catalog import load_catalog
+        from analytics_platform.tracking.plan_page import render_plan_page
+
+        text = render_plan_page(load_catalog())
+    with click.open_file(out, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 @taxonomy.command("compile")
 def compile_() -> None:
     """Print the plan as JSON, to publish it and to compare with it later."""
