@@ -93,14 +93,20 @@ def fault_proxy(upstream: str, script: Sequence[Fault]) -> Iterator[FaultProxy]:
     ready, stop = threading.Event(), asyncio.Event()
 
     async def run() -> None:
+        connections: set[asyncio.Task[None]] = set()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.add(asyncio.ensure_future(_Connection(proxy, client, reader, writer).serve()))
+
         async with httpx.AsyncClient(base_url=upstream, timeout=30) as client:
-            server = await asyncio.start_server(
-                lambda reader, writer: _Connection(proxy, client, reader, writer).serve(), "127.0.0.1", 0
-            )
+            server = await asyncio.start_server(connected, "127.0.0.1", 0)
             proxy.port = server.sockets[0].getsockname()[1]
             ready.set()
             await stop.wait()
             server.close()
+            for connection in connections:
+                connection.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()), name="fault-proxy", daemon=True)
     thread.start()
