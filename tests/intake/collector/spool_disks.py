@@ -54,7 +54,8 @@ class FailingDisk(Disk):
 class PowerDisk(Disk):
     """A disk that knows what a power cut would leave: contents that were synced, under names that were synced.
 
-    Of what was not synced a cut leaves any part, as real disks do; with `syncing=False` no sync of a file has effect.
+    Of what was not synced a cut leaves any part, contents and names alike, as real disks do; with `syncing=False` no
+    sync of a file has effect.
     """
 
     def __init__(self, *, syncing: bool = True) -> None:
@@ -65,6 +66,13 @@ class PowerDisk(Disk):
         self._synced: dict[int, bytes] = {}
         self._names: dict[Path, dict[str, int]] = {}
         self._made = 0
+
+    def adopt(self, folder: Path) -> None:
+        """Take what is in a folder as synced."""
+        for path in folder.iterdir():
+            self._made += 1
+            self._files[path], self._synced[self._made] = self._made, path.read_bytes()
+        self.sync_folder(folder)
 
     def create(self, path: Path) -> int:
         with self._lock:
@@ -106,12 +114,19 @@ class PowerDisk(Disk):
         with self._lock:
             moment()
             now = {made: path.read_bytes() for path, made in self._files.items() if path.parent == folder}
-            names, synced = dict(self._names.get(folder, {})), dict(self._synced)
+            names, synced = self._names_after_a_cut(folder, chance), dict(self._synced)
         target.mkdir(parents=True)
         for name, made in names.items():
             kept = synced.get(made, b"")
             rest = now.get(made, kept)[len(kept) :]
             (target / name).write_bytes(kept + _some(rest, chance))
+
+    def _names_after_a_cut(self, folder: Path, chance: random.Random) -> dict[str, int]:
+        """Each name as it was when the folder was synced, or as it is now."""
+        before = self._names.get(folder, {})
+        now = {path.name: made for path, made in self._files.items() if path.parent == folder}
+        chosen = {name: chance.choice([before, now]).get(name) for name in sorted({*before, *now})}
+        return {name: made for name, made in chosen.items() if made is not None}
 
     def _keep(self, path: Path) -> None:
         self._synced[self._files[path]] = path.read_bytes()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import shutil
 import threading
 from collections import Counter
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spool_disks import FailingDisk
+from spool_disks import FailingDisk, PowerDisk
 from spool_house import (
     DAY,
     HOUR,
@@ -455,6 +456,42 @@ def test_a_crash_between_any_two_steps_and_another_life_give_the_same_lake(tmp_p
         assert not segment_paths(folder), f"step {step}"
         assert wrong(LocalStore(lake)) == 0, f"step {step}"
     assert step > 40
+
+
+class CrashingPowerDisk(PowerDisk):
+    """A disk that crashes between any two steps, and then loses power."""
+
+    def __init__(self, crashes: Crashes, folder: Path) -> None:
+        super().__init__()
+        self._crashes = Crashes(0, after=False)
+        self.adopt(folder)
+        self._crashes = crashes
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._crashes.around(lambda: PowerDisk.rename(self, source, target))
+
+    def remove(self, path: Path) -> None:
+        self._crashes.around(lambda: PowerDisk.remove(self, path))
+
+    def sync_folder(self, folder: Path) -> None:
+        self._crashes.around(lambda: PowerDisk.sync_folder(self, folder))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_power_cut_between_any_two_steps_and_another_life_give_the_same_lake(tmp_path: Path, seed: int) -> None:
+    filled(tmp_path / "spool")
+    shutil.copytree(tmp_path / "spool", tmp_path / "undisturbed")
+    shipped(tmp_path / "undisturbed", LocalStore(tmp_path / "whole"), Disk())
+    for step in range(1, 60, 2):
+        folder, store = tmp_path / f"{step}", LocalStore(tmp_path / f"{step}-lake")
+        shutil.copytree(tmp_path / "spool", folder)
+        crashes = Crashes(step, after=bool(seed % 2))
+        disk = CrashingPowerDisk(crashes, folder)
+        with suppress(CrashError):
+            shipped(folder, CrashingStore(store.root, crashes), disk)
+        disk.cut(folder, tmp_path / f"{step}-after", random.Random(seed), lambda: None)
+        shipped(tmp_path / f"{step}-after", store, Disk())
+        assert objects(store) == objects(LocalStore(tmp_path / "whole")), f"step {step}"
 
 
 @pytest.mark.parametrize("after", [False, True])
