@@ -217,7 +217,7 @@ def _invoice(draw: random.Random, number: int, tenant: str, currency: str, start
     ]
 
 
-REVENUE = "+kpi_mrr +kpi_invoice_collection_rate +fct_invoices +fct_customer_mrr_monthly"
+REVENUE = "+kpi_mrr +kpi_invoice_collection_rate +fct_invoices +fct_customer_mrr_monthly +dim_customers"
 TABLES = ("kpi.kpi_mrr", "kpi.kpi_invoice_collection_rate", "marts.fct_invoices", "marts.fct_customer_mrr_monthly")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlglot
 from fixture import Dbt, Message
 from imported import ImportingDbt
 from reference import Registry, rates
@@ -28,6 +29,7 @@ from reference_revenue import (
 )
 from scenario import tenants
 from scenario_revenue import billing
+from sqlglot import exp
 
 pytestmark = pytest.mark.integration
 
@@ -209,6 +211,28 @@ def test_days_rebuilt_alone_change_nothing(built: Dbt) -> None:
     for day in (date(2024, 2, 29), LAST - timedelta(days=30)):
         built.build(day, day, MODELS)
     assert {table: contents(built, table) for table in TABLES} == before
+
+
+def test_money_is_never_a_float(built: Dbt) -> None:
+    columns = built.rows(
+        "select table_schema || '.' || table_name, column_name, data_type from information_schema.columns"
+    )
+    types = {(table, column): kind for table, column, kind in columns if table in TABLES}
+    assert {table for table, _ in types} == set(TABLES)
+    assert {kind for (_, column), kind in types.items() if column.endswith("_minor")} == {"BIGINT"}
+    assert [place for place, kind in types.items() if kind in {"DOUBLE", "FLOAT"}] == []
+
+
+def test_nothing_in_the_revenue_models_makes_a_float(built: Dbt) -> None:
+    compiled = built.run("compile", FIRST, LAST, "path:models/kpi/revenue path:models/marts/revenue")
+    models = {each.node.name: each.node.compiled_code for each in compiled.result if each.node.resource_type == "model"}
+    assert len(models) >= 10
+    for name, sql in models.items():
+        tree = sqlglot.parse_one(sql, dialect="duckdb")
+        assert list(tree.find_all(exp.Div, exp.Avg)) == [], name
+        types = {kind.this for kind in tree.find_all(exp.DataType)}
+        assert types & exp.DataType.FLOAT_TYPES == set(), name
+        assert [each.this for each in tree.find_all(exp.Literal) if each.is_number and not each.is_int] == [], name
 
 
 def contents(dbt: Dbt, table: str) -> list[str]:

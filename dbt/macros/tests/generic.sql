@@ -83,3 +83,19 @@
     from ordered
     where ends <= starts or (next_starts is not null and (ends is null or next_starts < ends))
 {% endtest %}
+
+{# Every row's columns name a row of the other model (`relationships` for keys of several columns); NULL refers to nothing. #}
+{% test refers_to(model, to, columns) %}
+    select {% for column in columns %}referring.{{ column }}{{ ", " if not loop.last }}{% endfor %}
+    from {{ model }} as referring
+    left join {{ to }} as referred
+        on
+            {% for column in columns %}
+            referring.{{ column }} = referred.{{ column }}{{ " and" if not loop.last }}
+            {% endfor %}
+    where
+        referred.{{ columns[0] }} is null
+        {% for column in columns %}
+        and referring.{{ column }} is not null
+        {% endfor %}
+{% endtest %}
