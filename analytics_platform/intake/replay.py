@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, cast
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.intake.collector.requests import write_key_of
 from analytics_platform.intake.gate import HISTORY_START, Gate
 from analytics_platform.intake.importer import ID_CONFLICT
 from analytics_platform.intake.landed import LandedMessages
@@ -220,12 +221,26 @@ class _Judge:
             letter.tenant, letter.key_name, cast("KeyKind", letter.key_kind), cast("Site", letter.site)
         )
         gate = self._gate(None)
+        if letter.reason == Reason.TENANT_MISMATCH and not _is_own(letter, key, gate):
+            return Rejected(Reason.TENANT_MISMATCH, letter.detail, letter.tenant, letter.day, letter.stream)
         return gate.admit(letter.raw, received_at=letter.received_at, key=key, shared=letter.shared)
 
     def _gate(self, tenant: str | None) -> Gate:
         if tenant not in self._gates:
             self._gates[tenant] = Gate(self._catalog, tenant=tenant, history_start=self._history_start, keys=self._keys)
         return self._gates[tenant]
+
+
+def _is_own(letter: DeadLetter, key: WriteKeyContext, gate: Gate) -> bool:
+    """Whether a message carries no write key, or one of the sender whose request it came with.
+
+    The collector compares the keys' texts, of which only the message's is kept.
+    """
+    plain = write_key_of(letter.raw)
+    if plain is None:
+        return True
+    found = gate.key_context(plain)
+    return found is not None and (found.tenant, found.source) == (key.tenant, key.source)
 
 
 class _Place(NamedTuple):

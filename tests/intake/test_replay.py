@@ -220,6 +220,32 @@ def test_a_letter_over_http_is_judged_as_it_came_and_its_hour_still_adds_up(
     assert sum(row["dead_lettered"] for row in hours.to_pylist()) == 2
 
 
+@pytest.mark.parametrize(
+    ("write_key", "accepted"),
+    [(f"demo-{OTHER_TENANT}-scanner", 0), (f"demo-{TENANT}-server", 0), ("unknown", 0), (f"demo-{TENANT}-scanner", 1)],
+)
+def test_a_message_with_another_key_than_its_requests_does_not_slip_in_by_a_replay(
+    store: LocalStore, catalog: Catalog, write_key: str, accepted: int
+) -> None:
+    letter = DeadLetter(
+        "tenant_mismatch",
+        "writeKey: is another than that of its request",
+        orjson.dumps(scan("m-1", writeKey=write_key)),
+        DAY,
+        TENANT,
+        "inventory",
+        received_at=datetime(2026, 1, 15, 9, 31, tzinfo=UTC),
+        key_name="scanner",
+        key_kind="scanner",
+        site="product",
+    )
+    line = letter.as_line()
+    store.put(dead_letter_key(letter.reason, DAY, TENANT, "collector1", digest(line)), compressed(line))
+    report = again(store, catalog)
+    assert (report.accepted, report.still_dead) == (accepted, 1 - accepted)
+    assert len(store.list("landing/")) == accepted
+
+
 def test_what_is_no_whole_message_or_is_judged_by_the_build_is_not_replayed(
     store: LocalStore, catalog: Catalog, tmp_path: Path
 ) -> None:
