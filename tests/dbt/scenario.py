@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from fixture import Message, TenantRow, message
+from fixture import OCCURRED_AT, Message, TenantRow, message
 
 ZONES = (
     "Europe/Amsterdam",
@@ -65,8 +65,9 @@ class Draw:
         return properties if self.dice.random() < chance else {}
 
     def tell(self, event: str, at: datetime, **arguments: Any) -> Message:
-        """Return a message of this tenant that is received at once or up to three days later."""
-        received = at + self.dice.choice((timedelta(), timedelta(), timedelta(hours=self.dice.randrange(72))))
+        """Return a message of this tenant; one that carries its business time may be sent up to three days later."""
+        delay = self.dice.choice((timedelta(), timedelta(), timedelta(hours=self.dice.randrange(72))))
+        received = at + (delay if event in OCCURRED_AT else timedelta())
         return replace(
             message(event, at.isoformat(), tenant=self.tenant.tenant_id, event_at=received.isoformat(), **arguments),
             message_id=self.message_id(),

@@ -16,7 +16,7 @@ from reference_customer_success import known_tickets, nps_rows, resolution_rows
 pytestmark = pytest.mark.integration
 
 EXAMPLES = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

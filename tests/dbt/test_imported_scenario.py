@@ -18,13 +18,13 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from fixture import OCCURRED_AT, Dbt, Message, TenantRow
+from fixture import Dbt, Message, TenantRow
 from scenario import business, tenants
 
 pytestmark = pytest.mark.integration
 
 SEED = 7
-FIRST, LAST = date(2026, 3, 1), date(2026, 3, 31)
+FIRST, LAST = date(2026, 3, 22), date(2026, 4, 6)
 TENANTS = tenants(SEED, 4)
 
 
@@ -62,16 +62,14 @@ class Home:
 
 def as_sent(each: Message) -> dict[str, Any]:
     """Return a message as Segment's clients send it."""
-    # A message that carries no business time happened when it says that it was sent.
-    received = each.event_at or each.at
     own = {"schema_version": 1, "tenant_id": each.tenant, **each.properties}
     project = {"project_id": each.project} if each.project else {}
     ids = {"userId": each.user_id, "anonymousId": each.anonymous_id or (None if each.user_id else "a-server")}
     return {
         "type": each.type,
         "messageId": each.message_id,
-        "timestamp": received if each.event in OCCURRED_AT else each.at,
-        "receivedAt": received,
+        "timestamp": each.event_at or each.at,
+        "receivedAt": each.event_at or each.at,
         "context": each.context,
         "properties": {**own, **project},
         **({"event": each.event} if each.event else {}),

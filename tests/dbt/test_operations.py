@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 REGISTRY = Registry.of(TENANTS)
 FIRST, LAST = EPOCH - timedelta(days=1), EPOCH + timedelta(days=LENGTH)
 EXAMPLES = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
