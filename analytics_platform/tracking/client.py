@@ -18,6 +18,7 @@ from uuid import uuid4
 from segment.analytics.client import Client
 
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.tracking.complaints import Complaints
 from analytics_platform.tracking.delivery import Message, envelope_time, track_message
 from analytics_platform.tracking.event_model import EventModel, WrongEventError
 
@@ -90,6 +91,7 @@ class Tracker:
         self._on_failure = on_failure
         self._options = {"max_queue_size": max_waiting, "gzip": gzip, "upload_interval": upload_interval}
         self._clients: dict[str, Client] = {}
+        self._complaints = Complaints(_LOG)
         self._closed = False
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -216,13 +218,13 @@ class Tracker:
         if not messages:
             return
         failure = Failure(reason, tuple(str(message["messageId"]) for message in messages))
-        _LOG.error("%d events were not sent: %s", len(messages), reason)
+        self._complaints.tell(f"events were not sent: {reason}")
         self.counters.add(counted, len(messages))
         if self._on_failure is not None:
             try:
                 self._on_failure(failure)
             except Exception:  # noqa: BLE001 - the application's callback must not stop the sending
-                _LOG.exception("on_failure failed")
+                self._complaints.tell("on_failure failed", with_traceback=True)
 
 
 def _sound(event: EventModel, name: str, value: str) -> str:

@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.tracking.client import Tracker
+from analytics_platform.tracking.complaints import Complaints
 from analytics_platform.tracking.models import HttpRequest
 from analytics_platform.tracking.plan import ID_PATTERN
 
@@ -90,7 +91,8 @@ class AnalyticsMiddleware:
         self._identify = identify
         self._exclude = frozenset(exclude)
         self._sample_rate = sample_rate
-        self._sender = _Sender(tracker, self.counters, max_waiting)
+        self._complaints = Complaints(_LOG)
+        self._sender = _Sender(tracker, self.counters, self._complaints, max_waiting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on; note what is HTTP."""
@@ -135,7 +137,7 @@ class AnalyticsMiddleware:
             caller = self._identify(scope)
         except Exception:  # noqa: BLE001 - whatever the application's callable does, the request goes on
             self.counters.wrong += 1
-            _LOG.exception("a request was not noted")
+            self._complaints.tell("a request was not noted", with_traceback=True)
             return
         if caller is None:
             self.counters.without_tenant += 1
@@ -195,8 +197,9 @@ class _Noted(NamedTuple):
 class _Sender:
     """The queue and its thread, which starts with the first request of a process."""
 
-    def __init__(self, tracker: Tracker, counters: RequestCounters, max_waiting: int) -> None:
+    def __init__(self, tracker: Tracker, counters: RequestCounters, complaints: Complaints, max_waiting: int) -> None:
         self._tracker = tracker
+        self._complaints = complaints
         self._counters = counters
         self._queue: queue.Queue[_Noted] = queue.Queue(max_waiting)
         self._thread: threading.Thread | None = None
@@ -234,10 +237,10 @@ class _Sender:
                 self._emit(noted)
             except AnalyticsError as error:
                 self._counters.wrong += 1
-                _LOG.error("a request was not noted: %s", error)
+                self._complaints.tell(f"a request was not noted: {error}")
             except Exception:  # noqa: BLE001 - the thread must live for the requests to come
                 self._counters.wrong += 1
-                _LOG.exception("a request was not noted")
+                self._complaints.tell("a request was not noted", with_traceback=True)
             finally:
                 self._queue.task_done()
 

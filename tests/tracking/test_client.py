@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from recording_server import RecordingServer
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.tracking.client import Failure, Tracker, UnknownTenantError
+from analytics_platform.tracking.complaints import Complaints
 from analytics_platform.tracking.event_model import WrongEventError
 from analytics_platform.tracking.models import InvoicePaid, SubscriptionCancelled
 from analytics_platform.tracking.plan import plan_schemas
@@ -154,6 +156,31 @@ def test_an_event_beyond_the_collectors_bound_raises_at_once(server: RecordingSe
     event = paid(tenant_id="t1")
     with tracker(server) as sending, pytest.raises(WrongEventError, match="too large"):
         sending.emit(event.model_copy(update={"invoice_id": "x" * 40_000}))
+
+
+def test_a_fault_that_comes_with_every_event_is_logged_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    sending = Tracker("http://127.0.0.1:9", {"t1": "k"})
+    sending.close()
+    for _ in range(50):
+        sending.emit(paid())
+
+    assert [record.message for record in caplog.records] == ["events were not sent: the tracker is closed"]
+    assert sending.counters.dropped == 50
+
+
+def test_what_was_only_counted_is_told_with_the_next_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    complaints = Complaints(logging.getLogger("test"), seconds=0.05)
+    for _ in range(3):
+        complaints.tell("it broke")
+    time.sleep(0.1)
+    complaints.tell("it broke")
+
+    assert [record.message for record in caplog.records] == [
+        "it broke",
+        "it broke (and 2 times since the last such line)",
+    ]
 
 
 def test_after_closing_nothing_is_sent_and_that_is_told(server: RecordingServer) -> None:
