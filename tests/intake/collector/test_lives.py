@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
 from contextlib import suppress
@@ -9,9 +10,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from spool_house import (
     HOUR,
     OTHER,
@@ -124,5 +126,7 @@ class Lives(RuleBasedStateMachine):
         self.home.cleanup()
 
 
-TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+def test_in_whatever_order_lives_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # nothing here loses real power
+    monkeypatch.setattr(os, "fdatasync", lambda _: None)
+    run_state_machine_as_test(Lives, settings=settings(max_examples=25, stateful_step_count=20, deadline=None))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import shutil
 import threading
@@ -76,6 +77,13 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def flaky(tmp_path: Path) -> UnreliableStore:
     return UnreliableStore(tmp_path / "lake")
+
+
+@pytest.fixture(autouse=True)
+def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here loses real power, so nobody waits for the real disk."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(os, "fdatasync", lambda _: None)
 
 
 @pytest.fixture(autouse=True)
