@@ -10,7 +10,7 @@ counts.
 
 from calendar import monthrange
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -359,6 +359,14 @@ def collection_rows(invoices: Iterable[Invoice], first: date, last: date) -> dic
                     for place, amount in enumerate((standing.collected, standing.net, 1)):
                         row[place] += amount
     return {key: (row[0], row[1], row[2]) for key, row in rows.items()}
+
+
+def collection_totals(rows: Mapping[Any, tuple[int, int, int]]) -> dict[Any, tuple[int, ...]]:
+    """Return the rows of `collection_rows` added up to day, tenant, basis and currency."""
+    totals: dict[Any, tuple[int, ...]] = defaultdict(lambda: (0, 0, 0))
+    for key, row in rows.items():
+        totals[key[:4]] = tuple(map(sum, zip(totals[key[:4]], row, strict=True)))
+    return totals
 
 
 def receivable_rows(invoices: Iterable[Invoice], first: date, last: date) -> dict[Any, dict[str, int]]:

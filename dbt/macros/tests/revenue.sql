@@ -1,5 +1,6 @@
 {#
-  Every payment, credit note and void names an invoice that was issued, in its currency: what does not is left out of the amounts.
+  Every payment and credit note names an invoice that was issued, in its currency, and every void one that was issued: what does not
+  is left out of the amounts.
   The invoice may simply be late, so this is declared a warning.
 #}
 {% test leaves_no_invoice_fact_out(model) %}
@@ -13,7 +14,9 @@
         on
             facts.tenant_id = invoices.tenant_id
             and facts.invoice_id = invoices.invoice_id
+            {%- if event != "stg_billing__invoice_voided" %}
             and facts.currency = invoices.currency
+            {%- endif %}
     where invoices.invoice_id is null
     {%- if not loop.last %}
     union all
