@@ -9,7 +9,8 @@ READY := $(VENV)/.ready
 MANIFEST := dbt/target/manifest.json
 HOME_DIR ?= $(CURDIR)/.analytics
 PORT ?= 3000
-COLLECTOR_PORT ?= 8080
+# The collector's; 8080, or a free one when that is taken.
+COLLECTOR_PORT ?=
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
@@ -46,7 +47,7 @@ $(MANIFEST): $(READY) $(shell find dbt/models dbt/macros dbt/seeds dbt/*.yml -ty
 
 run: $(MANIFEST) ## Demo business in, live events sent, whole graph run, all served (first time takes minutes)
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
-	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics up --port $(PORT) --collector-port $(COLLECTOR_PORT)
+	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics up --port $(PORT) $(if $(COLLECTOR_PORT),--collector-port $(COLLECTOR_PORT))
 
 demo: $(MANIFEST) ## The part of `make run` that ends by itself
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
@@ -69,6 +70,7 @@ check: $(MANIFEST) ## Does the asset graph load?
 bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.event_log
+	$(BIN)/python -m benchmarks.anomalies
 	$(BIN)/python -m benchmarks.middleware
 
 node: ## Install the npm packages of the TypeScript types and of the client tests (needs Node.js 20)

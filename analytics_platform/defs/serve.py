@@ -84,16 +84,16 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, coll
         settings: the deployment.
         host: address of the web server.
         port: its port.
-        collector_port: the collector's, 0 for a free one; by default the setting.
+        collector_port: the collector's, 0 for a free one; by default the setting's, and where nobody has set it and
+            another program has it, a free one.
 
     Raises:
         PortTakenError: the port is in use.
         ServiceStoppedError: a process did not start, or ended by itself.
         ManifestMissingError: the graph cannot load.
     """
-    collector_port = settings.collector_port if collector_port is None else collector_port
     _refuse_taken_port(host, port, "--port")
-    _refuse_taken_port(settings.collector_host, collector_port, "--collector-port")
+    collector_port = _collector_port(settings, collector_port)
     load_manifest(settings)
     write_instance_config(settings.dagster_home)
     with _stop_on_signals() as stopped, TemporaryDirectory(prefix="analytics-") as folder:
@@ -218,13 +218,28 @@ def _is_up(url: str) -> bool:
         return False
 
 
+def _collector_port(settings: Settings, asked: int | None) -> int:
+    """The port that was asked for or set; the default only as long as it is free: nobody relies on it."""
+    port = settings.collector_port if asked is None else asked
+    if asked is None and "collector_port" not in settings.model_fields_set:
+        return 0 if _why_taken(settings.collector_host, port) else port
+    _refuse_taken_port(settings.collector_host, port, "--collector-port")
+    return port
+
+
 def _refuse_taken_port(host: str, port: int, option: str) -> None:
+    if problem := _why_taken(host, port):
+        raise PortTakenError(
+            f"cannot listen on {host}:{port} ({problem}); choose another with {option}, or stop the program that has it"
+        )
+
+
+def _why_taken(host: str, port: int) -> str | None:
+    """What the system says to a program that wants to listen there; None when it may."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortTakenError(
-                f"cannot listen on {host}:{port} ({error.strerror}); choose another with {option}, "
-                "or stop the program that has it"
-            ) from error
+            return error.strerror or str(error)
+    return None

@@ -1,6 +1,7 @@
 """Serving: real processes, one code server, and nothing left behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -34,6 +35,17 @@ def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
             serve(Settings(home=tmp_path), port=other.getsockname()[1])
 
 
+@pytest.mark.parametrize("asked", [True, False], ids=["by option", "by setting"])
+def test_a_collectors_port_that_somebody_chose_is_never_changed(tmp_path: Path, asked: bool) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        settings = Settings(home=tmp_path) if asked else Settings(home=tmp_path, collector_port=taken)
+        with pytest.raises(PortTakenError, match="--collector-port"):
+            serve(settings, port=free_port(), collector_port=taken if asked else None)
+
+
 def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path) -> None:
     new_house(tmp_path)
     port = free_port()
@@ -43,6 +55,13 @@ def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path
         assert served.stdout is not None
         lines = iter(served.stdout.readline, "")
         assert any(line.startswith("Lineage") for line in lines), "ended before it served"
+        collector = next(line.split()[1] for line in lines if line.startswith("Collector"))
+        by_hand = next(lines)
+        if shutil.which("curl"):
+            sent = subprocess.run(by_hand, shell=True, capture_output=True, check=True)
+            assert sent.stdout == b'{"success":true}'
+        with urllib.request.urlopen(f"{collector}/readyz") as ready:
+            assert ready.status == 200
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info") as answer:
             assert answer.status == 200
         family = [psutil.Process(served.pid), *psutil.Process(served.pid).children(recursive=True)]
