@@ -1,21 +1,25 @@
 """What the FastAPI middleware costs a request: the same application without it, in the same run.
 
-Run: `python -m benchmarks.middleware [requests]`. The application is called as a server would call it, without HTTP, so
-that the ratio is the harshest there is; the events go to a sink in a process of its own. Prints microseconds per
-request: on the event loop (what a caller waits), and CPU of the whole process (with the thread that makes the events
-and Segment's client). Rounds alternate, and the median is shown.
+Run: `python -m benchmarks.middleware [requests]`. Prints microseconds per request, with and without; the events go to a
+sink in a process of its own. Three measures: over HTTP on one connection that waits for each answer (what a caller sees
+when the service is idle enough); the event loop when it only calls an empty route, without HTTP (the harshest that
+there is, since the thread that makes the events competes for the interpreter); and the CPU of the whole process, with
+that thread and Segment's client. Rounds alternate, and the median is shown.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import multiprocessing
+import socket
 import statistics
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import uvicorn
 from fastapi import FastAPI
 
 from analytics_platform.tracking.client import Tracker
@@ -60,6 +64,49 @@ def application() -> FastAPI:
     return app
 
 
+def watch(app: FastAPI, tracker: Tracker, requests: int) -> FastAPI:
+    """The application with the middleware."""
+    app.add_middleware(
+        AnalyticsMiddleware,
+        tracker=tracker,
+        identify=lambda _: Caller("t1", "show-1", "caller-1"),
+        max_waiting=10 * requests,
+    )
+    return app
+
+
+def serve_application(ports: multiprocessing.Queue[int], sink: int | None) -> None:
+    """Serve the application over HTTP, with the middleware where there is a sink."""
+    app = application()
+    if sink is not None:
+        watch(app, Tracker(f"http://127.0.0.1:{sink}", {"t1": "key"}), 1000)
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    ports.put(listening.getsockname()[1])
+    uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False)).run([listening])
+
+
+def over_http(sink: int, requests: int) -> tuple[float, float]:
+    """Median microseconds of a request without and with the middleware, taken in turns."""
+    ports: multiprocessing.Queue[int] = multiprocessing.Queue()
+    connections, processes = [], []
+    for where in (None, sink):
+        processes.append(multiprocessing.Process(target=serve_application, args=(ports, where), daemon=True))
+        processes[-1].start()
+        connections.append(http.client.HTTPConnection("127.0.0.1", ports.get()))
+    taken: tuple[list[float], list[float]] = ([], [])
+    for number in range(requests):
+        for connection, times in zip(connections, taken, strict=True):
+            started = time.perf_counter()
+            connection.request("GET", f"/bookings/{number}")
+            connection.getresponse().read()
+            times.append((time.perf_counter() - started) * 1e6)
+    for process in processes:
+        process.terminate()
+    return statistics.median(taken[0]), statistics.median(taken[1])
+
+
 async def call(app: Any, requests: int) -> None:
     """Call the application so many times, one after the other."""
 
@@ -100,24 +147,23 @@ def measured(app: Any, requests: int, tracker: Tracker | None) -> tuple[float, f
     return on_loop / requests * 1e6, (time.process_time() - cpu) / requests * 1e6
 
 
+def tell(measure: str, without: float, with_it: float) -> None:
+    """Print one measure."""
+    print(f"{measure:18} {without:7.1f} us without, {with_it:7.1f} us with, {with_it / without:.2f} times")
+
+
 def main(requests: int) -> None:
     """Print one line per measure."""
     ports: multiprocessing.Queue[int] = multiprocessing.Queue()
     sink = multiprocessing.Process(target=serve, args=(ports,), daemon=True)
     sink.start()
-    tracker = Tracker(f"http://127.0.0.1:{ports.get()}", {"t1": "key"}, max_waiting=10 * requests)
-    bare, watched = application(), application()
-    watched.add_middleware(
-        AnalyticsMiddleware,
-        tracker=tracker,
-        identify=lambda _: Caller("t1", "show-1", "caller-1"),
-        max_waiting=10 * requests,
-    )
+    port = ports.get()
+    tell("over HTTP", *over_http(port, requests))
+    tracker = Tracker(f"http://127.0.0.1:{port}", {"t1": "key"}, max_waiting=10 * requests)
+    bare, watched = application(), watch(application(), tracker, requests)
     rounds = [(measured(bare, requests, None), measured(watched, requests, tracker)) for _ in range(ROUNDS)]
     for index, name in enumerate(("on the event loop", "CPU of the process")):
-        without = statistics.median(pair[0][index] for pair in rounds)
-        with_it = statistics.median(pair[1][index] for pair in rounds)
-        print(f"{name:19} {without:7.1f} us without, {with_it:7.1f} us with, {with_it / without:.2f} times")
+        tell(name, *(statistics.median(pair[which][index] for pair in rounds) for which in (0, 1)))
     tracker.close()
     print(f"events: {tracker.counters.emitted} emitted, {tracker.counters.dropped} dropped")
     sink.terminate()
