@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from analytics_platform.catalog import load_catalog
+from analytics_platform.defs.anomalies import anomalies_asset
 from analytics_platform.defs.automation import (
     hourly_ingestion,
     loads_follow_ingestion,
@@ -56,6 +57,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         registry_assets(catalog),
         dbt_seed_assets(manifest),
         dbt_model_assets(manifest, partitions),
+        anomalies_asset(catalog, manifest, partitions),
         *extract_assets(catalog, manifest, partitions),
         *dashboard_assets(catalog, partitions),
     ]

@@ -8,6 +8,7 @@ is a fact, and list it in its module.
 import dagster as dg
 
 from analytics_platform.catalog import Catalog
+from asset_checks.anomalies import anomaly_checks
 from asset_checks.factory import Facts, Scope, check
 from asset_checks.figures import figures_checks
 from asset_checks.intake import intake_checks
@@ -18,4 +19,4 @@ __all__ = ["Facts", "Scope", "all_checks", "check"]
 
 def all_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
     """Every check of ours."""
-    return [*intake_checks(catalog), *published_checks(catalog), *figures_checks(catalog)]
+    return [*intake_checks(catalog), *anomaly_checks(catalog), *published_checks(catalog), *figures_checks(catalog)]

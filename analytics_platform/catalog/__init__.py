@@ -11,6 +11,7 @@ To add an event, write it into its stream's file; a KPI or a dashboard, into the
 from analytics_platform.catalog.dashboards import Dashboard, Extract, ExtractColumn
 from analytics_platform.catalog.errors import CatalogError, Problem
 from analytics_platform.catalog.governance import AccessRole, Dataset, Duration, Owner, RetentionClass, SlaTier
+from analytics_platform.catalog.kpi_rules import AlertRule, AnomalyRules, ChangeRule, LimitsRule, SeasonalRule, Severity
 from analytics_platform.catalog.kpis import Headline, Kpi
 from analytics_platform.catalog.loader import load_catalog, load_plan
 from analytics_platform.catalog.model import Catalog
@@ -20,8 +21,11 @@ from analytics_platform.catalog.tenants import HolidayCalendar, OpeningHours, Te
 __all__ = [
     "PII_CLASSES",
     "AccessRole",
+    "AlertRule",
+    "AnomalyRules",
     "Catalog",
     "CatalogError",
+    "ChangeRule",
     "Dashboard",
     "Dataset",
     "Duration",
@@ -33,11 +37,14 @@ __all__ = [
     "Headline",
     "HolidayCalendar",
     "Kpi",
+    "LimitsRule",
     "OpeningHours",
     "Owner",
     "PiiClass",
     "Problem",
     "RetentionClass",
+    "SeasonalRule",
+    "Severity",
     "SlaTier",
     "Stream",
     "Tenant",

@@ -57,6 +57,10 @@ def _streams_and_events_are_unique(catalog: Catalog) -> Iterator[Problem]:
 def _kpis_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
     for kpi in catalog.kpis.values():
         yield from _unknown("kpis.yaml", f"{kpi.name}.owner", kpi.owner, "an owner", catalog.owners)
+        told = {"anomalies": kpi.anomalies.owner, **{f"alerts[{alert.name}]": alert.owner for alert in kpi.alerts}}
+        for rule, owner in told.items():
+            if owner is not None:
+                yield from _unknown("kpis.yaml", f"{kpi.name}.{rule}.owner", owner, "an owner", catalog.owners)
         yield from _unknown("kpis.yaml", f"{kpi.name}.dashboard", kpi.dashboard, "a dashboard", catalog.dashboards)
         tables = {kpi.headline_table: "headline.table", kpi.table: "table"}
         for table, field in tables.items():

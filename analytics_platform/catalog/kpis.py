@@ -10,6 +10,7 @@ from pydantic import Field as Constrained
 from pydantic import model_validator
 
 from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
+from analytics_platform.catalog.kpi_rules import AlertRule, AnomalyRules
 from analytics_platform.catalog.values import Name, TableName, Text
 
 Domain = Literal["revenue", "operations", "customer_success", "growth"]
@@ -75,6 +76,22 @@ class Kpi(Declared):
     drill_downs: Listed[Name] = Constrained(min_length=1)
     target: float | None
     target_reason: Text
+    anomalies: AnomalyRules
+    alerts: Listed[AlertRule] = ()
+
+    @model_validator(mode="after")
+    def _rules_fit_the_kpi(self) -> "Kpi":
+        for alert in self.alerts:
+            if alert.kind == "target" and self.target is None:
+                raise wrong(
+                    "there is no target to miss", "write a target or another kind", field=f"alerts[{alert.name}]"
+                )
+        for column in self.anomalies.sub_series:
+            if column not in self.drill_downs or column == "tenant_id":
+                others = ", ".join(name for name in self.drill_downs if name != "tenant_id")
+                mend = f"write one of {others}"
+                raise wrong(f"{column!r} is not a drill-down of the KPI", mend, field="anomalies.sub_series")
+        return self
 
     @property
     def headline_table(self) -> str:

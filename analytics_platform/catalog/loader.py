@@ -48,7 +48,7 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "streams": streams,
         "common_fields": common_fields,
         "vocabularies": vocabularies,
-        "kpis": folder.registry("kpis.yaml", Kpi),
+        "kpis": folder.registry("kpis.yaml", Kpi, named_lists=("alerts",)),
         "owners": folder.registry("owners.yaml", Owner),
         "sla_tiers": folder.registry("sla_tiers.yaml", SlaTier),
         "retention_classes": folder.registry("retention_classes.yaml", RetentionClass),

@@ -12,11 +12,12 @@ LANDING_EVENTS = AssetKey(["landing", "events"])
 DEAD_LETTERS = AssetKey(["landing", "dead_letters"])
 LEDGER = AssetKey(["ops", "ledger"])
 COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
+ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""
 
-_SHARED_DOMAINS = {"landing": "lake", "raw": "streams", "ops": "intake", "reference": "seeds"}
+_SHARED_DOMAINS = {"landing": "lake", "raw": "streams", "ops": "intake", "reference": "seeds", "kpi": "insights"}
 """Domain of layers whose keys carry none: `raw/billing` is one of the raw streams."""
 
 

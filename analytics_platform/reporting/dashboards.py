@@ -26,9 +26,10 @@ from analytics_platform.reporting.extracts import (
 )
 from analytics_platform.reporting.figures import CardNumber, KpiFigures, days_to_mature, kpi_figures
 from analytics_platform.reporting.headlines import KpiSource, kpi_source
-from analytics_platform.reporting.measures import REPORTING_CURRENCY, Series, money_column, reduce_rows
+from analytics_platform.reporting.measures import REPORTING_CURRENCY, Series, reduce_rows
 from analytics_platform.reporting.page import IndexRow, PageContent, render_index, render_page
 from analytics_platform.reporting.periods import periods_ending
+from analytics_platform.warehouse.headlines import money_column
 
 STAFF = "all"
 """The audience that sees every tenant."""

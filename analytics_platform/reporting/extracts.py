@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 from analytics_platform.catalog import PII_CLASSES, Catalog, Dashboard, Extract, ExtractColumn, Kpi
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.headlines import days_still_moving, headlines_query
+from analytics_platform.reporting.headlines import days_still_moving
 from analytics_platform.warehouse import QueryError, Warehouse
+from analytics_platform.warehouse.headlines import headlines_query
 
 # A put waits for the disk or the network and hardly computes.
 _PUTS_AT_ONCE = 8

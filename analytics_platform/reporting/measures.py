@@ -19,6 +19,7 @@ import polars as pl
 
 from analytics_platform.catalog import Headline, Kpi
 from analytics_platform.reporting.periods import Span
+from analytics_platform.warehouse.headlines import money_column
 
 REPORTING_CURRENCY = "EUR"
 
@@ -189,13 +190,6 @@ def reduce_rows(
         denominators=_signed_sum(headline.denominator, rows, in_reporting),
         columns={name: _column(rows[name]) for name in drill_downs},
     )
-
-
-def money_column(name: str, columns: Sequence[str], *, in_reporting: bool) -> str:
-    """The column with an amount in the wanted currency, where the extract has it in both."""
-    own = name.replace("_reporting_minor", "_minor")
-    wanted = own.replace("_minor", "_reporting_minor") if in_reporting else own
-    return wanted if wanted in columns else name
 
 
 def change(kpi: Kpi, value: float | None, previous: float | None) -> float | None:

@@ -784,7 +784,7 @@ BROKEN = [
         "qualified_leads:\n",
         "nps:\n",
         field="nps",
-        what="is written twice, again in line 114",
+        what="is written twice, again in line 155",
         mend="keep one of the two",
     ),
     Broken(

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_platform.catalog import Headline, Kpi, load_catalog
-from analytics_platform.reporting.measures import NOTHING, Measured, Series, change, money_column, reduce_rows
+from analytics_platform.reporting.measures import NOTHING, Measured, Series, change, reduce_rows
 from analytics_platform.reporting.periods import Span
+from analytics_platform.warehouse.headlines import money_column
 
 FIRST = date(2026, 1, 1)
 KPIS = load_catalog().kpis

@@ -1,0 +1,44 @@
+"""A warning per KPI where a series has an anomaly, with tenant, series, day and what was expected."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from analytics_platform.catalog import Catalog
+from analytics_platform.defs import keys
+from analytics_platform.insights.anomalies import ANOMALIES_TABLE
+from asset_checks.factory import Facts, Scope, check
+
+_QUERY = (
+    "select cast(day as varchar) as day, tenant_id, series, rule, reason, is_anomaly, score "
+    f"from {ANOMALIES_TABLE} where kpi = ? and day between ? and ?"
+)
+
+
+def anomaly_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+    """One check per KPI."""
+    return [_check(kpi) for kpi in catalog.kpis]
+
+
+def no_anomaly(rows: Sequence[Mapping[str, Any]]) -> Facts:
+    """No series has an anomaly; the newest come first, and of a day those that are furthest off."""
+    found = [row for row in rows if row["is_anomaly"]]
+    found.sort(key=lambda row: (row["day"], abs(row["score"] or 0.0)), reverse=True)
+    offenders = [f"{row['day']} {row['tenant_id']} {row['series']}: {row['reason']} ({row['rule']})" for row in found]
+    judged = sum(row["score"] is not None for row in rows)
+    counts = {"series_days": len(rows), "judged_series_days": judged, "anomalies": len(found)}
+    return Facts(not found, f"{len(found)} of {len(rows)} series-days are anomalies", counts, offenders)
+
+
+def _check(kpi: str) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> Facts:
+        return no_anomaly(scope.warehouse.query(_QUERY, [kpi, *scope.days()]).to_pylist())
+
+    return check(
+        keys.ANOMALIES,
+        f"no_anomaly_in_{kpi}",
+        judge,
+        description="Every series of the KPI is within what its own history and the declared rules let expect.",
+        severity=dg.AssetCheckSeverity.WARN,
+    )
