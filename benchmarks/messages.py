@@ -43,12 +43,13 @@ def _lines(catalog: Catalog, events: int, days: int, rng: random.Random) -> Iter
             yield rng.choice(recent)
         else:
             moment = _FIRST_DAY + timedelta(days=days * number / events)
-            line = orjson.dumps(_message(rng, rng.choice(tenants), moment), option=orjson.OPT_APPEND_NEWLINE)
+            line = orjson.dumps(message(rng, rng.choice(tenants), moment), option=orjson.OPT_APPEND_NEWLINE)
             recent = [*recent[-99:], line]
             yield line
 
 
-def _message(rng: random.Random, tenant: str, moment: datetime) -> dict[str, object]:
+def message(rng: random.Random, tenant: str, moment: datetime) -> dict[str, object]:
+    """A track call of a tenant: mostly scans and requests, some steps of the browser's flows."""
     event, own = rng.choice((_scan, _scan, _request, _flow))(rng, moment)
     common = {"schema_version": 1, "tenant_id": tenant, "project_id": f"prj-{rng.randrange(200)}"}
     return {

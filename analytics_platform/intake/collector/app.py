@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from itertools import count
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,9 +20,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from analytics_platform.intake.collector import api_docs
+from analytics_platform.intake.collector.limits import ClientGoneError
 from analytics_platform.intake.collector.reception import Arrival, Collector, Taken
 from analytics_platform.intake.collector.refusals import Code, RequestRefusedError
 from analytics_platform.intake.collector.requests import BATCH_PATHS, CALL_PATHS
@@ -31,6 +34,11 @@ _log = structlog.get_logger("collector")
 _JSON = "application/json"
 _SUCCESS = b'{"success":true}'
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PROCESS = uuid.uuid4().hex[:16]
+_NUMBERS = count(1)
+"""Ids of requests: asking the system for random bytes each time would cost more than judging an event."""
+
+_EXPOSED = ("Retry-After", "X-Request-Id")
 _PREFLIGHT_SECONDS = 24 * 60 * 60
 _GONE = 499
 """The client went away before its request ended; nobody reads this answer, the logs do."""
@@ -63,9 +71,13 @@ def create_app(collector: Collector) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics and the logs tell
     )
     app.router.route_class = _RawRoute
-    _add_tracking(app, collector)
+    tracking = _tracking(collector)
+    for path, (endpoint, docs) in tracking.items():
+        app.post(path, name=path, **docs)(endpoint.handle)
+        app.post(f"{path}/", include_in_schema=False)(endpoint.handle)
     _add_operations(app, collector)
     _add_errors(app, collector)
     app.add_middleware(
@@ -74,35 +86,50 @@ def create_app(collector: Collector) -> FastAPI:
         allow_methods=["POST"],
         allow_headers=["*"],
         allow_credentials=True,  # sendBeacon always asks for it; no cookie means anything here
-        expose_headers=["Retry-After", "X-Request-Id"],
+        expose_headers=_EXPOSED,
         max_age=_PREFLIGHT_SECONDS,
     )
+    handlers = {path: endpoint.handle for path, (endpoint, _) in tracking.items()}
+    app.add_middleware(_ShortWay, handlers=handlers)
     return app
 
 
-def _add_tracking(app: FastAPI, collector: Collector) -> None:
-    for name in BATCH_PATHS:
-        _add_route(app, collector, f"/v1/{name}", lambda _, arrival: collector.take_batch(arrival), api_docs.BATCH)
+class _ShortWay:
+    """Hands a tracking request to its handler at once.
+
+    Going through all routes and middlewares takes longer than judging an event; everything else still does.
+    """
+
+    def __init__(self, app: ASGIApp, handlers: Mapping[str, _Handler]) -> None:
+        self._app, self._handlers = app, handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handler = self._handlers.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if handler is None:
+            await self._app(scope, receive, send)
+            return
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def _tracking(collector: Collector) -> dict[str, tuple[_Endpoint, dict[str, Any]]]:
+    """The tracking paths: what takes a request, and what the OpenAPI says of it."""
+
+    async def batch(_: Request, arrival: Arrival) -> Taken:
+        return await collector.take_batch(arrival)
+
+    async def webhook(request: Request, arrival: Arrival) -> Taken:
+        return await collector.take_webhook(arrival, request.headers.get(SIGNATURE))
+
+    found: dict[str, tuple[_Take, dict[str, Any]]] = {f"/v1/{name}": (batch, api_docs.BATCH) for name in BATCH_PATHS}
     for name, call_type in CALL_PATHS.items():
-        _add_route(app, collector, f"/v1/{name}", _call_taker(collector, call_type), api_docs.call(call_type))
-    _add_route(
-        app,
-        collector,
-        "/v1/webhook",
-        lambda request, arrival: collector.take_webhook(arrival, request.headers.get(SIGNATURE)),
-        api_docs.WEBHOOK,
-    )
+        found[f"/v1/{name}"] = (_call_taker(collector, call_type), api_docs.call(call_type))
+    found["/v1/webhook"] = (webhook, api_docs.WEBHOOK)
+    return {path: (_Endpoint(collector, path, take), docs) for path, (take, docs) in found.items()}
 
 
 def _call_taker(collector: Collector, call_type: str) -> _Take:
     return lambda _, arrival: collector.take_call(arrival, call_type)
-
-
-def _add_route(app: FastAPI, collector: Collector, path: str, take: _Take, docs: dict[str, Any]) -> None:
-    """One path, with and without the slash at its end that some clients write."""
-    endpoint = _Endpoint(collector, path, take).handle
-    app.post(path, name=path, **docs)(endpoint)
-    app.post(f"{path}/", include_in_schema=False)(endpoint)
 
 
 class _Endpoint:
@@ -114,25 +141,25 @@ class _Endpoint:
     async def handle(self, request: Request) -> Response:
         """Read the body within bounds, take it in, answer, count and log."""
         collector, body = self._collector, self._collector.new_body()
-        received_at = collector.clock()
+        received_at, started = collector.clock(), perf_counter()
         taken: Taken | None = None
         refusal: RequestRefusedError | None = None
         headers = request.headers
         try:
-            data = await body.read(_chunks(request), headers.get("content-encoding"))
+            data = await body.read(request.receive, headers.get("content-encoding"))
             taken = await self._take(request, Arrival(data, received_at, headers.get("authorization")))
             answer = _answer_to(taken)
         except RequestRefusedError as error:
             refusal, answer = error, _refusal_of(error)
-        except ClientDisconnect:
+        except ClientGoneError:
             answer = _Answer(_GONE, b"")
         finally:
             body.release()
-        seconds = (collector.clock() - received_at).total_seconds()
+        seconds = perf_counter() - started
         self._count(answer, refusal, seconds)
         request_id = _request_id(headers.get("x-request-id"))
         self._write_log(request_id, answer, taken, refusal, seconds)
-        return _response(answer, request_id)
+        return _response(answer, request_id, headers.get("origin"))
 
     def _count(self, answer: _Answer, refusal: RequestRefusedError | None, seconds: float) -> None:
         metrics = self._collector.metrics
@@ -193,11 +220,6 @@ def _add_errors(app: FastAPI, collector: Collector) -> None:
     app.add_exception_handler(Exception, failed)
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    async for chunk in request.stream():
-        yield chunk
-
-
 def _answer_to(taken: Taken) -> _Answer:
     if not taken.refused:
         return _Answer(200, _SUCCESS)
@@ -215,11 +237,16 @@ def _problem(code: Code, text: str) -> bytes:
 
 def _request_id(given: str | None) -> str:
     """The id that a proxy in front gave the request, else a new one."""
-    return given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if given and _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_NUMBERS):x}"
 
 
-def _response(answer: _Answer, request_id: str) -> Response:
+def _response(answer: _Answer, request_id: str, origin: str | None) -> Response:
     headers = {"x-request-id": request_id}
+    if origin is not None:  # as the CORS middleware does for all other paths
+        headers["access-control-allow-origin"] = origin
+        headers["access-control-allow-credentials"] = "true"
+        headers["access-control-expose-headers"] = ", ".join(_EXPOSED)
+        headers["vary"] = "Origin"
     if answer.retry_after is not None:
         headers["retry-after"] = str(answer.retry_after)
     return _json(answer.status, answer.body, headers)

@@ -8,13 +8,22 @@ from __future__ import annotations
 import asyncio
 import math
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
+from analytics_platform.errors import AnalyticsError
 from analytics_platform.intake.collector.refusals import Code, RequestRefusedError
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+"""How ASGI hands a request's body over."""
 
 _GZIP_WINDOW = 31
 _PIECE = 64 * 1024
+
+
+class ClientGoneError(AnalyticsError):
+    """A client went away before the end of its request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +81,25 @@ class Body:
         self._limits, self._buffers = limits, buffers
         self._taken = 0
 
-    async def read(self, chunks: AsyncIterator[bytes], encoding: str | None) -> bytes:
+    async def read(self, receive: Receive, encoding: str | None) -> bytes:
         """The whole body, inflated when it is gzip.
 
         Raises:
             RequestRefusedError: it is too large as sent or as inflated, slow, damaged, or encoded otherwise.
+            ClientGoneError: the client went away before the body's end.
         """
         parts: list[bytes] = []
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                async for chunk in chunks:
-                    self._take(len(chunk))
-                    parts.append(chunk)
+                has_more = True
+                while has_more:
+                    event = await receive()
+                    if event["type"] == "http.disconnect":
+                        raise ClientGoneError("the client went away before the end of its body")
+                    part: bytes = event.get("body", b"")
+                    has_more = event.get("more_body", False)
+                    self._take(len(part))
+                    parts.append(part)
         except TimeoutError:
             text = f"the body did not end within {self._limits.body_seconds:g} seconds; send it again"
             raise RequestRefusedError(Code.TOO_SLOW, text) from None

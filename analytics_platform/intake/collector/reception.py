@@ -22,6 +22,7 @@ from analytics_platform.intake.collector.requests import (
     Said,
     agreed_key,
     basic_user,
+    first_key,
     message_id_of,
     read_batch,
     read_call,
@@ -156,10 +157,11 @@ class Collector:
 
     async def _take(self, arrival: Arrival, read: Callable[[bool], Said]) -> Taken:
         header = basic_user(arrival.authorization)
-        if header:
-            self._sender(header, arrival.received_at)  # an unknown key must not cost the cutting of a body
+        # An unknown key must not cost the cutting of a body.
+        sender = self._sender(header, arrival.received_at) if header else None
         said = await _cut(arrival, read, quickly=True)
-        sender = self._sender(agreed_key(header, said.write_key), arrival.received_at)
+        write_key = agreed_key(header, said.write_key if header or said.write_key else first_key(said.messages))
+        sender = sender or self._sender(write_key, arrival.received_at)
         return await self._take_in(said, sender, arrival, read)
 
     def _sender(self, write_key: str, at: datetime) -> _Sender:
@@ -191,8 +193,8 @@ class Collector:
         for start in range(0, len(said.messages), _MESSAGES_AT_ONCE):
             if start:
                 await asyncio.sleep(0)
-            for raw in said.messages[start : start + _MESSAGES_AT_ONCE]:
-                outcomes.append((raw, self._judge(raw, said.shared, sender, received_at)))
+            some = said.messages[start : start + _MESSAGES_AT_ONCE]
+            outcomes += [(raw, self._judge(raw, said.shared, sender, received_at)) for raw in some]
         return outcomes
 
     def _judge(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,7 +117,7 @@ def read_batch(body: bytes, max_messages: int, *, quickly: bool = True) -> Said:
     except TooManyMessagesError as error:
         raise RequestRefusedError(Code.TOO_MANY_MESSAGES, str(error)) from error
     stated = envelope.get("writeKey")
-    write_key = stated if isinstance(stated, str) else _first_key(messages)
+    write_key = stated if isinstance(stated, str) else None
     shared = {name: envelope[name] for name in _SHARED if envelope.get(name) is not None}
     return Said(messages, shared, write_key, is_guess=guess is not None)
 
@@ -169,6 +170,11 @@ def message_id_of(message: bytes) -> str | None:
     return _text_of(message, "messageId") if b'"messageId"' in message else None
 
 
+def first_key(messages: Sequence[bytes]) -> str | None:
+    """The browser's batching names the key in each message; of a batch without a key of its own the first counts."""
+    return next((key for message in messages if (key := write_key_of(message))), None)
+
+
 def _text_of(message: bytes, name: str) -> str | None:
     try:
         found = orjson.loads(message)
@@ -176,8 +182,3 @@ def _text_of(message: bytes, name: str) -> str | None:
         return text_member(message, name)
     value = found.get(name) if isinstance(found, dict) else None
     return value if isinstance(value, str) else None
-
-
-def _first_key(messages: list[bytes]) -> str | None:
-    """The browser's batching names the key in each message; of a batch without a key of its own the first counts."""
-    return next((key for message in messages if (key := write_key_of(message))), None)
