@@ -16,7 +16,7 @@
                 order by days.day
             ) as {{ measure }}{{ "," if not loop.last }}
             {%- endfor %}
-        from (select distinct {{ keys | join(", ") }} from {{ spans }} where starts_on <= {{ end_day() }}) as series
+        from (select distinct {{ keys | join(", ") }} from {{ spans }} where {{ _holds_in_build() }}) as series
         cross join {{ day_spine() }} as days
         left join {{ _daily_steps(spans, keys, measures) }} as daily
             on
@@ -45,7 +45,7 @@
                 {{ sign }}{{ measure }} as {{ measure }}{{ "," if not loop.last }}
                 {%- endfor %}
             from {{ spans }}
-            where starts_on < ends_on
+            where {{ _holds_in_build() }}
             {%- if not loop.last %}
             union all
             {%- endif %}
@@ -54,6 +54,11 @@
         where step_on <= {{ end_day() }}
         group by greatest(step_on, {{ start_day() }}), {{ keys | join(", ") }}
     )
+{%- endmacro %}
+
+{# Whether a row of the spans holds on any of the built days: the others would add and take away the same. #}
+{% macro _holds_in_build() -%}
+    starts_on < ends_on and starts_on <= {{ end_day() }} and ends_on > {{ start_day() }}
 {%- endmacro %}
 
 {# The end of a span whose last day is not known: later than any day that is built. #}
