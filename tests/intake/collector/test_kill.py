@@ -20,7 +20,8 @@ from analytics_platform.intake.collector.shipping import Shipper
 from analytics_platform.lake.collector_hours import collector_hours, unaccounted
 from analytics_platform.lake.store import LocalStore
 
-LONGEST_LIFE_SECONDS = 0.12
+SHORTEST_LIVES_SECONDS = 0.05
+MOST_COMMITS = 150
 
 
 class Victim:
@@ -28,22 +29,35 @@ class Victim:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._pid = 0
         self.acked: list[str] = []
 
-    def live_for(self, seconds: float) -> int:
-        """Start a collector and kill it after that time; how many messages it acknowledged until then."""
+    def live_for(self, seconds: float) -> None:
+        """Start a collector and kill it after that time, which may be while it recovers."""
+        pid = self._start()
+        threading.Timer(seconds, os.kill, (pid, signal.SIGKILL)).start()
+        while not self._is_dead():
+            pass
+
+    def live_until(self, commits: int) -> None:
+        """Start a collector and kill it as soon as it has acknowledged so often."""
+        pid, before = self._start(), len(self.acked)
+        while not self._is_dead():
+            commits -= 1
+            if not commits:
+                os.kill(pid, signal.SIGKILL)
+        assert len(self.acked) > before
+
+    def _start(self) -> int:
         assert self._process.stdin is not None
-        before = len(self.acked)
         self._process.stdin.write(b"go\n")
         self._process.stdin.flush()
-        while (words := self._words())[0] != "dead":
-            if words[0] == "pid":
-                pid = int(words[1])
-                threading.Timer(seconds, os.kill, (pid, signal.SIGKILL)).start()
-            else:
-                self.acked += words[1:]
-        return len(self.acked) - before
+        return int(self._words()[1])
+
+    def _is_dead(self) -> bool:
+        """Read on: what was acknowledged, or that the process is gone."""
+        word, *ids = self._words()
+        self.acked += ids
+        return word == "dead"
 
     def _words(self) -> list[str]:
         assert self._process.stdout is not None
@@ -65,8 +79,11 @@ def victim(home: Path) -> Iterator[Victim]:
 def test_what_was_acknowledged_survives_kill_9_and_lands_once(tmp_path: Path, rounds: int) -> None:
     chance = random.Random()
     with victim(tmp_path) as collector:
-        productive = [collector.live_for(chance.uniform(0, LONGEST_LIFE_SECONDS)) > 0 for _ in range(rounds)]
-    assert sum(productive) > rounds // 4
+        for number in range(rounds):
+            if number % 3:
+                collector.live_until(chance.randint(1, MOST_COMMITS))
+            else:
+                collector.live_for(chance.uniform(0, SHORTEST_LIVES_SECONDS))
 
     store = LocalStore(tmp_path / "lake")
     now = datetime.now(UTC)
