@@ -273,13 +273,14 @@ class TestStore:
         clock, reports = SetClock(), list[ShipReport]()
         with spooling(folder, replace(SMALL, segment_bytes=200), clock=clock) as spool:
             shipper = Shipper(spool, flaky, on_shipped=reports.append, clock=clock)
-            flaky.down_for = 5
+            flaky.down_for = 1_000_000
             for n in range(6):
                 commit(spool, admitted(str(n)))
             shipper.start()
             eventually(lambda: shipper.state().attempts >= 3)
             assert "503 Slow Down" in str(shipper.state().problem)
             assert spool.state().healthy
+            flaky.down_for = 0
             eventually(lambda: len(spool.closed_segments()) == 0)
             eventually(lambda: shipper.state().problem is None)
             spool.drain()
