@@ -77,6 +77,8 @@ def test_a_page_from_before_the_plan_is_a_dead_letter_that_can_be_replayed(burst
 
 def test_a_second_burst_goes_on_where_the_first_stopped(bursts: Bursts) -> None:
     assert [report.burst.number for report in bursts.reports] == [1, 2]
+    last = bursts.reports[-1].as_dict()
+    assert last["acked"] == last["landed"] + last["dead_lettered"] > 200
     registered = [row for row in bursts.rows("inventory") if row["event"] == "equipment.registered"]
     booked = [row for row in bursts.rows("inventory") if row["event"] == "booking.confirmed"]
     assert len(registered) < 2 * 8 * len(TENANTS)
