@@ -33,7 +33,7 @@ Detector = Callable[[Floats], Flags]
 
 @dataclass
 class Score:
-    """Counts over series; clean years are those of series without a window, after the quiet days."""
+    """Counts over series; false alerts in clean series, which have no window, are counted apart and per year."""
 
     hits: int = 0
     windows: int = 0
@@ -76,8 +76,9 @@ def scored(series: Sequence[Labelled], flags: Flags) -> Score:
         score.windows += len(each.windows)
         score.hits += sum(any(first <= day <= first + _HIT_DAYS for day in days) for first, _ in each.windows)
         false = _alerts([day for day in days if not _explained(day, each.windows)])
-        score.false_alerts += false
-        if not each.windows:
+        if each.windows:
+            score.false_alerts += false
+        else:
             score.clean_alerts += false
             score.clean_years += (each.values.size - QUIET_DAYS) / 365.25
     return score

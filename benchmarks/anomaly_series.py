@@ -60,7 +60,7 @@ def _series(rng: np.random.Generator, copies: int, variant: Variant) -> Iterator
 def _labelled(rng: np.random.Generator, shape: str, kind: str, business: Business, *, is_clean: bool) -> Labelled:
     values, spread = business(rng, shape)
     if shape == "missing_days":
-        values[rng.random(DAYS) < rng.uniform(0.01, 0.06)] = np.nan
+        values[rng.random(DAYS) < rng.uniform(0.005, 0.03)] = np.nan
     starts = [] if is_clean else _starts(rng, 1 if shape == "level_shift" else int(rng.integers(2, 6)))
     windows = [_plant(rng, shape, kind, values, spread, first) for first in starts]
     return Labelled(shape, kind, values, tuple(windows))
@@ -85,6 +85,7 @@ def _plant(
         factor = 1 + change if kind != "ratio" and rng.random() < 0.5 else max(1 - change, 0.15)
         values[first:] = _allowed(values[first:] * factor, kind)
         return first, first + 13
+    first = _day_without_zeros(values, spread, first) if shape == "drop_to_zero" else first
     if shape == "drop_to_zero":
         last = first + int(rng.integers(0, 6))
         values[first : last + 1] = 0.0
@@ -94,12 +95,22 @@ def _plant(
         values[first : last + 1] = np.nan
         return first, last
     last = first + int(rng.integers(0, 2))
-    room_below = values[first] > 6 * spread[first]
-    up = not room_below or (rng.random() < 0.6 and (kind != "ratio" or values[first] + 6 * spread[first] < 100))
+    level = np.nanmedian(values[first - 56 : first : 7])
+    room_above = 100 - level if kind == "ratio" else np.inf
+    has_room = min(level, room_above) > 6 * spread[first]
+    up = bool(rng.random() < 0.6) if has_room else bool(room_above > level)
     for day in range(first, last + 1):
         size = rng.uniform(5, 11) * max(spread[day], np.median(spread) * 0.5)
         values[day] = _allowed(np.nan_to_num(values[day], nan=0.0) + (size if up else -size), kind)
     return first, last
+
+
+def _day_without_zeros(values: Floats, spread: Floats, first: int) -> int:
+    """The first day from ``first`` on whose weekday does not come near 0 by itself: there a 0 would be no anomaly."""
+    for day in range(first, first + 7):
+        if np.nanmedian(values[day - 56 : day : 7]) > 3 * spread[day]:
+            return day
+    return first
 
 
 def _allowed(values: Floats | float, kind: str) -> Floats:

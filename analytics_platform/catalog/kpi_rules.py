@@ -26,7 +26,7 @@ class SeasonalRule(Declared):
     Nothing is judged before ``min_history_days`` days with a figure.
     """
 
-    threshold: Positive = 4.0
+    threshold: Positive = 3.8
     min_history_days: Annotated[int, Constrained(ge=14)] = 28
 
 
@@ -52,8 +52,8 @@ class ChangeRule(Declared):
 class AnomalyRules(Declared):
     """How the series of a KPI are judged, day by day; a rule that is null is not applied.
 
-    ``owner`` is who is told, the KPI's by default. ``missing`` reports days without a figure where there used to be one.
-    ``sub_series`` are the drill-down columns by whose values the total is judged as well.
+    ``owner`` is who is told, the KPI's by default. ``missing`` reports days without a figure where there always
+    was one. ``sub_series`` are the drill-down columns by whose values the total is judged as well.
     """
 
     severity: Severity

@@ -58,12 +58,12 @@ class Tuning:
         min_history: days with a value before the first that is judged.
     """
 
-    threshold: float = 4.0
+    threshold: float = 3.8
     wandering: float = 5.0
     sparse: float = 3.3
-    repeated: float = 3.0
-    zero: float = 2.3
-    zero_again: float = 2.6
+    repeated: float = 2.9
+    zero: float = 2.0
+    zero_again: float = 2.4
     min_history: int = 28
 
 
@@ -298,7 +298,7 @@ def _rate(values: Floats) -> tuple[Floats, Floats]:
     window = before(values, _SPARSE_DAYS)
     present = np.maximum(counted(window), 1)
     cap = quantiles(window, (0.96,))[0] + 1
-    capped = np.fmin(window, cap[..., None])
+    capped = np.minimum(window, cap[..., None])
     overall = mean(capped, 14)
     weekday = capped[..., ::7]
     share = (np.sum(np.nan_to_num(weekday), axis=-1) + 4 * overall) / (counted(weekday) + 4)

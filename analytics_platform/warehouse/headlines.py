@@ -64,7 +64,7 @@ def births_query(kpi: Kpi, headline: Headline, *, by_tenant: bool, column: str |
 
 
 def in_reporting_currency(headline: Headline, columns: Sequence[str]) -> Headline:
-    """The headline over amounts in the reporting currency where its table has them, since tenants' own cannot be added."""
+    """The headline over amounts in the reporting currency where its table has them: tenants' own cannot be added."""
 
     def term(signed: str) -> str:
         sign = "-" if signed.startswith("-") else ""
