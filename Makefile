@@ -70,6 +70,7 @@ check: $(MANIFEST) ## Does the asset graph load?
 bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.event_log
+	$(BIN)/python -m benchmarks.collector
 	$(BIN)/python -m benchmarks.anomalies
 	$(BIN)/python -m benchmarks.middleware
 
