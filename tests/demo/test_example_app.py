@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from analytics_platform.settings import Settings
 from analytics_platform.tracking.client import Tracker
 from analytics_platform.tracking.outbox import OutboxEvent
 
+_CUSTOMERS = 16
 TENANT, OTHER = "delta-events", "albion-stage"
 CURRENCIES = {TENANT: "EUR", OTHER: "GBP"}
 KEYS = {tenant: f"demo-{tenant}-server" for tenant in CURRENCIES}
@@ -73,13 +75,25 @@ def story(product: Product) -> None:
     product.post(f"/bookings/{booking['booking_id']}/cancel", 409)
     other = product.book(product.item("eq_3"))
     product.post(f"/bookings/{other['booking_id']}/cancel", 200)
-    product.book("eq_3")
+    assert Counter(_at_once(product, "eq_3")) == {201: 1, 409: _CUSTOMERS - 1}
     ticket = product.post("/tickets", 201, requester_ref="usr_2")["ticket_id"]
     for verb, status in (("resolve", 200), ("resolve", 409), ("reopen", 200), ("reopen", 409)):
         product.post(f"/tickets/{ticket}/{verb}", status)
     assert Product(product.client, OTHER).post(f"/tickets/{ticket}/resolve", 404)
     Product(product.client, "nobody").post("/tickets", 401, requester_ref="usr_2")
     assert product.client.get("/healthz").json() == {"healthy": True}
+
+
+def _at_once(product: Product, item: str) -> list[int]:
+    """The answers to customers who want the same item at the same moment."""
+    days = {"rental_start": "2026-03-01", "rental_end": "2026-03-03"}
+    body = {"customer_ref": "cus_1", "equipment_ids": [item], **days}
+
+    def book(_: int) -> int:
+        return product.client.post("/bookings", json=body, headers={"X-Tenant": product.tenant}).status_code
+
+    with ThreadPoolExecutor(_CUSTOMERS) as pool:
+        return list(pool.map(book, range(_CUSTOMERS)))
 
 
 @dataclass
@@ -170,4 +184,4 @@ def test_requests_name_the_route_and_never_what_was_asked_for(told: Told) -> Non
     assert not any("bkg_" in route or "healthz" in route for route in routes)
     assert {request["status"] for request in requests} >= {200, 201, 404, 409}
     assert "nobody" not in {request["tenant_id"] for request in requests}
-    assert {request["caller_ref"] for request in requests} == {"usr_1"}
+    assert {request.get("caller_ref") for request in requests} == {"usr_1", None}

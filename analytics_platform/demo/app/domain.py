@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, date, datetime
 from uuid import uuid4
 
-from sqlalchemy import Date, DateTime, Dialect, Engine, ForeignKey, Integer, String, create_engine
+from sqlalchemy import Connection, Date, DateTime, Dialect, Engine, ForeignKey, Integer, String, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from analytics_platform.tracking.models.vocabularies import EquipmentStatus
 from analytics_platform.tracking.outbox import OUTBOX_METADATA
+
+_LOCK_SECONDS = 30.0
 
 
 class Moment(TypeDecorator[datetime]):
@@ -89,11 +92,24 @@ class Ticket(Base):
 
 
 def create_tables(url: str) -> Engine:
-    """Connect to a database and make the tables that it lacks, the outbox among them."""
-    engine = create_engine(url)
+    """Connect to an SQLite database and make the tables that it lacks, the outbox among them."""
+    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS})
+    event.listen(engine, "connect", _leave_transactions_to_us)
+    event.listen(engine, "begin", _begin_alone)
     Base.metadata.create_all(engine)
     OUTBOX_METADATA.create_all(engine)
     return engine
+
+
+def _leave_transactions_to_us(connection: sqlite3.Connection, record: object) -> None:
+    """Python's driver would begin a transaction with its first write, when what it rests on has been read."""
+    del record
+    connection.isolation_level = None
+
+
+def _begin_alone(connection: Connection) -> None:
+    """One transaction after the other, so that two customers cannot both find the same item available."""
+    connection.exec_driver_sql("begin immediate")
 
 
 def new_id(prefix: str) -> str:
