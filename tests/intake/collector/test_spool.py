@@ -99,7 +99,7 @@ class TestCommit:
         with spooling(tmp_path, clock=broken_clock) as spool:
             answers = commit_together(spool, [[admitted("1")], [admitted("2")]])
             assert {type(answer) for answer in answers} == {SpoolUnavailableError}
-            assert not spool.state().healthy
+            eventually(lambda: not spool.state().healthy)
 
     def test_a_closed_spool_refuses(self, tmp_path: Path) -> None:
         with spooling(tmp_path) as spool:
