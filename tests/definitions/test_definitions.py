@@ -122,6 +122,20 @@ def test_lineage_leads_from_a_stream_to_its_dashboard(definitions: dg.Definition
     assert {"loaded/billing", "kpi/revenue/kpi_mrr", "extract/finance/mrr", "dashboard/finance"} <= names
 
 
+def test_anomalies_are_judged_after_every_kpi_table_and_each_kpi_has_its_warning(
+    definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]
+) -> None:
+    catalog = load_catalog()
+    spec = specs["kpi/kpi_anomalies"]
+    judged = {dep.asset_key.path[-1] for dep in spec.deps}
+    assert judged >= {table.split(".")[1] for kpi in catalog.kpis.values() for table in (kpi.table, kpi.headline_table)}
+    schema = spec.metadata["dagster/column_schema"]
+    assert [column.name for column in schema.columns][-3:] == ["rule", "is_anomaly", "reason"]
+    assert all(column.description for column in schema.columns)
+    checks = {key.name for key in definitions.resolve_asset_graph().asset_check_keys if key.asset_key == spec.key}
+    assert checks == {f"no_anomaly_in_{name}" for name in catalog.kpis}
+
+
 def test_every_dashboard_descends_from_landing(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     downstream = dg.AssetSelection.assets(keys.LANDING_EVENTS).downstream().resolve(graph)
