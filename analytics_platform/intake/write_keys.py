@@ -1,7 +1,7 @@
 """Which write keys are valid now: what the collector asks for every request.
 
-The register is read again when its file has changed, which is looked up at most once a second, so that a revoked key
-stops working at once and nothing needs a restart.
+The register is read again when its file has changed, which is looked up once a second, and for each key that is not
+known: a revoked key stops working at once, a new one works with its first request, and nothing needs a restart.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ class WriteKeys:
         if self._clock() >= self._check_at:
             self._check_at = self._clock() + _CHECK_SECONDS
             self._refresh()
-        found = self._keys.get(hash_write_key(plain))
+        sha256 = hash_write_key(plain)
+        if sha256 not in self._keys:  # a key that was made just now: the clients drop what a 401 refuses
+            self._refresh()
+        found = self._keys.get(sha256)
         if found is None or not found[0].is_valid(at):
             return None
         return found[1]

@@ -135,6 +135,14 @@ def test_a_running_collector_sees_a_revocation_within_a_second(
     assert keys.context(plain, NOW) is None
 
 
+def test_a_new_key_is_known_at_once_since_its_first_events_would_be_lost(
+    catalog: Catalog, registry: KeyRegistry, file: Path
+) -> None:
+    keys = WriteKeys(catalog, file, clock=Clock())
+    assert keys.context(created(registry), NOW) is not None
+    assert keys.context("wk_unknown", NOW) is None
+
+
 @pytest.mark.parametrize("damage", ["- {tenant: [", "gone", "{}", "- {tenant: nobody}"])
 def test_a_register_that_breaks_while_serving_changes_nothing_and_is_told(
     catalog: Catalog, registry: KeyRegistry, file: Path, damage: str
