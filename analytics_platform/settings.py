@@ -28,7 +28,7 @@ from analytics_platform.errors import AnalyticsError
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "ANALYTICS_"
 
-_SECRETS = ("collector_webhooks", "segment_token")
+_SECRETS = ("collector_webhooks", "segment_token", "slack_token")
 """Settings whose values stand in no message."""
 
 
@@ -120,6 +120,19 @@ class Settings(BaseSettings):
         default=None, pattern="^https?://", description="The collector's /v1/webhook as Segment's cloud reaches it."
     )
 
+    slack_token: SecretStr | None = Field(
+        default=None, min_length=1, description="Bot token of Slack; without one, alerts stay in the outbox."
+    )
+    slack_api_url: str = Field(
+        default="https://slack.com/api/", pattern="^https?://", description="Slack's API, such as GovSlack's own."
+    )
+    dagster_url: str = Field(
+        default="http://127.0.0.1:3000", pattern="^https?://", description="Dagster's UI as readers of alerts reach it."
+    )
+    runbook_url: str | None = Field(
+        default=None, pattern="^https?://", description="The page of docs/alerting.md as readers of alerts reach it."
+    )
+
     @classmethod
     def from_environment(cls) -> Self:
         """Read the settings file and the environment.
@@ -164,6 +177,11 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """Dagster's instance folder (runs, events, schedules)."""
         return self.home / "dagster"
+
+    @property
+    def alerts_path(self) -> Path:
+        """Incidents and the messages about them: one SQLite file."""
+        return self.home / "alerts.sqlite"
 
     @property
     def dbt_target(self) -> Path:

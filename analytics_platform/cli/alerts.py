@@ -1,0 +1,212 @@
+"""Alerts: what is wrong, what was said about it, and what is still to be said."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analytics_platform.cli.answers import show
+from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.keys import Span
+
+if TYPE_CHECKING:
+    from analytics_platform.alerting.delivery import DeliveryReport
+    from analytics_platform.alerting.desk import AlertDesk
+    from analytics_platform.alerting.incidents import Incident
+    from analytics_platform.alerting.outbox import Waiting
+    from analytics_platform.alerting.store import SqliteStore
+
+
+@click.group()
+def alerts() -> None:
+    """Incidents and the messages about them; without a Slack token the messages stay here."""
+
+
+@alerts.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also incidents that are over.")
+@click.option("--owner", help="Only this team's.")
+@as_json
+def list_(everything: bool, owner: str | None, as_json: bool) -> None:
+    """Show incidents, oldest first, and how many messages wait."""
+    now = datetime.now(UTC)
+    with expected_failures():
+        with _store().transaction() as session:
+            known = session.incidents()
+        unsent = len(_unsent())
+        shown = [each for each in known if (everything or each.recovered_at is None) and owner in (None, each.owner)]
+        muted = _desk().mutes_of(shown, now)
+    answer = {"incidents": [_told(each, muted.get(each.id)) for each in shown], "unsent_messages": unsent}
+    lines = [_line(each, muted.get(each.id)) for each in shown] or ["No incidents"]
+    show(answer, as_json, [*lines, f"{unsent} messages wait to be sent"])
+
+
+@alerts.command("show")
+@click.argument("incident")
+@as_json
+def show_(incident: str, as_json: bool) -> None:
+    """Show an incident and every message about it, sent or not."""
+    with expected_failures():
+        found = _desk().incident(incident)
+        muted = _desk().mutes_of([found], datetime.now(UTC)).get(found.id)
+        with _store().transaction() as session:
+            messages = [each for each in session.outbox() if each.message.incident == found.id]
+    lines = [_line(found, muted)]
+    for each in messages:
+        lines += ["", f"{_standing(each)}", *(f"  {line}" for line in each.message.text.splitlines())]
+    answer = {"incident": _told(found, muted), "messages": [_message(each) for each in messages]}
+    show(answer, as_json, lines)
+
+
+@alerts.command()
+@click.argument("incident")
+@click.option("--for", "span", type=Span(), required=True, help="How long, such as 12h.")
+@click.option("--reason", required=True, help="Why; whoever comes next reads it.")
+@click.option("--by", help="Who mutes; by default the user of this machine.")
+@click.option("--all-days", is_flag=True, help="Also the same failure of other days.")
+@as_json
+def mute(incident: str, span: timedelta, reason: str, by: str | None, all_days: bool, as_json: bool) -> None:
+    """Say nothing about an incident for a while; it is told again if it still fails then."""
+    with expected_failures():
+        until = datetime.now(UTC) + span
+        kept = _desk().mute(incident, until, by or getpass.getuser(), reason, all_days=all_days)
+    what = "all its days" if all_days else "its day"
+    show(kept.model_dump(mode="json"), as_json, [f"{incident} is muted for {what} until {until:%Y-%m-%d %H:%M} UTC"])
+
+
+@alerts.command()
+@as_json
+def send(as_json: bool) -> None:
+    """Do what is due by now, and send what waits to Slack."""
+    with expected_failures():
+        _desk().settle(datetime.now(UTC))
+        report = _sent()
+        left = _unsent()
+    if report is None:
+        lines = [f"There is no Slack token (ANALYTICS_SLACK_TOKEN): {len(left)} messages stay in the outbox"]
+        show({"sent": 0, "unsent": len(left), "errors": {}}, as_json, lines)
+        return
+    answer = {**vars(report), "errors": dict(report.errors), "unsent": len(left)}
+    lines = [f"Sent {report.sent} messages ({report.found} had arrived before), {len(left)} wait"]
+    lines += [f"  {error}: {count}" for error, count in sorted(report.errors.items())]
+    show(answer, as_json, lines + [f"  {_standing(each)}" for each in left])
+    sys.exit(1 if left else 0)
+
+
+@alerts.command()
+@as_json
+def digest(as_json: bool) -> None:
+    """Write the day's digests of warnings, one for each channel, once a day."""
+    with expected_failures():
+        messages = _desk().digest(datetime.now(UTC))
+    show(
+        {"messages": [_content(each.model_dump()) for each in messages]},
+        as_json,
+        _texts([each.text for each in messages]),
+    )
+
+
+@alerts.command()
+@click.option("--check", "within", type=Span(), help="Write nothing: fail when the last one is older than this.")
+@as_json
+def heartbeat(within: timedelta | None, as_json: bool) -> None:
+    """Write the day's proof that alerting is alive, or check that there was one."""
+    now = datetime.now(UTC)
+    with expected_failures():
+        if within is None:
+            message = _desk().heartbeat(now)
+            show({"message": _content(message.model_dump())}, as_json, _texts([message.text]))
+            return
+        with _store().transaction() as session:
+            last = session.marks().get("heartbeat")
+    alive = last is not None and now - last <= within
+    said = f"The last heartbeat was at {last:%Y-%m-%d %H:%M} UTC" if last else "There was no heartbeat yet"
+    show({"alive": alive, "last_at": last}, as_json, [said])
+    sys.exit(0 if alive else 1)
+
+
+def _store() -> SqliteStore:
+    from analytics_platform.alerting.store import SqliteStore
+
+    return SqliteStore(read_settings().alerts_path)
+
+
+def _desk() -> AlertDesk:
+    from analytics_platform.alerting.desk import AlertDesk
+    from analytics_platform.alerting.messages import Places
+
+    settings = read_settings()
+    places = Places(settings.dagster_url, settings.runbook_url, settings.reporting_time_zone)
+    return AlertDesk(read_catalog(), _store(), places)
+
+
+def _sent() -> DeliveryReport | None:
+    """What was sent; None where there is no token."""
+    from analytics_platform.alerting.delivery import Delivery
+    from analytics_platform.alerting.slack import SlackClient
+
+    settings = read_settings()
+    if settings.slack_token is None:
+        return None
+    slack = SlackClient(settings.slack_token.get_secret_value(), settings.slack_api_url)
+    return Delivery(_store(), slack).deliver()
+
+
+def _unsent() -> list[Waiting]:
+    from analytics_platform.alerting.outbox import UNSENT
+
+    with _store().transaction() as session:
+        return session.outbox(UNSENT)
+
+
+def _told(incident: Incident, muted_until: datetime | None) -> Mapping[str, Any]:
+    cause = incident.told
+    return {
+        "id": incident.id,
+        "severity": incident.severity,
+        "status": incident.status,
+        "muted_until": muted_until,
+        "failure": cause.failure.value,
+        "asset": cause.asset,
+        "check": cause.check,
+        "tenant": cause.tenant,
+        "day": cause.day,
+        "since": cause.since,
+        "opened_at": incident.opened_at,
+        "recovered_at": incident.recovered_at,
+        "owner": incident.owner,
+        "channel": incident.channel,
+        "dashboards": list(incident.dashboards),
+    }
+
+
+def _line(incident: Incident, muted_until: datetime | None) -> str:
+    cause = incident.told
+    muted = f", muted until {muted_until:%Y-%m-%d %H:%M} UTC" if muted_until else ""
+    where = f"{cause.asset} {cause.check or ''}".rstrip()
+    whose = f"{cause.tenant or 'all tenants'}, {cause.day or 'no day'}"
+    standing = f"{incident.severity:<8} {incident.status:<9}"
+    return f"{incident.id}  {standing} {cause.failure.value:<13} {where} ({whose}; {incident.owner}{muted})"
+
+
+def _message(waiting: Waiting) -> Mapping[str, Any]:
+    told = _content(waiting.message.model_dump())
+    return {**told, "state": waiting.state, "attempts": waiting.attempts, "error": waiting.error, "ts": waiting.ts}
+
+
+def _content(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**message, "blocks": list(message["blocks"])}
+
+
+def _standing(waiting: Waiting) -> str:
+    message = waiting.message
+    why = f", {waiting.error} after {waiting.attempts} attempt(s)" if waiting.error else ""
+    return f"{message.kind} to {message.channel}: {waiting.state}{why}"
+
+
+def _texts(texts: list[str]) -> list[str]:
+    return texts or ["Nothing to say"]
