@@ -42,7 +42,7 @@ def run(first: date | None, last: date | None, as_json: bool) -> None:
     """Build everything for those days, through Dagster, in this process."""
     with expected_failures():
         report = _run(first, last, quiet=as_json)
-    show(report.as_dict(), as_json, _run_lines(report))
+    show(report.as_dict(), as_json, run_lines(report))
     sys.exit(0 if report.ok else 1)
 
 
@@ -72,7 +72,7 @@ def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
     show(
         {"import": imported.as_dict(), "live": burst and burst.as_dict(), "run": report.as_dict()},
         as_json,
-        [*_import_lines(imported), *_live_lines(burst), *_run_lines(report), *_where_things_are()],
+        [*_import_lines(imported), *_live_lines(burst), *run_lines(report), *_where_things_are()],
     )
     sys.exit(0 if report.ok else 1)
 
@@ -177,14 +177,19 @@ def _live_lines(report: LiveReport | None) -> list[str]:
     ]
 
 
-def _run_lines(report: RunReport) -> list[str]:
+def run_lines(report: RunReport) -> list[str]:
+    """A run as a person reads it; warnings stand apart from what failed."""
     if not report.runs:
         return ["Nothing has changed since the last build"]
     span = f", {report.first} to {report.last}" if report.first else ""
     lines = [f"Built {report.built.total():,} partitions of {len(report.built)} assets{span}"]
     lines += [f"  {run.job} run {run.run_id}: {run.status}: {run.error}" for run in report.runs if run.error]
-    lines.append(f"Checks: {report.checks_passed:,} passed, {len(report.checks_failed)} failed")
-    return lines + [f"  {failed.asset} {failed.check}: {failed.description}" for failed in report.checks_failed]
+    failed = [each for each in report.checks_failed if each.severity == "ERROR"]
+    warnings = [each for each in report.checks_failed if each.severity != "ERROR"]
+    told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
+    lines.append(f"Checks: {report.checks_passed:,} passed, {len(failed)} failed{told}")
+    lines += [f"  {each.asset} {each.check}: {each.description}" for each in failed]
+    return lines + [f"  warning: {each.asset} {each.check}: {each.description}" for each in warnings]
 
 
 def _where_things_are() -> list[str]:

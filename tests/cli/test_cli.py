@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from analytics_platform.cli import main
+from analytics_platform.cli.pipeline import run_lines
+from analytics_platform.defs.runs import FailedCheck, RunOutcome, RunReport
 from analytics_platform.warehouse import DuckDBWarehouse
 
 DAY = date(2026, 1, 1)
@@ -62,6 +64,18 @@ def test_a_run_without_data_says_how_to_bring_some_in() -> None:
     done = analytics("run")
     assert done.exit_code == 1
     assert "analytics import" in done.output
+
+
+def test_a_warning_is_not_told_as_a_failure() -> None:
+    report = RunReport(DAY, DAY, runs=[RunOutcome("1", "build", "SUCCESS", None)], checks_passed=3)
+    report.checks_failed = [FailedCheck("kpi/a", "no_anomaly", "2 of 9", "WARN"), FailedCheck("b", "c", "d", "ERROR")]
+    assert run_lines(report)[1:] == [
+        "Checks: 3 passed, 1 failed, 1 warning",
+        "  b c: d",
+        "  warning: kpi/a no_anomaly: 2 of 9",
+    ]
+    report.checks_failed = []
+    assert run_lines(report)[1:] == ["Checks: 3 passed, 0 failed"]
 
 
 def test_each_verb_explains_itself() -> None:
