@@ -18,6 +18,7 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -137,6 +138,7 @@ class _Endpoint:
 
     def __init__(self, collector: Collector, route: str, take: _Take) -> None:
         self._collector, self._route, self._take = collector, route, take
+        self._counters: dict[int, Counter] = {}
 
     async def handle(self, request: Request) -> Response:
         """Read the body within bounds, take it in, answer, count and log."""
@@ -144,10 +146,10 @@ class _Endpoint:
         received_at, started = collector.clock(), perf_counter()
         taken: Taken | None = None
         refusal: RequestRefusedError | None = None
-        headers = request.headers
+        headers = dict(request.scope["headers"])
         try:
-            data = await body.read(request.receive, headers.get("content-encoding"))
-            taken = await self._take(request, Arrival(data, received_at, headers.get("authorization")))
+            data = await body.read(request.receive, _text(headers.get(b"content-encoding")))
+            taken = await self._take(request, Arrival(data, received_at, _text(headers.get(b"authorization"))))
             answer = _answer_to(taken)
         except RequestRefusedError as error:
             refusal, answer = error, _refusal_of(error)
@@ -157,13 +159,16 @@ class _Endpoint:
             body.release()
         seconds = perf_counter() - started
         self._count(answer, refusal, seconds)
-        request_id = _request_id(headers.get("x-request-id"))
+        request_id = _request_id(_text(headers.get(b"x-request-id")))
         self._write_log(request_id, answer, taken, refusal, seconds)
-        return _response(answer, request_id, headers.get("origin"))
+        return _response(answer, request_id, _text(headers.get(b"origin")))
 
     def _count(self, answer: _Answer, refusal: RequestRefusedError | None, seconds: float) -> None:
         metrics = self._collector.metrics
-        metrics.requests.labels(self._route, str(answer.status)).inc()
+        counter = self._counters.get(answer.status)
+        if counter is None:
+            counter = self._counters[answer.status] = metrics.requests.labels(self._route, str(answer.status))
+        counter.inc()
         metrics.request_seconds.observe(seconds)
         if refusal is not None:
             metrics.refused.labels(refusal.code.value).inc()
@@ -218,6 +223,10 @@ def _add_errors(app: FastAPI, collector: Collector) -> None:
 
     app.add_exception_handler(HTTPException, wrong_route)
     app.add_exception_handler(Exception, failed)
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
 
 
 def _answer_to(taken: Taken) -> _Answer:

@@ -6,10 +6,12 @@ A line never holds a payload, a write key, a secret or a query string; a key goe
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import sys
 import threading
+import time
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -17,20 +19,21 @@ import structlog
 from structlog.typing import Processor
 
 _FLUSH_SECONDS = 0.2
-_BUFFERED_BYTES = 64 * 1024
+_BUFFERED_BYTES = 4 * 1024 * 1024
 
 
 class _Lines:
     """Writes lines in groups: a call to the system for each request would cost more than judging its event.
 
-    A line is out after a fifth of a second at the latest, and at the end of the process.
+    A line is out after a fifth of a second, or at the end of the process. Whoever logs never waits for a reader of the
+    logs: beyond a bound lines are dropped, and how many is told in their place.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = threading.Lock()
+        self._lock, self._writing = threading.Lock(), threading.Lock()
         self._waiting: list[bytes] = []
-        self._size = 0
+        self._size = self._dropped = 0
         self._wake = threading.Event()
         threading.Thread(target=self._run, name="logs", daemon=True).start()
         atexit.register(self._write_out)
@@ -38,12 +41,13 @@ class _Lines:
     def write(self, line: bytes) -> None:
         """Take a line."""
         with self._lock:
+            if self._size > _BUFFERED_BYTES:
+                self._dropped += 1
+                return
             is_first = not self._waiting
             self._waiting.append(line)
             self._size += len(line)
-        if self._size > _BUFFERED_BYTES:
-            self._write_out()
-        elif is_first:
+        if is_first:
             self._wake.set()
 
     def flush(self) -> None:
@@ -52,16 +56,22 @@ class _Lines:
     def _run(self) -> None:
         while True:
             self._wake.wait()
+            time.sleep(_FLUSH_SECONDS)
             self._wake.clear()
-            threading.Event().wait(_FLUSH_SECONDS)
             self._write_out()
 
     def _write_out(self) -> None:
-        with self._lock:
-            rest = memoryview(b"".join(self._waiting))
-            self._waiting, self._size = [], 0
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+        with self._writing:
+            with self._lock:
+                lines, self._waiting, self._size = self._waiting, [], 0
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                lines.append(orjson.dumps({"event": "log lines dropped", "lines": dropped}) + b"\n")
+            rest = memoryview(b"".join(lines))
+            # Nobody reads the logs any more: that must not end taking events in.
+            with contextlib.suppress(OSError):
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
 
 
 def configure_logs(level: int = logging.INFO) -> None:

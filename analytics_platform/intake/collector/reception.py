@@ -7,7 +7,6 @@ admitted or as a dead letter; of a request that is refused nothing was taken in.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -238,11 +237,11 @@ class Collector:
         )
 
     def _count(self, outcomes: Sequence[_Outcome]) -> None:
-        reasons = Counter(outcome.reason for _, outcome in outcomes if isinstance(outcome, Rejected))
+        refused = [outcome.reason for _, outcome in outcomes if isinstance(outcome, Rejected)]
         self.metrics.acknowledged.inc(len(outcomes))
-        self.metrics.accepted.inc(len(outcomes) - reasons.total())
-        for reason, letters in reasons.items():
-            self.metrics.dead_lettered.labels(reason.value).inc(letters)
+        self.metrics.accepted.inc(len(outcomes) - len(refused))
+        for reason in refused:
+            self.metrics.dead_lettered.labels(reason.value).inc()
 
 
 async def _cut(arrival: Arrival, read: Callable[[bool], Said], *, quickly: bool) -> Said:
