@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from analytics_platform.catalog import Catalog, load_catalog
+from analytics_platform.catalog import Catalog, Stream, load_catalog
 from analytics_platform.lake.store import LocalStore
 
 BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -20,6 +20,29 @@ BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networki
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     return load_catalog()
+
+
+def with_streams(catalog: Catalog, **streams: Stream) -> Catalog:
+    """A catalogue with other streams; a model's own copy would keep what the first has cached of its events."""
+    declared = {name: getattr(catalog, name) for name in Catalog.model_fields}
+    return Catalog.model_validate({**declared, "streams": {**catalog.streams, **streams}})
+
+
+@pytest.fixture(scope="session")
+def without_scans(catalog: Catalog) -> Catalog:
+    """The catalogue before it knew scans."""
+    inventory = catalog.streams["inventory"]
+    events = tuple(event for event in inventory.events if not event.name.startswith("scan."))
+    return with_streams(catalog, inventory=inventory.model_copy(update={"events": events}))
+
+
+@pytest.fixture(scope="session")
+def with_escalations(catalog: Catalog) -> Catalog:
+    """The catalogue with an event that it does not know: `ticket.escalated`, like `ticket.reopened`."""
+    support = catalog.streams["support"]
+    reopened = next(event for event in support.events if event.name == "ticket.reopened")
+    events = (*support.events, reopened.model_copy(update={"name": "ticket.escalated"}))
+    return with_streams(catalog, support=support.model_copy(update={"events": events}))
 
 
 @pytest.fixture

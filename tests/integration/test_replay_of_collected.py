@@ -28,17 +28,6 @@ AHEAD = timedelta(minutes=42)
 """How far the browser's clock is wrong."""
 
 
-@pytest.fixture(scope="session")
-def mended(catalog: Catalog) -> Catalog:
-    """The catalogue with an event that it did not know."""
-    support = catalog.streams["support"]
-    reopened = next(event for event in support.events if event.name == "ticket.reopened")
-    events = (*support.events, reopened.model_copy(update={"name": "ticket.escalated"}))
-    return catalog.model_copy(
-        update={"streams": {**catalog.streams, "support": support.model_copy(update={"events": events})}}
-    )
-
-
 def escalated(message_id: str, at: datetime) -> dict[str, Any]:
     said = {"ticket_id": "tkt_1", "reopened_at": at.isoformat(), "reopen_count": 1}
     return {
@@ -59,8 +48,8 @@ def send(url: str, at: datetime) -> None:
             assert [each["code"] for each in answer.raise_for_status().json()["rejected"]] == ["unknown_event"]
 
 
-def test_it_lands_as_if_the_plan_had_known_it_and_both_accounts_hold(tmp_path: Path, mended: Catalog) -> None:
-    settings, store, streams = Settings(home=tmp_path), LocalStore(tmp_path / "lake"), list(mended.streams)
+def test_it_lands_as_if_the_plan_had_known_it_and_both_accounts_hold(tmp_path: Path, with_escalations: Catalog) -> None:
+    settings, store, streams = Settings(home=tmp_path), LocalStore(tmp_path / "lake"), list(with_escalations.streams)
     collector = RunningCollector(settings)
     now = datetime.now(UTC)
     try:
@@ -69,7 +58,7 @@ def test_it_lands_as_if_the_plan_had_known_it_and_both_accounts_hold(tmp_path: P
         collector.stop()
     assert store.list("landing/") == []
 
-    report = replay(store, mended, Selection(reason="unknown_event"))
+    report = replay(store, with_escalations, Selection(reason="unknown_event"))
     # The clock of the second cannot be corrected: the call does not say when it was sent.
     assert (report.accepted, report.reasons) == (1, {"time_suspect": 1})
     (line,) = (orjson.loads(line) for info in store.list("landing/") for line in lines_of(store.get(info.key)))
