@@ -70,9 +70,9 @@ check: $(MANIFEST) ## Does the asset graph load?
 bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.event_log
-	$(BIN)/python -m benchmarks.collector
 	$(BIN)/python -m benchmarks.anomalies
 	$(BIN)/python -m benchmarks.middleware
+	$(BIN)/python -m benchmarks.collector
 
 node: ## Install the npm packages of the TypeScript types and of the client tests (needs Node.js 20)
 	cd analytics_platform/tracking/typescript && npm ci --silent
