@@ -30,10 +30,11 @@ def check(complete: bool, as_json: bool) -> None:
     """Is the plan sound, and every file that is generated from it current? Exit code 1 when not."""
     with expected_failures():
         from analytics_platform.catalog import load_catalog
-        from analytics_platform.tracking.generated import drifted, unjudged
+        from analytics_platform.tracking.generated import GENERATED, drifted, unjudged
+        from analytics_platform.warehouse.project_files import PROJECT_FILES
 
         catalog = load_catalog()
-        found = [*drifted(catalog), *_drifted_staging(catalog)]
+        found = [*drifted(catalog, (*GENERATED, *PROJECT_FILES)), *_drifted_staging(catalog)]
         unknown = unjudged()
     ok = not found and not (complete and unknown)
     answer = {"ok": ok, "events": len(catalog.events), "drifted": found, "mend": _MEND if found else None}
@@ -52,11 +53,13 @@ def generate(as_json: bool) -> None:
     """Write every file that is generated from the catalogue and committed."""
     with expected_failures():
         from analytics_platform.catalog import load_catalog
-        from analytics_platform.tracking.generated import unjudged, write
+        from analytics_platform.tracking.generated import GENERATED, unjudged, write
+        from analytics_platform.warehouse.project_files import PROJECT_FILES
         from analytics_platform.warehouse.staging_models import write_staging
 
         catalog = load_catalog()
-        changed = [*write(catalog), *(_relative(path) for path in write_staging(catalog))]
+        written = write(catalog, (*GENERATED, *PROJECT_FILES))
+        changed = [*written, *(_relative(path) for path in write_staging(catalog))]
         unknown = unjudged()
     lines = [f"written: {path}" for path in changed] + [f"not written: {path}: {why}" for path, why in unknown.items()]
     show({"changed": changed, "unjudged": unknown}, as_json, [*lines, f"{len(changed)} files changed"])

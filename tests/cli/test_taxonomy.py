@@ -13,7 +13,7 @@ from analytics_platform.cli import main
 from analytics_platform.tracking import generated
 from analytics_platform.tracking.generated import REPOSITORY, Generated
 from analytics_platform.tracking.taxonomy import CATALOG_PATH
-from analytics_platform.warehouse import staging_models
+from analytics_platform.warehouse import project_files, staging_models
 
 
 def test_the_repository_is_current() -> None:
@@ -29,7 +29,8 @@ def test_drift_is_told_by_file_with_the_command_that_mends_it(tmp_path: Path, mo
     (staging / "billing/stg_billing__invoice_paid.sql").unlink()
     old = f"-- {staging_models.GENERATOR} wrote this once\n"
     (staging / "billing/stg_billing__invoice_lost.sql").write_text(old)
-    monkeypatch.setattr(generated.drifted, "__defaults__", ((Generated("models.py", lambda _: "x\n"),), tmp_path))
+    monkeypatch.setattr(generated, "GENERATED", (Generated("models.py", lambda _: "x\n"),))
+    monkeypatch.setattr(project_files, "PROJECT_FILES", (Generated("groups.yml", lambda _: "y\n"),))
     monkeypatch.setattr(generated, "REPOSITORY", tmp_path)
     monkeypatch.setattr(staging_models, "STAGING_FOLDER", staging)
     monkeypatch.setattr(staging_models.generated_files, "__defaults__", (staging,))
@@ -38,6 +39,7 @@ def test_drift_is_told_by_file_with_the_command_that_mends_it(tmp_path: Path, mo
 
     assert result.exit_code == 1
     assert "not current: models.py" in result.output
+    assert "not current: groups.yml" in result.output
     assert "not current: dbt/models/staging/billing/stg_billing__invoice_paid.sql" in result.output
     assert "not current: dbt/models/staging/billing/stg_billing__invoice_lost.sql" in result.output
     assert "analytics taxonomy generate" in result.output

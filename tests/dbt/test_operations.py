@@ -45,6 +45,7 @@ def equipment(tmp_path_factory: pytest.TempPathFactory) -> CompiledModels:
         "stg_inventory__scan_completed",
         "stg_inventory__scan_exception",
         "dim_tenants",
+        "int_equipment_claims",
         "fct_equipment_status_spans",
         "fct_equipment_days",
         "kpi_equipment_utilisation",

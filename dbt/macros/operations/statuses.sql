@@ -11,3 +11,9 @@
 {% macro is_out_of_fleet(status) -%}
 {{ status }} in ('lost', 'retired')
 {%- endmacro %}
+
+
+{# Whether a scan exception claims a status of an item at all; a duplicate scan repeats a claim that counts already. #}
+{% macro is_claim_of_exception() -%}
+    equipment_id is not null and to_status is not null and code <> 'duplicate_scan'
+{%- endmacro %}

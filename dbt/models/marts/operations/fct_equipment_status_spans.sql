@@ -1,8 +1,28 @@
 -- An item's way through its statuses. `status_seq` decides, not the clock and not arrival: an event whose
 -- number is below one that already happened changes nothing. The state at any moment depends on the events
 -- up to that moment only, so the close of a day never changes when later days do.
+-- Only items that the build bears upon are worked out again, each from all of its history.
+{{ config(
+    materialized="incremental", incremental_strategy="replace_entities",
+    entity_columns=["tenant_id", "equipment_id"], entities="int_equipment_claims"
+) }}
 
-with claims as (
+with known as (
+    {{ entities_built_before(ref("int_equipment_claims"), ["tenant_id", "equipment_id", "claim_count"]) }}
+),
+
+touched as (
+    select
+        items.tenant_id,
+        items.equipment_id,
+        items.claim_count
+    from {{ ref("int_equipment_claims") }} as items
+    left join known
+        on items.tenant_id = known.tenant_id and items.equipment_id = known.equipment_id
+    where items.has_claims_in_build or coalesce(known.claim_count, 0) <> items.claim_count
+),
+
+all_claims as (
     -- A registration carries no number: it stands before everything that does.
     select
         tenant_id,
@@ -49,7 +69,16 @@ with claims as (
         'scan.exception' as claimed_by,
         cast(null as bigint) as status_seq
     from {{ ref("stg_inventory__scan_exception") }}
-    where equipment_id is not null and to_status is not null and code <> 'duplicate_scan'
+    where {{ is_claim_of_exception() }}
+),
+
+claims as (
+    select
+        all_claims.*,
+        touched.claim_count
+    from all_claims
+    inner join touched
+        on all_claims.tenant_id = touched.tenant_id and all_claims.equipment_id = touched.equipment_id
 ),
 
 ordered as (
@@ -123,6 +152,7 @@ resolved as (
     select
         tenant_id,
         equipment_id,
+        claim_count,
         event_no,
         occurred_at,
         occurred_on,
@@ -160,5 +190,6 @@ select
     lead(occurred_at) over (partition by tenant_id, equipment_id order by event_no) as ended_at,
     occurred_on as started_on,
     lead(occurred_on) over (partition by tenant_id, equipment_id order by event_no) as ended_on,
-    has_conflict
+    has_conflict,
+    claim_count
 from starts
