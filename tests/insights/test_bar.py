@@ -1,4 +1,4 @@
-"""The bar of the KPI definitions, on a seed that nothing was tuned on. `make bench` has the whole table."""
+"""The bar of the KPI definitions, on seeds that nothing was tuned on. `make bench` has the whole table."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from benchmarks.anomalies import (
     MIN_F1,
     MIN_ZERO_RECALL,
     TUNED_ON,
+    held_out_series,
     measured,
     scored,
 )
@@ -21,8 +22,8 @@ def test_no_seed_is_used_both_for_tuning_and_for_judging() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_bar_holds_on_a_seed_that_was_held_out(variant: Variant) -> None:
-    series = labelled_series(HELD_OUT[0], 2, variant)
+def test_the_bar_holds_on_the_series_that_were_held_out(variant: Variant) -> None:
+    series = held_out_series(variant)  # all of them: of the few windows of one seed, two make a tenth of a recall
     ours = measured(DETECTORS["ours"], series)
 
     assert ours.overall.f1 >= MIN_F1
