@@ -71,6 +71,7 @@ bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.event_log
 	$(BIN)/python -m benchmarks.anomalies
+	$(BIN)/python -m benchmarks.nightly
 	$(BIN)/python -m benchmarks.middleware
 	$(BIN)/python -m benchmarks.collector
 
