@@ -33,7 +33,9 @@ HISTORY_PAGE = 200
 
 _MAY_HAVE_WORKED = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable"})
 _BLOCKS_REFUSED = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "too_many_blocks"})
-_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+_GONE = frozenset(
+    {"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found", "cannot_reply_to_message"}
+)
 _CODE = re.compile(r"[a-z0-9_]{1,80}")
 _NEVER_LEFT = (ConnectionRefusedError, socket.gaierror)
 _NETWORK = (OSError, http.client.HTTPException)
@@ -69,7 +71,7 @@ class BlocksRefused(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """What was to be edited cannot be any more."""
+    """What was to be edited or answered is not there any more."""
 
     error: str
 
