@@ -56,7 +56,10 @@ def clipped(markup: str, limit: int) -> str:
 
 def header(text: str) -> Block:
     """A title; plain text, so for words of ours alone."""
-    return {"type": "header", "text": {"type": "plain_text", "text": clipped(text, MAX_HEADER_CHARACTERS)}}
+    return {
+        "type": "header",
+        "text": {"type": "plain_text", "text": clipped(text, MAX_HEADER_CHARACTERS), "emoji": True},
+    }
 
 
 def section(markup: str) -> Block:

@@ -98,7 +98,7 @@ class Words:
             header(self._headline(incident)),
             *fields(self._facts(incident)),
             *self._causes(incident),
-            section(self._repair(incident.told)),
+            *([section(self._repair(incident.told))] if incident.failing else []),
             context(self._links(incident)),
         ]
         key = f"{incident.id}:parent" if kind == "parent" else f"{incident.id}:edit:{incident.revision}"
@@ -202,7 +202,7 @@ class Words:
         lines = [
             self._headline(incident),
             *(f"{name}: {value}" for name, value in self._facts(incident)),
-            self._repair(incident.told),
+            *([self._repair(incident.told)] if incident.failing else []),
             self._links(incident),
         ]
         return "\n".join(lines)

@@ -114,7 +114,9 @@ def test_a_check_and_the_run_that_it_failed_are_told_together(desk: Desk) -> Non
 def test_a_recovery_says_how_long_it_lasted(desk: Desk) -> None:
     desk.see(wrong(finding()))
     desk.see(right(finding()), after(days=1, hours=2, minutes=3))
-    assert "It lasted 1 d 2 h 3 min" in desk.outbox[-1].message.text
+    edit, reply = desk.outbox[-2:]
+    assert "It lasted 1 d 2 h 3 min" in reply.message.text
+    assert "Repair" not in "".join(texts(edit.message))
 
 
 def test_a_digest_of_many_warnings_fits_and_says_that_there_is_more(desk: Desk) -> None:
