@@ -132,6 +132,15 @@ def test_digests_and_heartbeats_are_found_again_too(desk: Desk, slack: SlackServ
     assert (report.found, len(slack.all_posted)) == (2, 2)
 
 
+def test_what_is_written_again_under_its_key_is_not_sent_again(desk: Desk, slack: SlackServer, sender: Sender) -> None:
+    desk.desk.heartbeat(START)
+    sender.send()
+    desk.see(wrong(warning()))
+    desk.desk.heartbeat(after(hours=1))
+    sender.send(after(hours=1))
+    assert len(slack.all_posted) == 1
+
+
 def test_a_message_of_which_slack_said_nothing_is_looked_for_before_it_is_repeated(
     desk: Desk, slack: SlackServer, sender: Sender
 ) -> None:
