@@ -125,7 +125,8 @@ class ScanSession:
             known_seq: the item's highest `status_seq` that the application knows, from the backend or another device;
                 the scan gets a higher one, and one higher than any that this device gave the item before.
             scanned_at: by the device's clock; now by default.
-            **details: further fields of the event, such as `booking_id` and `transport_id`.
+            **details: further fields of the event, such as `booking_id` and `transport_id`; a `project_id` counts
+                before the session's.
 
         Raises:
             WrongEventError: the plan does not allow the event; nothing is queued.
@@ -140,7 +141,7 @@ class ScanSession:
         made: list[ScanCompleted] = []
 
         def message(sequence: int) -> Message:
-            made.append(ScanCompleted(**common, **said, status_seq=sequence, **details))
+            made.append(ScanCompleted(**{**common, **details}, **said, status_seq=sequence))
             return _message(made[-1])
 
         self._queue.append(message, equipment_id, known_seq)
@@ -163,12 +164,14 @@ class ScanSession:
             resolved: whether the operator resolved it on the spot.
             scan_source: what read the tag.
             scanned_at: by the device's clock; now by default.
-            **details: further fields of the event, such as `equipment_id`, `expected_status` and `to_status`.
+            **details: further fields of the event, such as `equipment_id`, `expected_status` and `to_status`; a
+                `project_id` counts before the session's.
 
         Raises:
             WrongEventError: the plan does not allow the event; nothing is queued.
         """
-        event = ScanException(**self._of_the_scan(scan_source, scanned_at), code=code, resolved=resolved, **details)
+        common = self._of_the_scan(scan_source, scanned_at)
+        event = ScanException(**{**common, **details}, code=code, resolved=resolved)
         self._queue.append(lambda _: _message(event), None, None)
         self._wanted.set()
         return event

@@ -73,6 +73,14 @@ def test_a_scan_arrives_as_the_plan_wants_it(server: RecordingServer, tmp_path: 
     assert [message["timestamp"] for message in server.taken] == [done["scanned_at"], odd["scanned_at"]]
 
 
+def test_a_scan_may_be_of_another_project_than_its_session(tmp_path: Path) -> None:
+    with session("http://127.0.0.1:9", tmp_path / "queue.sqlite", project="p1") as device:
+        moved = {"from_status": "picked", "to_status": "checked_out", "direction": "out"}
+        assert device.completed("e1", **moved).project_id == "p1"
+        assert device.completed("e1", **moved, project_id="p2").project_id == "p2"
+        assert device.exception("damaged", resolved=False, project_id="p3").project_id == "p3"
+
+
 def test_offline_the_scans_wait_and_say_for_how_long(server: RecordingServer, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
