@@ -38,6 +38,7 @@ import uvicorn
 import uvloop
 
 from analytics_platform.intake.collector.service import server_config
+from analytics_platform.lake.store import LocalStore
 from analytics_platform.settings import Settings
 from benchmarks.messages import message
 
@@ -108,7 +109,8 @@ def _serve_collector(folder: Path, ready: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     configure_logs()
     settings = Settings(home=folder, collector_events_per_second=10_000_000)
-    serve_collector(settings, "127.0.0.1", 0, on_listening=lambda url: ready.send(int(url.rpartition(":")[2])))
+    store = LocalStore(settings.lake_root)
+    serve_collector(settings, store, "127.0.0.1", 0, on_listening=lambda url: ready.send(int(url.rpartition(":")[2])))
 
 
 SERVERS: dict[str, _Serve] = {

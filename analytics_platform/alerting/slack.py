@@ -10,7 +10,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from urllib.error import URLError
@@ -115,8 +115,8 @@ class SlackClient:
 
     def post(self, message: Message, channel: str, thread_ts: str | None, *, plain: bool) -> Outcome:
         """Post a message, at most once."""
-        try:
-            answer = self._once.chat_postMessage(
+        return _tried(
+            lambda: self._once.chat_postMessage(
                 channel=channel,
                 text=message.text,
                 blocks=None if plain else list(message.blocks),
@@ -127,16 +127,12 @@ class SlackClient:
                 link_names=False,
                 parse=_PARSE,
             )
-        except SlackApiError as error:
-            return _judged(error)
-        except _NETWORK as error:
-            return _network(error)
-        return Posted(str(answer["ts"]), str(answer["channel"]))
+        )
 
     def edit(self, message: Message, posted: Posted, *, plain: bool) -> Outcome:
         """Replace a message's words; doing it twice does no harm."""
-        try:
-            answer = self._repeated.chat_update(
+        return _tried(
+            lambda: self._repeated.chat_update(
                 channel=posted.channel_id,
                 ts=posted.ts,
                 text=message.text,
@@ -144,11 +140,7 @@ class SlackClient:
                 link_names=False,
                 parse=_PARSE,
             )
-        except SlackApiError as error:
-            return _judged(error)
-        except _NETWORK as error:
-            return _network(error)
-        return Posted(str(answer["ts"]), str(answer["channel"]))
+        )
 
     def find(
         self, key: str, channel: str, channel_id: str | None, thread_ts: str | None, since: datetime
@@ -190,6 +182,17 @@ class SlackClient:
                 if each["name"] == channel.removeprefix("#"):
                     return str(each["id"])
         return None
+
+
+def _tried(write: Callable[[], SlackResponse]) -> Outcome:
+    """What became of a message that was posted or edited."""
+    try:
+        answer = write()
+    except SlackApiError as error:
+        return _judged(error)
+    except _NETWORK as error:
+        return _network(error)
+    return Posted(str(answer["ts"]), str(answer["channel"]))
 
 
 def _judged(error: SlackApiError) -> Unsure | NotPosted | BlocksRefused | Gone:

@@ -20,6 +20,7 @@ def collector(host: str | None, port: int | None) -> None:
     What was answered with 200 is on this machine's disk, and soon in the lake. SIGTERM and Ctrl-C end it: requests are
     finished, everything is shipped, then it goes. Logs are JSON lines on standard error.
     """
+    from analytics_platform.defs.resources import store_from
     from analytics_platform.intake.collector.logs import configure_logs
     from analytics_platform.intake.collector.service import serve_collector
 
@@ -28,6 +29,7 @@ def collector(host: str | None, port: int | None) -> None:
         settings = read_settings()
         serve_collector(
             settings,
+            store_from(settings),
             settings.collector_host if host is None else host,
             settings.collector_port if port is None else port,
             on_listening=lambda url: click.echo(f"Collector: {url}  (OpenAPI: {url}/openapi.json)"),

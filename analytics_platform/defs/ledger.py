@@ -4,7 +4,12 @@ Both are derived from manifests, dead letters and the raw objects, never a secon
 (`asset_checks.intake`) keeps days that do not add up out of the warehouse.
 """
 
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+
 import dagster as dg
+import pyarrow as pa
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs import keys
@@ -21,51 +26,57 @@ COLLECTOR_HOURS_TABLE = "ops.collector_hours"
 
 def ledger_asset(catalog: Catalog, partitions: Partitions) -> dg.AssetsDefinition:
     """Replace the ledger's rows of the run's days."""
-
-    @dg.asset(
-        key=keys.LEDGER,
-        deps=_lake_deps(catalog),
-        partitions_def=partitions.day,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        pool=WAREHOUSE_POOL,
+    return _account(
+        keys.LEDGER,
+        LEDGER_TABLE,
+        ledger_rows,
+        _lake_deps(catalog),
+        partitions,
         description="Received, accepted, duplicate and dead-lettered messages per stream, day and tenant.",
     )
-    def ledger(
-        context: dg.AssetExecutionContext,
-        store: dg.ResourceParam[ObjectStore],
-        warehouse: dg.ResourceParam[Warehouse],
-    ) -> dg.MaterializeResult[None]:
-        first, last = span_of(context)
-        rows = ledger_rows(store, first, last)
-        count = warehouse.replace_days(LEDGER_TABLE, rows, first, last)
-        return dg.MaterializeResult(metadata={"rows": count})
-
-    return ledger
 
 
 def collector_hours_asset(catalog: Catalog, partitions: Partitions) -> dg.AssetsDefinition:
     """Replace the rows of the hours in which collectors acknowledged events, for the run's days (here those of UTC)."""
-    streams = list(catalog.streams)
+    return _account(
+        keys.COLLECTOR_HOURS,
+        COLLECTOR_HOURS_TABLE,
+        partial(collector_hours, streams=list(catalog.streams)),
+        _lake_deps(catalog),
+        partitions,
+        description="Acknowledged, landed and dead-lettered messages per hour, tenant and collector.",
+    )
+
+
+def _account(
+    key: dg.AssetKey,
+    table: str,
+    rows_of: Callable[[ObjectStore, date, date], pa.Table],
+    deps: list[dg.AssetDep],
+    partitions: Partitions,
+    *,
+    description: str,
+) -> dg.AssetsDefinition:
+    """A table that is drawn up from the lake, day by day."""
 
     @dg.asset(
-        key=keys.COLLECTOR_HOURS,
-        deps=_lake_deps(catalog),
+        key=key,
+        deps=deps,
         partitions_def=partitions.day,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
-        description="Acknowledged, landed and dead-lettered messages per hour, tenant and collector.",
+        description=description,
     )
-    def hours(
+    def account(
         context: dg.AssetExecutionContext,
         store: dg.ResourceParam[ObjectStore],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.MaterializeResult[None]:
         first, last = span_of(context)
-        rows = collector_hours(store, first, last, streams)
-        count = warehouse.replace_days(COLLECTOR_HOURS_TABLE, rows, first, last)
+        count = warehouse.replace_days(table, rows_of(store, first, last), first, last)
         return dg.MaterializeResult(metadata={"rows": count})
 
-    return hours
+    return account
 
 
 def _lake_deps(catalog: Catalog) -> list[dg.AssetDep]:

@@ -62,11 +62,6 @@ def landing_prefix(day: date, tenant: str) -> str:
     return f"landing/{_partition(day, tenant)}/"
 
 
-def landing_day_prefix(day: date) -> str:
-    """Prefix of all landing objects of a business day."""
-    return f"landing/day={day.isoformat()}/"
-
-
 def dead_letter_key(
     reason: str, day: date, tenant: str, writer: str, sha: str, *, received_hour: datetime | None = None
 ) -> str:
@@ -127,11 +122,6 @@ def replay_number(key: str) -> int:
     if match is None:
         raise UnsafeKeyError(f"{key!r} is no entry of the log of replays: replays/<number>.json is expected")
     return int(match[1])
-
-
-def reason_of(key: str) -> str:
-    """The reason that a dead-letter object is filed under."""
-    return key.split("/")[1]
 
 
 MANIFEST_PREFIX = "landing_manifests/"

@@ -113,7 +113,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     home: Path = tmp_path_factory.mktemp("product")
     settings = Settings(home=home / "platform")
     engine = create_tables(f"sqlite:///{home / 'application.db'}")
-    collector = RunningCollector(settings)
+    collector = RunningCollector(settings, LocalStore(settings.lake_root))
     try:
         app = create_app(engine, Tracker(collector.url, KEYS, source="rentals"), CURRENCIES)
         with serving(app) as address, httpx.Client(base_url=address) as client:

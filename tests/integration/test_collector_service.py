@@ -221,12 +221,12 @@ class CarelessStore(LocalStore):
 
 def test_a_store_that_ignores_conditions_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(StoreProbeError, match="conditional put"):
-        RunningCollector(Settings(home=tmp_path), store=CarelessStore(tmp_path / "lake"))
+        RunningCollector(Settings(home=tmp_path), CarelessStore(tmp_path / "lake"))
 
 
 def test_a_full_spool_is_told_to_senders_and_to_who_asks_whether_it_is_ready(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, collector_min_free_bytes=2**60)
-    collector = RunningCollector(settings)
+    collector = RunningCollector(settings, LocalStore(settings.lake_root))
     try:
         answer = httpx.post(f"{collector.url}/v1/batch", content=body_of("m"), auth=(KEY, ""))
         ready = httpx.get(f"{collector.url}/readyz")

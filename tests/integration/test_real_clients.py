@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -26,9 +24,11 @@ import pytest
 from clients.fault_proxy import Fault, FaultProxy, fault_proxy
 from playwright.sync_api import Browser
 
+from analytics_platform.demo.live.servers import collecting
 from analytics_platform.lake.changes import landed_partitions
 from analytics_platform.lake.raw import build_partitions, scan
 from analytics_platform.lake.store import LocalStore
+from analytics_platform.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -49,12 +49,11 @@ class Collector:
 
     home: Path
     url: str
-    process: subprocess.Popen[str]
+    running: ExitStack
 
     def stop(self) -> None:
         """End it as an operator would; it ships what it holds before it goes."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(30) == 0, self.process.stdout and self.process.stdout.read()
+        self.running.close()
 
     def landed(self) -> Counter[str]:
         """Message ids in raw, as often as they stand there."""
@@ -66,36 +65,12 @@ class Collector:
         return Counter(rows["message_id"].to_pylist())
 
 
-@contextmanager
-def running_collector(home: Path) -> Iterator[Collector]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "analytics_platform.cli", "collector", "--port", "0"],
-        env={**os.environ, "ANALYTICS_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield Collector(home, address_of(process), process)
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-def address_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    told = []
-    for line in process.stdout:
-        told.append(line)
-        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-            return found.group()
-    raise AssertionError("".join(told))
-
-
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    with running_collector(tmp_path / "home") as running:
-        yield running
+    home = tmp_path / "home"
+    with ExitStack() as running:
+        url = running.enter_context(collecting(Settings(home=home), tmp_path / "collector.log"))
+        yield Collector(home, url, running)
 
 
 def answer(*command: str, cwd: Path | None = None) -> dict[str, list[str]]:

@@ -50,7 +50,7 @@ def send(url: str, at: datetime) -> None:
 
 def test_it_lands_as_if_the_plan_had_known_it_and_both_accounts_hold(tmp_path: Path, with_escalations: Catalog) -> None:
     settings, store, streams = Settings(home=tmp_path), LocalStore(tmp_path / "lake"), list(with_escalations.streams)
-    collector = RunningCollector(settings)
+    collector = RunningCollector(settings, store)
     now = datetime.now(UTC)
     try:
         send(collector.url, now + AHEAD)

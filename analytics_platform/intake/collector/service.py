@@ -31,7 +31,7 @@ from analytics_platform.intake.collector.webhook import WebhookSource
 from analytics_platform.intake.collector.writers import writer_of
 from analytics_platform.intake.gate import Gate
 from analytics_platform.intake.write_keys import WriteKeys
-from analytics_platform.lake.store import LocalStore, ObjectStore
+from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
 
 _log = structlog.get_logger("collector")
@@ -70,18 +70,16 @@ class RunningCollector:
 
     Args:
         settings: as for `serve_collector`.
+        store: the lake.
         host: address.
         port: 0 takes a free one.
-        store: the lake; by default the one of the settings.
     """
 
-    def __init__(
-        self, settings: Settings, host: str = "127.0.0.1", port: int = 0, *, store: ObjectStore | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, store: ObjectStore, host: str = "127.0.0.1", port: int = 0) -> None:
         self._listener = _listener(host, port)
         self.url = _url(self._listener)
         try:
-            self.parts = _started(settings, store or LocalStore(settings.lake_root))
+            self.parts = _started(settings, store)
         except BaseException:
             self._listener.close()
             raise
@@ -97,12 +95,18 @@ class RunningCollector:
 
 
 def serve_collector(
-    settings: Settings, host: str, port: int, *, on_listening: Callable[[str], None] | None = None
+    settings: Settings,
+    store: ObjectStore,
+    host: str,
+    port: int,
+    *,
+    on_listening: Callable[[str], None] | None = None,
 ) -> None:
     """Take events in until SIGTERM or SIGINT; returns when everything is shipped or the store did not let it.
 
     Args:
         settings: the deployment's choices.
+        store: the lake.
         host: address to listen on.
         port: 0 takes a free one.
         on_listening: told the URL once requests are taken.
@@ -116,7 +120,7 @@ def serve_collector(
     """
     listener = _listener(host, port)
     with listener:
-        parts = _started(settings, LocalStore(settings.lake_root))
+        parts = _started(settings, store)
         try:
             server = _server(parts.collector)
             loop_factory = server.config.get_loop_factory()
