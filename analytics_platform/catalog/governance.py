@@ -117,6 +117,9 @@ def pattern_covers(pattern: str, dataset: str) -> bool:
     return dataset.startswith(pattern[:-1]) if pattern.endswith("*") else dataset == pattern
 
 
+Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
+"""What a check says of data, after DAMA-UK's six dimensions of data quality; reviews count by them."""
+
 Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "ops"]
 
 
