@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from analytics_platform.catalog import load_catalog
+from analytics_platform.defs.alerts import alerts_sensor, daily_digest, heartbeat
 from analytics_platform.defs.anomalies import anomalies_asset
 from analytics_platform.defs.automation import (
     hourly_ingestion,
@@ -16,6 +17,7 @@ from analytics_platform.defs.automation import (
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
 from analytics_platform.defs.extracts import extract_assets
+from analytics_platform.defs.incidents import incidents_asset
 from analytics_platform.defs.jobs import jobs
 from analytics_platform.defs.landing import landing_assets
 from analytics_platform.defs.ledger import collector_hours_asset, ledger_asset
@@ -53,6 +55,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         raw_assets(catalog, partitions),
         ledger_asset(catalog, partitions),
         collector_hours_asset(catalog, partitions),
+        incidents_asset(catalog),
         loaded_stream_assets(catalog, partitions),
         registry_assets(catalog),
         dbt_seed_assets(manifest),
@@ -68,11 +71,14 @@ def _definitions(settings: Settings) -> dg.Definitions:
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
             nightly_build(settings, store_from(settings)),
+            daily_digest(settings),
+            heartbeat(settings),
         ],
         sensors=[
             tenants_from_registry(settings, partitions),
             loads_follow_ingestion(all_jobs),
             pages_follow_build(all_jobs),
+            alerts_sensor(settings),
         ],
         resources=build_resources(settings),
         executor=dg.in_process_executor,

@@ -12,6 +12,7 @@ from analytics_platform.defs.partitions import Partitions
 from asset_checks.anomalies import anomaly_checks
 from asset_checks.factory import Facts, Scope, check
 from asset_checks.figures import figures_checks
+from asset_checks.incidents import incident_checks
 from asset_checks.intake import intake_checks
 from asset_checks.published import published_checks
 
@@ -22,6 +23,7 @@ def all_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksD
     """Every check of ours."""
     return [
         *intake_checks(catalog, partitions),
+        *incident_checks(catalog),
         *anomaly_checks(catalog, partitions),
         *published_checks(catalog, partitions),
         *figures_checks(catalog),

@@ -34,10 +34,12 @@ class Owner(Declared):
 
 
 class SlaTier(Declared):
-    """A promise about time.
+    """A promise about time, and how many refused events are borne.
 
     ``deadline`` is the time of the next day, in the reporting time zone, by which a closed day is complete;
     ``max_lag_minutes`` is how long landed data may wait for the hourly run; ``severity`` is that of breaking either.
+    More than ``max_dead_letter_percent`` of a stream's messages of a day and tenant refused is told, if they are at
+    least ``dead_letters_from``: one of three is no spike.
     """
 
     name: Name
@@ -46,6 +48,8 @@ class SlaTier(Declared):
     deadline: ClockTime
     max_lag_minutes: int = Constrained(ge=1)
     severity: Literal["critical", "warning", "info"]
+    max_dead_letter_percent: float = Constrained(ge=0, lt=100)
+    dead_letters_from: int = Constrained(ge=1)
 
 
 class Duration(Declared):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from analytics_platform.defs import keys
+
 INGEST = "ingest"
 """Landing into raw partitions; day x tenant, so each run covers days x tenants."""
 
@@ -18,6 +20,9 @@ BUILD = "build"
 
 PUBLISH = "publish"
 """The pages as of a day."""
+
+INCIDENTS = "incidents"
+"""The table of incidents alone, as soon as one of them has changed."""
 
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
@@ -44,8 +49,13 @@ _DESCRIPTIONS: Mapping[str, str] = {
 def jobs() -> list[UnresolvedAssetJobDefinition]:
     """All jobs, each over whole layers: an asset that is added to a layer is built without another line."""
     return [
-        dg.define_asset_job(name, selection=selection(layers), description=_DESCRIPTIONS[name])
-        for name, layers in _LAYERS.items()
+        *(
+            dg.define_asset_job(name, selection=selection(layers), description=_DESCRIPTIONS[name])
+            for name, layers in _LAYERS.items()
+        ),
+        dg.define_asset_job(
+            INCIDENTS, selection=dg.AssetSelection.assets(keys.INCIDENTS), description="Incidents as they stand."
+        ),
     ]
 
 

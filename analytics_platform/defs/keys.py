@@ -13,6 +13,8 @@ DEAD_LETTERS = AssetKey(["landing", "dead_letters"])
 LEDGER = AssetKey(["ops", "ledger"])
 COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
+SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
+INCIDENTS = AssetKey(["ops", "incidents"])
 
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""
