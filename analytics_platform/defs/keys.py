@@ -13,6 +13,7 @@ DEAD_LETTERS = AssetKey(["landing", "dead_letters"])
 LEDGER = AssetKey(["ops", "ledger"])
 COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
+EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from analytics_platform.lake import layout
 from analytics_platform.lake.store import ObjectStore
 
-Verdict = Literal["holds", "fails", "could_not_run"]
+Standing = Literal["holds", "fails", "not_judged", "could_not_run"]
+"""`not_judged`: it needs a column that is not as declared; `could_not_run`: the engine broke off."""
 
 
 class _Kept(BaseModel):
@@ -30,29 +31,35 @@ class ExpectationResult(_Kept):
         sentence: the same in words.
         why: why it must hold.
         is_declared: it follows from a declaration; the others are the suite's own.
+        is_about_rows: rows may break it; else it is about columns and types.
         checked: rows judged; days, for what is about the table.
         unexpected: how many of them do not hold.
         days: those by day; empty where the table's rows are of no day.
         observed: what was found, in numbers.
-        error: why it could not be judged.
+        not_judged: why it could not be judged.
+        is_engine_error: the engine broke off, which says nothing about the data.
     """
 
     id: str
     sentence: str
     why: str
     is_declared: bool
+    is_about_rows: bool
     checked: int
     unexpected: int
     days: Mapping[date, int]
     observed: str | None
-    error: str | None
+    not_judged: str | None
+    is_engine_error: bool
 
     @property
-    def verdict(self) -> Verdict:
+    def standing(self) -> Standing:
         """Bad rows that were seen outweigh rows that could not be judged."""
         if self.unexpected:
             return "fails"
-        return "could_not_run" if self.error else "holds"
+        if self.is_engine_error:
+            return "could_not_run"
+        return "not_judged" if self.not_judged else "holds"
 
 
 class SuiteResult(_Kept):
@@ -60,6 +67,7 @@ class SuiteResult(_Kept):
 
     Attributes:
         dataset: its name in the registry.
+        notes: what a reader relies on, by the suite.
         first: first day that was judged.
         last: last day.
         has_days: whether rows are of a day; else the table was judged as a whole.
@@ -70,6 +78,7 @@ class SuiteResult(_Kept):
     """
 
     dataset: str
+    notes: str
     first: date
     last: date
     has_days: bool

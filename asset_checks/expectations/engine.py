@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from asset_checks.expectations.rules import DTYPES, ROWS_OF_DAY, Rule
-from asset_checks.expectations.suites import Suite
+from asset_checks.expectations.rules import ROWS_OF_DAY, Rule
+from asset_checks.expectations.suites import Suite, formula_columns
 from asset_checks.expectations.tables import Table
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
 _COUNTS = {"result_format": "BASIC", "exclude_unexpected_values": True}
 _PLACES = {"result_format": "COMPLETE", "exclude_unexpected_values": True, "include_unexpected_rows": False}
@@ -43,14 +43,16 @@ class Outcome:
         unexpected: how many of them do not hold.
         days: unexpected rows by day; empty where rows are of no day.
         observed: what was found instead of single values: ends, counts, types.
-        error: why the rule could not be judged, None where it was.
+        not_judged: why the rule could not be judged, None where it was.
+        is_engine_error: the engine broke off; else the rule needs a column that is not as declared.
     """
 
     checked: int = 0
     unexpected: int = 0
     days: Mapping[date, int] = field(default_factory=dict)
     observed: str | None = None
-    error: str | None = None
+    not_judged: str | None = None
+    is_engine_error: bool = False
 
 
 def version() -> str:
@@ -63,14 +65,19 @@ def version() -> str:
 def judge(rows: pa.Table, table: Table, suite: Suite, rules: Sequence[Rule]) -> dict[str, Outcome]:
     """Judge one batch: every rule's outcome by its id.
 
-    Places of bad rows are asked for in a second pass over the rules that do not hold: nearly always all hold, and
-    counting alone is cheaper.
+    Columns and types come first: what needs a column that is missing or of another type is not judged, since the
+    engine would break off on it, which is no news. Places of bad rows are asked for in a second pass over the rules
+    that do not hold: nearly always all hold, and counting alone is cheaper.
     """
     batch = _Batch(rows, table, suite)
-    counted = batch.validate(rules, _COUNTS)
-    broken = [rule for rule in rules if rule.is_about_rows and _is_broken(counted[rule.id])]
-    placed = batch.validate(broken, _PLACES) if broken else {}
-    return {rule.id: batch.outcome(rule, counted[rule.id], placed.get(rule.id)) for rule in rules}
+    outcomes = batch.judge_columns([rule for rule in rules if not rule.is_about_rows])
+    about_rows = [rule for rule in rules if rule.is_about_rows]
+    fit = [rule for rule in about_rows if not batch.unfit(rule)]
+    outcomes |= {rule.id: Outcome(not_judged=batch.unfit(rule)) for rule in about_rows if batch.unfit(rule)}
+    counted = batch.validate(fit, _COUNTS)
+    broken = [rule for rule in fit if not counted[rule.id]["success"] and engine_error(counted[rule.id]) is None]
+    placed = batch.validate(broken, _PLACES)
+    return outcomes | {rule.id: batch.outcome(rule, counted[rule.id], placed.get(rule.id)) for rule in fit}
 
 
 def engine_error(result: Mapping[str, Any]) -> str | None:
@@ -91,71 +98,98 @@ class _Batch:
     """The rows as pandas wants them, with what is added to them."""
 
     def __init__(self, rows: pa.Table, table: Table, suite: Suite) -> None:
-        self._days = rows[table.day_column].to_pylist() if table.day_column else None
+        self._days: list[date] | None = rows[table.day_column].to_pylist() if table.day_column else None
         self._personal = {column.name for column in table.columns if column.is_personal}
-        self._formula_errors: dict[str, str] = {}
-        self._named = set(rows.column_names)
+        self._formulas = suite.meta.derived_columns
         self._frame = as_pandas(rows)
-        self._judged = self._with_derived(suite.meta.derived_columns, table)
+        # The table's own columns are judged without those that are added for rules about rows.
+        self._judged = self._frame.copy(deep=False)
+        if table.row_budget is not None and table.day_column:
+            days = self._frame.groupby(table.day_column)[table.day_column]
+            self._judged[ROWS_OF_DAY] = days.transform("size").astype("Int64")
+        self._unfit: dict[str, str] = {}
+
+    def judge_columns(self, rules: Sequence[Rule]) -> dict[str, Outcome]:
+        """Judge columns and types, and derive what fit columns allow."""
+        missing = [rule for rule in rules if not set(rule.columns) <= set(self._frame.columns)]
+        self._unfit = {name: f"{name} is missing" for rule in missing for name in rule.columns}
+        present = [rule for rule in rules if rule not in missing]
+        answers = self._validated(self._frame, present, _COUNTS)
+        outcomes = {rule.id: Outcome(not_judged=self._unfit[rule.columns[0]]) for rule in missing}
+        for rule in present:
+            outcomes[rule.id] = self._column_outcome(rule, answers[rule.id])
+            if not answers[rule.id]["success"]:
+                self._unfit |= {name: f"{name} has another type than is declared" for name in rule.columns}
+        for name, formula in self._formulas.items():
+            if not self._broken_parts(name):
+                self._judged[name] = self._frame.eval(formula, engine="python")
+        return outcomes
+
+    def unfit(self, rule: Rule) -> str | None:
+        """Why a rule cannot be judged: columns that are not as declared."""
+        return "; ".join(sorted({part for name in rule.columns for part in self._broken_parts(name)})) or None
 
     def validate(self, rules: Sequence[Rule], result_format: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """What Great Expectations says of each rule, by the rule's id; it answers in an order of its own."""
-        import great_expectations as gx
-
-        answers: dict[str, dict[str, Any]] = {}
-        # The table's own columns are judged without those that were added to it.
-        for frame, about_rows in ((self._frame, False), (self._judged, True)):
-            chosen = [rule for rule in rules if rule.is_about_rows == about_rows]
-            if chosen:
-                suite = gx.ExpectationSuite(name="rules", expectations=[_configured(rule) for rule in chosen])
-                validated = _definition().get_batch({"dataframe": frame}).validate(suite, result_format=result_format)
-                answers |= {each.expectation_config.meta["rule"]: each.to_json_dict() for each in validated.results}
-        return answers
+        """What Great Expectations says of rules about rows, by the rule's id."""
+        return self._validated(self._judged, rules, result_format)
 
     def outcome(self, rule: Rule, counted: Mapping[str, Any], placed: Mapping[str, Any] | None) -> Outcome:
-        """The outcome of a rule by what both passes said of it."""
+        """The outcome of a rule about rows by what both passes said of it."""
         error = engine_error(counted) or (engine_error(placed) if placed else None)
         if error:
-            return Outcome(error=self._told(rule, error))
-        observed = self._observed(rule, counted["result"])
-        if not rule.is_about_rows:
-            days = sorted(set(self._days or []))
-            checked = len(days) if self._days is not None else 1
-            failed = 0 if counted["success"] else max(checked, 1)
-            return Outcome(max(checked, failed), failed, dict.fromkeys(days, 1) if failed else {}, observed)
+            return Outcome(not_judged=self._told(rule, error), is_engine_error=True)
         result = counted["result"]
         checked = result["element_count"] - (result.get("missing_count") or 0)
         places = placed["result"]["unexpected_index_list"] if placed else []
-        days_of = Counter(self._days[place] for place in places) if self._days is not None else Counter()
-        return Outcome(checked, result["unexpected_count"], dict(sorted(days_of.items())), observed)
+        days = Counter(self._days[place] for place in places) if self._days is not None else Counter[date]()
+        return Outcome(checked, result["unexpected_count"], dict(sorted(days.items())), self._observed(rule))
 
-    def _with_derived(self, formulas: Mapping[str, str], table: Table) -> pd.DataFrame:
-        frame = self._frame.copy(deep=False)
-        for name, formula in formulas.items():
-            try:
-                frame[name] = self._frame.eval(formula, engine="python")
-            except Exception as error:  # noqa: BLE001  kept for the rules that need the column; the others go on
-                self._formula_errors[name] = f"{name} = {formula}: {type(error).__name__}: {error}"
-        if table.row_budget is not None and table.day_column:
-            frame[ROWS_OF_DAY] = frame.groupby(table.day_column)[table.day_column].transform("size").astype("Int64")
-        return frame
+    def _column_outcome(self, rule: Rule, answer: Mapping[str, Any]) -> Outcome:
+        error = engine_error(answer)
+        if error:
+            return Outcome(not_judged=error, is_engine_error=True)
+        days = sorted(set(self._days or []))
+        checked = max(len(days), 1)
+        result = answer["result"]
+        mismatch = _mismatch((result.get("details") or {}).get("mismatched") or {})
+        observed = mismatch if rule.type == "expect_table_columns_to_match_set" else str(result["observed_value"])
+        if answer["success"]:
+            return Outcome(checked, observed=observed)
+        return Outcome(checked, checked, dict.fromkeys(days, 1), observed)
+
+    @staticmethod
+    def _validated(
+        frame: pd.DataFrame, rules: Sequence[Rule], result_format: Mapping[str, Any]
+    ) -> dict[str, dict[str, Any]]:
+        """Results by rule, since Great Expectations answers in an order of its own."""
+        import great_expectations as gx
+
+        if not rules:
+            return {}
+        suite = gx.ExpectationSuite(name="rules", expectations=[_configured(rule) for rule in rules])
+        answer = _definition().get_batch({"dataframe": frame}).validate(suite, result_format=result_format)
+        return {each.expectation_config.meta["rule"]: each.to_json_dict() for each in answer.results}
+
+    def _broken_parts(self, name: str) -> list[str]:
+        parts = formula_columns(self._formulas[name]) if name in self._formulas else {name}
+        return [self._unfit[part] for part in parts if part in self._unfit]
 
     def _told(self, rule: Rule, error: str) -> str:
-        """The error in words; where a value of a personal column may stand in it, only that there was one."""
-        if self._personal & (set(rule.columns) or self._named):
+        """The error; where a value of a personal column may stand in it, only that there was one."""
+        if self._is_personal(rule):
             return "the engine broke off on a personal column, so its message is not shown"
-        broken = [self._formula_errors[name] for name in rule.columns if name in self._formula_errors]
-        return "; ".join(broken) or error
+        return error
 
-    def _observed(self, rule: Rule, result: Mapping[str, Any]) -> str | None:
-        if rule.type == "expect_table_columns_to_match_set":
-            return _mismatch(result.get("details", {}).get("mismatched", {}))
-        if rule.type == "expect_column_type_to_be":
-            return str(result["observed_value"])
-        if rule.type != "expect_column_values_to_be_between" or self._personal & set(rule.columns):
+    def _is_personal(self, rule: Rule) -> bool:
+        parts = {part for name in rule.columns for part in formula_columns(self._formulas.get(name, name))}
+        return bool(self._personal & parts)
+
+    def _observed(self, rule: Rule) -> str | None:
+        """The ends of a column that has limits; nothing else is told of values."""
+        if rule.type != "expect_column_values_to_be_between" or "row_condition" in rule.kwargs:
             return None
         values = self._judged[rule.kwargs["column"]]
-        if rule.kwargs.get("row_condition") or values.isna().all():
+        if self._is_personal(rule) or values.isna().all():
             return None
         return f"{values.min():,} to {values.max():,}"
 
@@ -189,10 +223,6 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _is_broken(result: Mapping[str, Any]) -> bool:
-    return not result["success"] and engine_error(result) is None
-
-
 def _configured(rule: Rule) -> dict[str, Any]:
     return {"type": rule.type, "kwargs": dict(rule.kwargs), "meta": {"rule": rule.id}}
 
@@ -210,14 +240,12 @@ def _mismatch(details: Mapping[str, Sequence[str]]) -> str | None:
 def _definition() -> Any:
     """Where batches are made: one context for all suites of a process."""
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     # It warns of each batch that it has no id and of defaults that it falls back to; results say all that matters.
     logging.getLogger(_LOGGER).setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     rows = context.data_sources.add_pandas("tables").add_dataframe_asset("rows")
     return rows.add_batch_definition_whole_dataframe("days")
-
-
-__all__ = ["DTYPES", "Outcome", "as_pandas", "engine_error", "judge", "version"]

@@ -1,7 +1,8 @@
 """What is expected of a table: what its file says, after what follows from its declaration.
 
-Columns, types, registered tenants and row budgets are declared elsewhere, so they are derived when a check runs: written
-into the files, they would be a copy that goes stale. The file's `grain` and `may_be_null` become expectations here too.
+Columns, types, registered tenants and row budgets are declared elsewhere, so they are derived when a check runs:
+written into the files, they would be a copy that goes stale. The file's `grain` and `may_be_null` become expectations
+here too.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _of_columns(table: Table) -> Iterator[Rule]:
         "columns_are_declared",
         "expect_table_columns_to_match_set",
         {"column_set": names, "exact_match": True},
-        "Consumers select columns by name: one that is missing breaks them, one too many may hold what nobody released.",
+        "Consumers select columns by name: a missing one breaks them, one too many may hold what nobody released.",
     )
     for column in table.columns:
         yield _declared(
