@@ -16,6 +16,7 @@ from analytics_platform.defs.automation import (
 )
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
+from analytics_platform.defs.expectations import expectations_report_asset
 from analytics_platform.defs.extracts import extract_assets
 from analytics_platform.defs.incidents import incidents_asset
 from analytics_platform.defs.jobs import jobs
@@ -29,6 +30,7 @@ from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.resources import build_resources, store_from
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
+from asset_checks.expectations import expectation_checks
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -63,10 +65,11 @@ def _definitions(settings: Settings) -> dg.Definitions:
         anomalies_asset(catalog, manifest, partitions),
         *extract_assets(catalog, manifest, partitions),
         *dashboard_assets(catalog, partitions),
+        expectations_report_asset(catalog, manifest, partitions),
     ]
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
-        asset_checks=all_checks(catalog, partitions),
+        asset_checks=[*all_checks(catalog, partitions), *expectation_checks(catalog, manifest, partitions)],
         jobs=all_jobs,
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),

@@ -29,7 +29,10 @@ SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 """What figures are made from: it has to reach as far back as new data does."""
 
 FIGURE_LAYERS = ("marts", "kpi", "extract")
-PAGE_LAYERS = ("dashboard",)
+PAGE_LAYERS = ("dashboard", "report")
+
+DAILY_REPORTS = (keys.EXPECTATIONS_REPORT,)
+"""Reports of a day; those of other spans have jobs of their own."""
 
 _LAYERS: Mapping[str, tuple[str, ...]] = {
     INGEST: INGEST_LAYERS,
@@ -42,7 +45,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     INGEST: "What has landed, into raw partitions (days x tenants).",
     LOAD: "Raw days into the ledger and the warehouse.",
     BUILD: "Days of the warehouse, KPIs and extracts.",
-    PUBLISH: "Dashboards as of a day.",
+    PUBLISH: "Dashboards and daily reports as of a day.",
 }
 
 
@@ -60,5 +63,7 @@ def jobs() -> list[UnresolvedAssetJobDefinition]:
 
 
 def selection(layers: tuple[str, ...]) -> dg.AssetSelection:
-    """All assets of some layers, observed ones too, with their checks."""
-    return dg.AssetSelection.key_prefixes(*([layer] for layer in layers), include_sources=True)
+    """All assets of some layers, observed ones too, with their checks; of reports the daily ones."""
+    whole = [[layer] for layer in layers if layer != "report"]
+    chosen = dg.AssetSelection.key_prefixes(*whole, include_sources=True)
+    return chosen | dg.AssetSelection.assets(*DAILY_REPORTS) if "report" in layers else chosen

@@ -15,6 +15,7 @@ COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
 INCIDENTS = AssetKey(["ops", "incidents"])
+EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""

@@ -28,6 +28,7 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "loaded": frozenset({"python", "duckdb"}),
     "extract": frozenset({"python", "parquet"}),
     "dashboard": frozenset({"python", "html"}),
+    "report": frozenset({"python", "html"}),
 }
 """Kinds by layer; dbt's nodes bring their own."""
 
