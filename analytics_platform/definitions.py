@@ -8,11 +8,13 @@ from analytics_platform.catalog import load_catalog
 from analytics_platform.defs.anomalies import anomalies_asset
 from analytics_platform.defs.automation import (
     hourly_ingestion,
+    hourly_look_back,
     loads_follow_ingestion,
     nightly_build,
     pages_follow_build,
     tenants_from_registry,
 )
+from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
 from analytics_platform.defs.extracts import extract_assets
@@ -25,6 +27,7 @@ from analytics_platform.defs.partitions import partitions_from
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.resources import build_resources, store_from
+from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 
@@ -61,6 +64,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         *extract_assets(catalog, manifest, partitions),
         *dashboard_assets(catalog, partitions),
     ]
+    assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
         asset_checks=all_checks(catalog, partitions),
@@ -68,6 +72,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
             nightly_build(settings, store_from(settings)),
+            hourly_look_back(settings, partitions),
         ],
         sensors=[
             tenants_from_registry(settings, partitions),

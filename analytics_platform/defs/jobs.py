@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from analytics_platform.defs import keys
+
 INGEST = "ingest"
 """Landing into raw partitions; day x tenant, so each run covers days x tenants."""
 
@@ -18,6 +20,9 @@ BUILD = "build"
 
 PUBLISH = "publish"
 """The pages as of a day."""
+
+LOOK_BACK = "look_back"
+"""What runs did: promises kept, and every evaluation of a check. It changes no figure, so nothing waits for it."""
 
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
@@ -38,17 +43,23 @@ _DESCRIPTIONS: Mapping[str, str] = {
     LOAD: "Raw days into the ledger and the warehouse.",
     BUILD: "Days of the warehouse, KPIs and extracts.",
     PUBLISH: "Dashboards as of a day.",
+    LOOK_BACK: "Promises kept, and evaluations of checks, by day.",
 }
 
 
 def jobs() -> list[UnresolvedAssetJobDefinition]:
     """All jobs, each over whole layers: an asset that is added to a layer is built without another line."""
-    return [
+    by_layer = [
         dg.define_asset_job(name, selection=selection(layers), description=_DESCRIPTIONS[name])
         for name, layers in _LAYERS.items()
     ]
+    look_back = dg.define_asset_job(
+        LOOK_BACK, selection=dg.AssetSelection.assets(*keys.LOOKING_BACK), description=_DESCRIPTIONS[LOOK_BACK]
+    )
+    return [*by_layer, look_back]
 
 
 def selection(layers: tuple[str, ...]) -> dg.AssetSelection:
-    """All assets of some layers, observed ones too, with their checks."""
-    return dg.AssetSelection.key_prefixes(*([layer] for layer in layers), include_sources=True)
+    """All assets of some layers, observed ones too, with their checks; but none that looks back on runs."""
+    of_layers = dg.AssetSelection.key_prefixes(*([layer] for layer in layers), include_sources=True)
+    return of_layers - dg.AssetSelection.assets(*keys.LOOKING_BACK)

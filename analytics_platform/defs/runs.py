@@ -20,6 +20,7 @@ from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
 from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
     TENANT_PARTITIONS,
     DayTenant,
@@ -114,12 +115,13 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Step:
-    """One run to do: a job, the layers of it (all when empty), and its partitions as run tags."""
+    """One run to do: a job, the layers or assets of it (all when both are empty), and its partitions as run tags."""
 
     job: str
     layers: tuple[str, ...]
     tags: dict[str, str]
     partitions: int
+    assets: tuple[dg.AssetKey, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -194,8 +196,8 @@ class _Driver:
         self._definitions = definitions
         self._progress = progress
         self._store: ObjectStore = store_from(settings)
-        partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
-        self._earliest, self._running = partitions.first_day, partitions.last_day(datetime.now(UTC))
+        self._partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
+        self._earliest, self._running = self._partitions.first_day, self._partitions.last_day(datetime.now(UTC))
         catalog = load_catalog(settings.tenants_file)
         self._registered, self._streams = list(catalog.tenants), list(catalog.streams)
         self._report = RunReport(None, None)
@@ -221,6 +223,7 @@ class _Driver:
         elif watermark and (oldest or has_changed_since(self._store, watermark)):
             tags = Watermark(seen_until, watermark.built_to).tags()
             self._do([_source_step(oldest or reach.sources, reach.sources, tags)])
+        self._look_back()
         return self._report
 
     def _build(
@@ -249,9 +252,17 @@ class _Driver:
             if self._progress:
                 self._progress(self._done, self._total)
 
+    def _look_back(self) -> None:
+        """Judge promises and record checks: also when nothing was to build, and most of all when something failed."""
+        for key, (first, last) in look_back_spans(self._instance, self._partitions, datetime.now(UTC)).items():
+            tags = range_tags(first.isoformat(), last.isoformat())
+            self._run(Step(jobs.LOOK_BACK, (), tags, (last - first).days + 1, (key,)))
+
     def _run(self, step: Step) -> None:
         job = self._definitions.resolve_job_def(step.job)
-        chosen = [key for key in job.asset_layer.executable_asset_keys if keys.layer(key) in step.layers]
+        chosen = [*step.assets] or [
+            key for key in job.asset_layer.executable_asset_keys if keys.layer(key) in step.layers
+        ]
         result = job.execute_in_process(
             instance=self._instance,
             asset_selection=chosen or None,
