@@ -9,11 +9,13 @@ from analytics_platform.defs.alerts import alerts_sensor, daily_digest, heartbea
 from analytics_platform.defs.anomalies import anomalies_asset
 from analytics_platform.defs.automation import (
     hourly_ingestion,
+    hourly_look_back,
     loads_follow_ingestion,
     nightly_build,
     pages_follow_build,
     tenants_from_registry,
 )
+from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
 from analytics_platform.defs.expectations import expectations_report_asset
@@ -28,6 +30,7 @@ from analytics_platform.defs.partitions import partitions_from
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.resources import build_resources, store_from
+from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 from asset_checks.expectations import expectation_checks
@@ -67,6 +70,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         *dashboard_assets(catalog, partitions),
         expectations_report_asset(catalog, manifest, partitions),
     ]
+    assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
         asset_checks=[*all_checks(catalog, partitions), *expectation_checks(catalog, manifest, partitions)],
@@ -76,6 +80,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
             nightly_build(settings, store_from(settings)),
             daily_digest(settings),
             heartbeat(settings),
+            hourly_look_back(settings, partitions),
         ],
         sensors=[
             tenants_from_registry(settings, partitions),

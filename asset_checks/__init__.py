@@ -1,8 +1,9 @@
 """Quality checks of the graph, by layer, behind one factory.
 
-`intake` judges what came in, `published` what goes out, `figures` the numbers on it; what lies between is judged by
-dbt's tests, which are asset checks too. To add one: write a pure function that returns `Facts`, give it a name that
-is a fact and a dimension, and list it in its module; where its asset has partitions, answer by partition.
+`intake` judges what came in, `published` what goes out, `figures` the numbers on it, `look_back` the histories of
+runs; what lies between is judged by dbt's tests, which are asset checks too. To add one: write a pure function that
+returns `Facts`, give it a name that is a fact and a dimension, and list it in its module; where its asset has
+partitions, answer by partition.
 """
 
 import dagster as dg
@@ -14,6 +15,7 @@ from asset_checks.factory import Facts, Scope, check
 from asset_checks.figures import figures_checks
 from asset_checks.incidents import incident_checks
 from asset_checks.intake import intake_checks
+from asset_checks.look_back import look_back_checks
 from asset_checks.published import published_checks
 
 __all__ = ["Facts", "Scope", "all_checks", "check"]
@@ -27,4 +29,5 @@ def all_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksD
         *anomaly_checks(catalog, partitions),
         *published_checks(catalog, partitions),
         *figures_checks(catalog),
+        *look_back_checks(catalog, partitions),
     ]

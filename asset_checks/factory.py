@@ -65,11 +65,13 @@ class Scope:
         store: the lake.
         warehouse: the warehouse.
         partition_keys: Dagster's keys, None for everything.
+        instance: Dagster's record of runs; None outside of a run.
     """
 
     store: ObjectStore
     warehouse: Warehouse
     partition_keys: Sequence[str] | None
+    instance: dg.DagsterInstance | None = None
 
     def days(self) -> tuple[date, date]:
         """First and last day, of daily partitions."""
@@ -160,7 +162,8 @@ def check(
             store: dg.ResourceParam[ObjectStore],
             warehouse: dg.ResourceParam[Warehouse],
         ) -> dg.AssetCheckResult:
-            verdict = evaluated(judge, Scope(store, warehouse, _partition_keys(context)), severity, dimension)
+            scope = Scope(store, warehouse, _partition_keys(context), context.instance)
+            verdict = evaluated(judge, scope, severity, dimension)
             if verdict.partitions and partitions_def and context.has_partition_key_range:
                 report_by_partition(context, key, verdict.partitions, blocking=blocking)
             return verdict.result

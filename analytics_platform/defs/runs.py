@@ -21,6 +21,7 @@ from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.alerts import QUIET, judge_and_tell
 from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
 from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
     TENANT_PARTITIONS,
     DayTenant,
@@ -116,7 +117,7 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Step:
-    """One run to do: a job, the layers of it (all when empty), and its partitions as run tags.
+    """One run to do: a job, the layers of it, and its partitions as run tags.
 
     Where `assets` are named, those of them alone are built.
     """
@@ -220,8 +221,8 @@ class _Driver:
         self._definitions = definitions
         self._progress = progress
         self._store: ObjectStore = store_from(settings)
-        partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
-        self._earliest, self._running = partitions.first_day, partitions.last_day(datetime.now(UTC))
+        self._partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
+        self._earliest, self._running = self._partitions.first_day, self._partitions.last_day(datetime.now(UTC))
         catalog = load_catalog(settings.tenants_file)
         self._registered, self._streams = list(catalog.tenants), list(catalog.streams)
         self._report = RunReport(None, None)
@@ -247,6 +248,7 @@ class _Driver:
         elif watermark and (oldest or has_changed_since(self._store, watermark)):
             tags = Watermark(seen_until, watermark.built_to).tags()
             self._do([_source_step(oldest or reach.sources, reach.sources, tags)])
+        self._look_back()
         return self._report
 
     def run_steps(self, steps: Sequence[Step]) -> RunReport:
@@ -279,6 +281,12 @@ class _Driver:
             self._done += step.partitions
             if self._progress:
                 self._progress(self._done, self._total)
+
+    def _look_back(self) -> None:
+        """Judge promises and record checks: also when nothing was to build, and most of all when something failed."""
+        for key, (first, last) in look_back_spans(self._instance, self._partitions, datetime.now(UTC)).items():
+            tags = range_tags(first.isoformat(), last.isoformat())
+            self._run(Step(jobs.LOOK_BACK, ("ops",), tags, (last - first).days + 1, frozenset({key})))
 
     def _run(self, step: Step) -> None:
         job = self._definitions.resolve_job_def(step.job)
