@@ -13,6 +13,9 @@ from analytics_platform.catalog.declared import Declared, Listed, matching, wron
 from analytics_platform.catalog.plan import Event, PiiClass, Stream
 from analytics_platform.catalog.values import ClockTime, Name, Text
 
+Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
+"""What a check is about: DAMA-UK's six dimensions of data quality."""
+
 _DAYS_A_MONTH = 30.4375  # 365.25 / 12
 
 DatasetName = Annotated[
@@ -117,7 +120,7 @@ def pattern_covers(pattern: str, dataset: str) -> bool:
     return dataset.startswith(pattern[:-1]) if pattern.endswith("*") else dataset == pattern
 
 
-Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "ops"]
+Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "ops", "governance"]
 
 
 class Dataset(Declared):

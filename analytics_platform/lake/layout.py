@@ -26,6 +26,10 @@ _HOUR = "%Y%m%dT%H"
 _COLLECTED = re.compile(rf"(\d{{8}}T\d{{2}})-({COLLECTOR}[a-z0-9]+)-[^-]+\Z")
 _PARTITION = re.compile(r"day=(\d{4}-\d{2}-\d{2})/tenant=([a-z0-9_-]+)/([^/]+)")
 _REPLAY = re.compile(r"replays/(\d{10})\.json")
+_QUARTER = re.compile(r"\d{4}Q[1-4]")
+_FORM = re.compile(r"json|html|pdf")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SIGNATURE = re.compile(r"reviews/quarter=\d{4}Q[1-4]/signatures/(\d{4})\.json")
 _MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
 
 
@@ -122,6 +126,40 @@ def replay_number(key: str) -> int:
     if match is None:
         raise UnsafeKeyError(f"{key!r} is no entry of the log of replays: replays/<number>.json is expected")
     return int(match[1])
+
+
+def review_key(quarter: str, form: str) -> str:
+    """Key of a quarter's review in one of its forms: `json`, `html` or `pdf`."""
+    return f"{_review_folder(quarter)}review.{_checked(_FORM, form, 'form of a review')}"
+
+
+def signature_key(quarter: str, number: int) -> str:
+    """Key of a signature of a quarter's review; they are numbered from 1 without gaps."""
+    return f"{signature_prefix(quarter)}{number:04d}.json"
+
+
+def signature_prefix(quarter: str) -> str:
+    """Prefix of all signatures of a quarter's review."""
+    return f"{_review_folder(quarter)}signatures/"
+
+
+def signature_number(key: str) -> int:
+    """The number of a signature, by its key."""
+    match = _SIGNATURE.fullmatch(key)
+    if match is None:
+        raise UnsafeKeyError(
+            f"{key!r} is no signature of a review: reviews/quarter=<Q>/signatures/<number>.json is expected"
+        )
+    return int(match[1])
+
+
+def signed_content_key(quarter: str, sha256: str) -> str:
+    """Key of a content that somebody signed, kept as it was signed whatever is built later."""
+    return f"{_review_folder(quarter)}signed/{_checked(_SHA256, sha256, 'hash of a content')}.json"
+
+
+def _review_folder(quarter: str) -> str:
+    return f"reviews/quarter={_checked(_QUARTER, quarter, 'quarter')}/"
 
 
 MANIFEST_PREFIX = "landing_manifests/"
