@@ -25,6 +25,7 @@ from analytics_platform.defs.partitions import partitions_from
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.resources import build_resources, store_from
+from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 
@@ -60,14 +61,16 @@ def _definitions(settings: Settings) -> dg.Definitions:
         anomalies_asset(catalog, manifest, partitions),
         *extract_assets(catalog, manifest, partitions),
         *dashboard_assets(catalog, partitions),
+        review_asset(catalog, manifest, settings),
     ]
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
-        asset_checks=all_checks(catalog),
+        asset_checks=all_checks(catalog, settings.reporting_time_zone),
         jobs=all_jobs,
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
             nightly_build(settings, store_from(settings)),
+            quarterly_review(settings, catalog),
         ],
         sensors=[
             tenants_from_registry(settings, partitions),

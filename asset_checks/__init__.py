@@ -13,10 +13,17 @@ from asset_checks.factory import Facts, Scope, check
 from asset_checks.figures import figures_checks
 from asset_checks.intake import intake_checks
 from asset_checks.published import published_checks
+from asset_checks.reviews import review_checks
 
 __all__ = ["Facts", "Scope", "all_checks", "check"]
 
 
-def all_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+def all_checks(catalog: Catalog, time_zone: str) -> list[dg.AssetChecksDefinition]:
     """Every check of ours."""
-    return [*intake_checks(catalog), *anomaly_checks(catalog), *published_checks(catalog), *figures_checks(catalog)]
+    return [
+        *intake_checks(catalog),
+        *anomaly_checks(catalog),
+        *published_checks(catalog),
+        *figures_checks(catalog),
+        *review_checks(catalog, time_zone),
+    ]

@@ -19,18 +19,23 @@ BUILD = "build"
 PUBLISH = "publish"
 """The pages as of a day."""
 
+REVIEW = "review"
+"""The review of a quarter."""
+
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 """What figures are made from: it has to reach as far back as new data does."""
 
 FIGURE_LAYERS = ("marts", "kpi", "extract")
 PAGE_LAYERS = ("dashboard",)
+REVIEW_LAYERS = ("governance",)
 
 _LAYERS: Mapping[str, tuple[str, ...]] = {
     INGEST: INGEST_LAYERS,
     LOAD: ("ops", "loaded"),
     BUILD: SOURCE_LAYERS + FIGURE_LAYERS,
     PUBLISH: PAGE_LAYERS,
+    REVIEW: REVIEW_LAYERS,
 }
 
 _DESCRIPTIONS: Mapping[str, str] = {
@@ -38,6 +43,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     LOAD: "Raw days into the ledger and the warehouse.",
     BUILD: "Days of the warehouse, KPIs and extracts.",
     PUBLISH: "Dashboards as of a day.",
+    REVIEW: "The data-quality review of a quarter.",
 }
 
 

@@ -13,11 +13,19 @@ DEAD_LETTERS = AssetKey(["landing", "dead_letters"])
 LEDGER = AssetKey(["ops", "ledger"])
 COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
+REVIEW = AssetKey(["governance", "data_quality_review"])
 
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""
 
-_SHARED_DOMAINS = {"landing": "lake", "raw": "streams", "ops": "intake", "reference": "seeds", "kpi": "insights"}
+_SHARED_DOMAINS = {
+    "landing": "lake",
+    "raw": "streams",
+    "ops": "intake",
+    "reference": "seeds",
+    "kpi": "insights",
+    "governance": "reviews",
+}
 """Domain of layers whose keys carry none: `raw/billing` is one of the raw streams."""
 
 

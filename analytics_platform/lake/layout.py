@@ -29,6 +29,7 @@ _REPLAY = re.compile(r"replays/(\d{10})\.json")
 _QUARTER = re.compile(r"\d{4}Q[1-4]")
 _FORM = re.compile(r"json|html|pdf")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_REVIEW = re.compile(r"reviews/quarter=(\d{4}Q[1-4])/review\.json")
 _SIGNATURE = re.compile(r"reviews/quarter=\d{4}Q[1-4]/signatures/(\d{4})\.json")
 _MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
 
@@ -133,6 +134,12 @@ def review_key(quarter: str, form: str) -> str:
     return f"{_review_folder(quarter)}review.{_checked(_FORM, form, 'form of a review')}"
 
 
+def reviewed_quarter(key: str) -> str | None:
+    """The quarter whose review's JSON an object is; None for every other object below `reviews/`."""
+    match = _REVIEW.fullmatch(key)
+    return match[1] if match else None
+
+
 def signature_key(quarter: str, number: int) -> str:
     """Key of a signature of a quarter's review; they are numbered from 1 without gaps."""
     return f"{signature_prefix(quarter)}{number:04d}.json"
@@ -167,6 +174,7 @@ LANDING_PREFIX = "landing/"
 DEAD_PREFIX = "dead/"
 RAW_PREFIX = "raw/"
 REPLAY_PREFIX = "replays/"
+REVIEW_PREFIX = "reviews/"
 
 
 def manifest_days(key: str) -> tuple[date, date]:

@@ -16,8 +16,10 @@ Row = Mapping[str, Any]
 
 DDL = {
     "ops.check_results": (
-        "day date, evaluated_at timestamptz, asset text, check_name text, partition text, dataset text, dimension text, "
-        "severity text, blocking bool, passed bool, could_not_run bool, checked bigint, failed bigint, threshold double, "
+        "day date, evaluated_at timestamptz, asset text, check_name text, partition text, dataset text, "
+        "dimension text, "
+        "severity text, blocking bool, passed bool, could_not_run bool, checked bigint, failed bigint, threshold "
+        "double, "
         "run_id text"
     ),
     "ops.sla_attainment": (
@@ -30,7 +32,8 @@ DDL = {
         "recovered_at timestamptz, minutes_to_detect double, minutes_to_repair double, openings int, cause text, "
         "next_step text, dashboards text"
     ),
-    "ops.ledger": "stream text, day date, tenant_id text, received bigint, accepted bigint, duplicates bigint, dead_lettered bigint",
+    "ops.ledger": "stream text, day date, tenant_id text, received bigint, accepted bigint, duplicates bigint, "
+    "dead_lettered bigint",
     "raw.billing": (
         "day date, tenant_id text, message_id text, type text, event text, project_id text, event_at timestamptz, "
         "occurred_at timestamptz, properties text"
@@ -171,10 +174,20 @@ def quarter_of_rows(tables: Tables, first: date, days: int = 92) -> None:
     span = [first + timedelta(n) for n in range(days)]
     last = span[-1]
     tables.add("ops.check_results", *(evaluation(day) for day in span))
-    tables.add("ops.sla_attainment", *(promise(day, tenant) for day in span for tenant in ("delta-events", "albion-stage")))
+    tables.add(
+        "ops.sla_attainment", *(promise(day, tenant) for day in span for tenant in ("delta-events", "albion-stage"))
+    )
     tables.add(
         "ops.ledger",
-        {"stream": "billing", "day": first, "tenant_id": "delta-events", "received": 10, "accepted": 7, "duplicates": 2, "dead_lettered": 1},
+        {
+            "stream": "billing",
+            "day": first,
+            "tenant_id": "delta-events",
+            "received": 10,
+            "accepted": 7,
+            "duplicates": 2,
+            "dead_lettered": 1,
+        },
     )
     _money(tables, first, last)
 
@@ -186,9 +199,24 @@ def _money(tables: Tables, first: date, last: date) -> None:
         "raw.billing",
         billing("invoice.issued", at(first, 12), message="m1", amount_minor=1000, **same),
         billing("invoice.paid", at(first + timedelta(3), 12), message="m2", amount_minor=400, payment_id="p1", **same),
-        billing("subscription.started", at(first, 12), tenant="albion-stage", message="m3", subscription_id="s1", currency="GBP", mrr_minor=999),
+        billing(
+            "subscription.started",
+            at(first, 12),
+            tenant="albion-stage",
+            message="m3",
+            subscription_id="s1",
+            currency="GBP",
+            mrr_minor=999,
+        ),
     )
-    spans = {"tenant_id": "albion-stage", "invoice_id": "i1", "currency": "GBP", "issued_on": first, "total_minor": 1000, "credited_minor": 0}
+    spans = {
+        "tenant_id": "albion-stage",
+        "invoice_id": "i1",
+        "currency": "GBP",
+        "issued_on": first,
+        "total_minor": 1000,
+        "credited_minor": 0,
+    }
     tables.add(
         "marts.fct_invoice_spans",
         {**spans, "valid_from_on": first, "paid_minor": 0},
@@ -198,4 +226,6 @@ def _money(tables: Tables, first: date, last: date) -> None:
     tables.add("kpi.kpi_receivables", {**place, "receivables_minor": 600, "receivables_reporting_minor": 690})
     tables.add("kpi.kpi_mrr", {**place, "mrr_minor": 999, "mrr_reporting_minor": 1149})
     months = sorted({(first + timedelta(n)).replace(day=1) for n in range(92)})
-    tables.add("marts.fx_rates", *({"month": month, "currency": "GBP", "rate_to_reporting": "1.15"} for month in months))
+    tables.add(
+        "marts.fx_rates", *({"month": month, "currency": "GBP", "rate_to_reporting": "1.15"} for month in months)
+    )

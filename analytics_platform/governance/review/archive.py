@@ -23,7 +23,7 @@ from analytics_platform.governance.review.content import (
     canonical,
     content_hash,
 )
-from analytics_platform.lake.layout import review_key, signed_content_key
+from analytics_platform.lake.layout import REVIEW_PREFIX, review_key, reviewed_quarter, signed_content_key
 from analytics_platform.lake.store import ObjectExistsError, ObjectMissingError, ObjectStore
 
 Form = Literal["html", "pdf"]
@@ -90,6 +90,11 @@ def read_review(store: ObjectStore, quarter: str) -> Review:
 def find_review(store: ObjectStore, quarter: str) -> Review | None:
     """The quarter's review, None when it was never built. Raises `ReviewUnreadableError`."""
     return read_review(store, quarter) if store.info(review_key(quarter, "json")) else None
+
+
+def kept_quarters(store: ObjectStore) -> list[str]:
+    """The quarters whose review is in the lake, the oldest first."""
+    return [quarter for info in store.list(REVIEW_PREFIX) if (quarter := reviewed_quarter(info.key))]
 
 
 def keep_review(store: ObjectStore, content: Content, building: Building) -> Review:

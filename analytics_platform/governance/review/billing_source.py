@@ -10,7 +10,7 @@ not count.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -52,9 +52,18 @@ class _Fact:
     said: Mapping[str, Any]
 
 
+class _Happened(NamedTuple):
+    """What happened to an invoice on a day, not before it was issued."""
+
+    on: date
+    paid: int = 0
+    credited: int = 0
+    is_void: bool = False
+
+
 @dataclass
 class _Invoice:
-    """An invoice, and what happened to it: (day, paid, credited, voids)."""
+    """An invoice, and what happened to it."""
 
     tenant_id: str
     currency: str
@@ -62,7 +71,7 @@ class _Invoice:
     band: str | None
     issued_on: date
     total: int
-    facts: list[tuple[date, int, int, int]] = field(default_factory=list)
+    facts: list[_Happened] = field(default_factory=list)
 
 
 class BillingSource:
@@ -87,11 +96,11 @@ class BillingSource:
 
     def paid(self, first: date, last: date) -> Sums:
         """Payments of those days, overpayment included, by month."""
-        return self._flow(first, last, 1)
+        return self._flow(first, last, lambda fact: fact.paid)
 
     def credited(self, first: date, last: date) -> Sums:
         """Credit notes of those days, by month."""
-        return self._flow(first, last, 2)
+        return self._flow(first, last, lambda fact: fact.credited)
 
     def receivables(self, at: date) -> Sums:
         """What is owed at the end of a day: totals less credits, less payments up to that; by project and band."""
@@ -115,12 +124,12 @@ class BillingSource:
             for key, fact in newest.items()
         )
 
-    def _flow(self, first: date, last: date, part: int) -> Sums:
+    def _flow(self, first: date, last: date, amount: Callable[[_Happened], int]) -> Sums:
         return _added(
-            (_by_month(each, fact[0]), int(fact[part]))
+            (_by_month(each, fact.on), amount(fact))
             for each in self._invoices
             for fact in each.facts
-            if first <= fact[0] <= last
+            if first <= fact.on <= last
         )
 
 
@@ -156,14 +165,14 @@ def _issued(fact: _Fact) -> _Invoice:
 
 def _told_once(
     facts: Iterable[_Fact], invoices: Mapping[tuple[str, str], _Invoice]
-) -> Iterator[tuple[tuple[str, str], tuple[date, int, int, int]]]:
+) -> Iterator[tuple[tuple[str, str], _Happened]]:
     """What happened to known invoices, each payment and credit note at its first report."""
     seen: set[tuple[str, str, str, str]] = set()
     for fact in facts:
         key = (fact.tenant_id, fact.said["invoice_id"])
         invoice = invoices.get(key)
         if fact.event == "invoice.voided" and invoice:
-            yield key, (max(invoice.issued_on, fact.on), 0, 0, 1)
+            yield key, _Happened(max(invoice.issued_on, fact.on), is_void=True)
         if fact.event not in ("invoice.paid", "invoice.credited"):
             continue
         number = fact.said["payment_id" if fact.event == "invoice.paid" else "credit_id"]
@@ -173,15 +182,15 @@ def _told_once(
             continue
         amount = fact.said["amount_minor"]
         paid, credited = (amount, 0) if fact.event == "invoice.paid" else (0, amount)
-        yield key, (max(invoice.issued_on, fact.on), paid, credited, 0)
+        yield key, _Happened(max(invoice.issued_on, fact.on), paid, credited)
 
 
 def _owed(invoice: _Invoice, at: date) -> int:
-    facts = [fact for fact in invoice.facts if fact[0] <= at]
-    if any(voids for *_, voids in facts):
+    facts = [fact for fact in invoice.facts if fact.on <= at]
+    if any(fact.is_void for fact in facts):
         return 0
-    net = max(0, invoice.total - sum(fact[2] for fact in facts))
-    return net - min(net, sum(fact[1] for fact in facts))
+    net = max(0, invoice.total - sum(fact.credited for fact in facts))
+    return net - min(net, sum(fact.paid for fact in facts))
 
 
 def _mrr_of(fact: _Fact) -> int:

@@ -19,8 +19,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from analytics_platform.catalog.governance import Dimension
 
-FORMAT = 1
-
 Answer = Literal["yes", "with reservations", "no"]
 Standing = Literal["holds", "warns", "waived", "fails", "not measured"]
 """Of a cell of the scorecard, by its worst rule: `warns` is a failure of a check that is only a warning."""
@@ -332,7 +330,7 @@ class Method(Part):
 class Content(Part):
     """The whole review. Each field is a section, and is told apart when two contents differ."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     scope: Scope
     sources: tuple[SourceState, ...]
     verdicts: tuple[Verdict, ...]

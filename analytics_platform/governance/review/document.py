@@ -6,7 +6,7 @@ stands in the same table. First what a signer must read (verdicts, money, promis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
 from analytics_platform.catalog import SignoffRole
@@ -16,6 +16,7 @@ from analytics_platform.documents import (
     Document,
     Notice,
     PageBreak,
+    Paragraph,
     Section,
     Table,
     date_text,
@@ -26,7 +27,7 @@ from analytics_platform.documents import (
 )
 from analytics_platform.governance.review.archive import Form, Render, Review
 from analytics_platform.governance.review.document_evidence import evidence_sections
-from analytics_platform.governance.review.document_parts import LANGUAGE, count, text
+from analytics_platform.governance.review.document_parts import LANGUAGE, text
 from analytics_platform.governance.review.document_summary import summary_sections
 from analytics_platform.governance.review.signing import Standing
 
@@ -168,8 +169,8 @@ def _title(role: str, roles: Mapping[str, SignoffRole]) -> str:
 
 
 def _runs(review: Review) -> Section:
-    runs: Sequence[str] = review.building.evidence_runs
-    note = f"{len(runs) - _RUNS_SHOWN} more are in review.json." if len(runs) > _RUNS_SHOWN else ""
-    rows = [[count(number), Cell(run)] for number, run in enumerate(runs[:_RUNS_SHOWN], start=1)]
-    columns = [Column("No.", "end", width=1), Column("Run in Dagster", width=9)]
-    return Section("Runs behind the evidence", [Table("Runs", columns, rows, "No evaluation names a run.", note=note)])
+    runs = review.building.evidence_runs
+    if not runs:
+        return Section("Runs behind the evidence", [Paragraph("No evaluation names a run.")])
+    more = f" and {len(runs) - _RUNS_SHOWN:,} more, which review.json names" if len(runs) > _RUNS_SHOWN else ""
+    return Section("Runs behind the evidence", [Paragraph(f"{', '.join(runs[:_RUNS_SHOWN])}{more}.")])

@@ -194,7 +194,7 @@ def _domain(cells: Sequence[ScoreCell]) -> list[Block]:
     by_dataset = {name: list(group) for name, group in groupby(cells, key=lambda cell: cell.dataset)}
     seen = {name: row for name, row in by_dataset.items() if any(cell.rules for cell in row)}
     unseen = [name for name in by_dataset if name not in seen]
-    columns = [Column("Dataset", width=7), *(Column(name.capitalize(), width=3) for name in DIMENSIONS)]
+    columns = [Column("Dataset", width=6), *(Column(name.capitalize(), width=4) for name in DIMENSIONS)]
     rows = [[Cell(name), *(_square(cell) for cell in row)] for name, row in seen.items()]
     blocks: list[Block] = []
     if rows:

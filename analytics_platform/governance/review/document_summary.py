@@ -43,6 +43,7 @@ def summary_sections(content: Content) -> list[Section | PageBreak]:
         _verdicts(content),
         PageBreak(),
         _control_totals(content.control_totals),
+        PageBreak(),
         _promises(content),
         _waivers(content),
         _actions(content),
@@ -62,7 +63,7 @@ def _verdict(verdict: Judged) -> list[Block]:
     reasons = [Cell(f"{reason.rule}: {reason.saw}", ANSWERS[reason.answer]) for reason in verdict.reasons]
     return [
         Section(
-            f"{verdict.title}: {verdict.answer}",
+            verdict.title,
             [
                 Points(
                     [
@@ -108,7 +109,7 @@ def _control_totals(control: ControlTotals) -> Section:
 
 def _totals_table(name: str, totals: Sequence[Total]) -> Table:
     columns = [
-        Column("Tenant", width=6),
+        Column("Tenant", width=8),
         Column("Source", "end", width=6),
         Column("Gold", "end", width=6),
         Column("Difference", "end", width=4),

@@ -29,6 +29,9 @@ _QUERY = (
     "or (partition is null and day between ? and ?) order by evaluated_at, asset, check_name, partition"
 )
 
+RuleIdentity = tuple[str, str, str | None, str, float | None]
+"""See `Rule.identity`."""
+
 Identity = tuple[str, str]
 """Asset and check."""
 
@@ -153,7 +156,7 @@ def _cell(
     rules: Sequence[Rule],
     catalog: Catalog,
     missing: str | None,
-    before: Mapping[tuple[object, ...], Rule],
+    before: Mapping[RuleIdentity, Rule],
 ) -> Cell:
     measuring = [rule for rule in rules if rule.judged]
     common = [(rule, then) for rule in measuring if (then := before.get(rule.identity)) and then.judged]
