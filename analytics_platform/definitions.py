@@ -61,8 +61,8 @@ def _definitions(settings: Settings) -> dg.Definitions:
         anomalies_asset(catalog, manifest, partitions),
         *extract_assets(catalog, manifest, partitions),
         *dashboard_assets(catalog, partitions),
-        review_asset(catalog, manifest, settings),
     ]
+    assets.append(review_asset(catalog, manifest, settings, assets))
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
         asset_checks=all_checks(catalog, settings.reporting_time_zone),

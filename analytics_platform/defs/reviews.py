@@ -5,8 +5,6 @@ Thin: what a review says, keeps and asks to be signed is `governance.review`'s; 
 preview that nobody can sign.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -24,7 +22,8 @@ from analytics_platform.defs.review_messages import announcements
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.review.archive import kept_quarters
 from analytics_platform.governance.review.desk import Built, ReviewDesk
-from analytics_platform.governance.review.evidence import SOURCES
+from analytics_platform.governance.review.drift import DRIFT_SOURCES
+from analytics_platform.governance.review.evidence import RATES, SOURCES
 from analytics_platform.governance.review.quarters import Quarter, first_working_day
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
@@ -66,12 +65,14 @@ def reviewed_quarters(store: ObjectStore) -> list[Quarter]:
     return [Quarter.parse(name) for name in kept_quarters(store)]
 
 
-def review_asset(catalog: Catalog, manifest: Manifest, settings: Settings) -> dg.AssetsDefinition:
-    """Build a quarter's review from what the graph has built of its days."""
+def review_asset(
+    catalog: Catalog, manifest: Manifest, settings: Settings, assets: Sequence[dg.AssetsDefinition]
+) -> dg.AssetsDefinition:
+    """Build a quarter's review from what the other assets have built of its days."""
 
     @dg.asset(
         key=keys.REVIEW,
-        deps=_deps(manifest),
+        deps=_deps(manifest, assets),
         partitions_def=quarters_from(settings.history_start, settings.reporting_time_zone),
         description=(
             "Whether each team can rely on its data of the quarter, with the evidence, as HTML, PDF and JSON of "
@@ -147,19 +148,28 @@ def _write(messages: Sequence[Message], settings: Settings, at: datetime) -> Non
             session.write(message, at)
 
 
-def _deps(manifest: Manifest) -> list[dg.AssetDep]:
-    """The assets behind the sources; figures of retention, erasure and access join when they are assets."""
-    mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
-    found = []
-    for source in SOURCES:
-        schema, _, name = source.table.partition(".")
-        if schema == "ops":
-            found.append(dg.AssetKey(["ops", name]))
-        elif schema == "raw":
-            found.append(keys.loaded(name))
-        elif name != "fx_rates":
-            found.append(key_of_table(manifest, source.table))
-    return [dg.AssetDep(key, partition_mapping=mapping) for key in found]
+def _deps(manifest: Manifest, assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetDep]:
+    """The assets behind the sources, as far as the graph has them; of a running quarter not all days exist yet."""
+    specs = {spec.key: spec for asset in assets for spec in asset.specs}
+    tables = [source.table for source in (*SOURCES, *DRIFT_SOURCES)]
+    found = [specs[key] for key in (_key_of(manifest, table) for table in tables) if key in specs]
+    quarters = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+    return [
+        dg.AssetDep(
+            spec.key,
+            partition_mapping=quarters if isinstance(spec.partitions_def, dg.TimeWindowPartitionsDefinition) else None,
+        )
+        for spec in found
+    ]
+
+
+def _key_of(manifest: Manifest, table: str) -> dg.AssetKey:
+    schema, _, name = table.partition(".")
+    if schema == "ops":
+        return dg.AssetKey([schema, name])
+    if table == RATES.table:
+        return dg.AssetKey(["reference", name])
+    return keys.loaded(name) if schema == "raw" else key_of_table(manifest, table)
 
 
 def _metadata(built: Built) -> dict[str, dg.MetadataValue]:

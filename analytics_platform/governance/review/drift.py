@@ -24,6 +24,9 @@ ACCESS = Source(
 )
 
 
+DRIFT_SOURCES = (RETENTION, ERASURE, ACCESS)
+
+
 @dataclass(frozen=True)
 class DriftFigure:
     """A figure: `value` is SQL over the rows of the quarter; above `is_bad_above` it is a finding."""
