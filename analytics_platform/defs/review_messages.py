@@ -65,12 +65,9 @@ def _line(verdict: Verdict) -> str:
 
 
 def _void(standing: Standing) -> str:
-    void = [
-        f"{literal(each.signature.signer)} for {literal(each.signature.role)} (differs in "
-        f"{section_names(each.differs)})"
-        for each in standing.void
-    ]
-    return f":warning: *Void, because the content is another:* {'; '.join(void)}" if void else ""
+    """Roles alone: the names of who signed stay in the review."""
+    void = [f"{literal(each.signature.role)} (differs in {section_names(each.differs)})" for each in standing.void]
+    return f":warning: *Signatures are void, because the content is another:* {'; '.join(void)}" if void else ""
 
 
 def _money(content: Content) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -9,7 +10,12 @@ from typing import Any
 
 import duckdb
 import orjson
+import pyarrow as pa
 
+from analytics_platform.catalog import Catalog
+from analytics_platform.governance.review.build import Previous, review_content
+from analytics_platform.governance.review.content import Content
+from analytics_platform.governance.review.quarters import Quarter
 from analytics_platform.warehouse import DuckDBWarehouse
 
 Row = Mapping[str, Any]
@@ -53,33 +59,67 @@ DDL = {
 }
 
 
-class Tables:
-    """A warehouse file with some of these tables."""
+Q3 = Quarter(2026, 3)
 
-    def __init__(self, path: Path, *, without: Sequence[str] = ()) -> None:
+
+def small_catalog(catalog: Catalog, **changed: Any) -> Catalog:
+    """The catalogue with kpi.kpi_mrr (finance) and ops.ledger (data platform) alone, and other declarations."""
+    known = {name: getattr(catalog, name) for name in Catalog.model_fields}
+    datasets = {name: catalog.datasets[name] for name in ("kpi.kpi_mrr", "ops.ledger")}
+    return Catalog.model_validate({**known, "datasets": datasets, **changed})
+
+
+class OpenWarehouse(DuckDBWarehouse):
+    """The warehouse's file over one connection that stays open: opening it for each query is most of a test's time."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        super().__init__(path)
+        self._connection = connection
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+
+class Tables:
+    """A warehouse file with these tables, empty or those of another file, open until it is closed."""
+
+    def __init__(self, path: Path, *, without: Sequence[str] = (), like: Path | None = None) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with duckdb.connect(str(path)) as connection:
-            for schema in ("raw", "staging", "marts", "kpi", "extracts", "ops"):
-                connection.execute(f"create schema if not exists {schema}")
-            for table, columns in DDL.items():
-                if table not in without:
-                    connection.execute(f"create or replace table {table} ({columns})")
+        if like:
+            shutil.copy(like, path)
+        self._connection = duckdb.connect(str(path))
+        self.run("set TimeZone = 'UTC'")
+        if like:
+            return
+        for schema in ("raw", "staging", "marts", "kpi", "extracts", "ops"):
+            self.run(f"create schema {schema}")
+        for table, columns in DDL.items():
+            if table not in without:
+                self.run(f"create table {table} ({columns})")
 
     @property
     def warehouse(self) -> DuckDBWarehouse:
-        return DuckDBWarehouse(self.path)
+        return OpenWarehouse(self.path, self._connection)
+
+    def close(self) -> Path:
+        """Let others open the file."""
+        self._connection.close()
+        return self.path
 
     def add(self, table: str, *rows: Row) -> None:
-        with duckdb.connect(str(self.path)) as connection:
-            for row in rows:
-                names = ", ".join(row)
-                marks = ", ".join("?" for _ in row)
-                connection.execute(f"insert into {table} ({names}) values ({marks})", list(row.values()))
+        """Insert rows; a column that a row does not name is null."""
+        self._connection.register("incoming", pa.Table.from_pylist([dict(row) for row in rows]))
+        self.run(f"insert into {table} by name select * from incoming")
 
     def run(self, sql: str) -> None:
-        with duckdb.connect(str(self.path)) as connection:
-            connection.execute(sql)
+        self._connection.execute(sql)
+
+    def content(self, catalog: Catalog, previous: Content | None = None, quarter: Quarter = Q3) -> Content:
+        """What a review built on the day after the quarter says."""
+        before = Previous(previous, None if previous else "there is no review of 2026Q2")
+        now = at(quarter.next.first_day, 5)
+        return review_content(self.warehouse, catalog, quarter, before, time_zone="Europe/Amsterdam", now=now)[0]
 
 
 def at(day: date, hour: int = 3) -> datetime:
@@ -173,7 +213,9 @@ def quarter_of_rows(tables: Tables, first: date, days: int = 92) -> None:
     """A quarter in which all is well: a check, a promise and the ledger of each day, and money that agrees."""
     span = [first + timedelta(n) for n in range(days)]
     last = span[-1]
+    of_ledger = {"asset": "ops/ledger", "dataset": "ops.ledger", "dimension": "accuracy"}
     tables.add("ops.check_results", *(evaluation(day) for day in span))
+    tables.add("ops.check_results", *(evaluation(day, "ledger_balances", **of_ledger) for day in span))
     tables.add(
         "ops.sla_attainment", *(promise(day, tenant) for day in span for tenant in ("delta-events", "albion-stage"))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from analytics_platform.governance.review.content import SourceState
 from analytics_platform.warehouse import Warehouse
 
 Row = dict[str, Any]
+
+_COLUMNS = "select table_schema, table_name, column_name from information_schema.columns"
 
 
 @dataclass(frozen=True)
@@ -131,13 +134,17 @@ class Evidence:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
-        self._missing: dict[str, str | None] = {}
+        self._columns: defaultdict[str, set[str]] = defaultdict(set)
+        for row in warehouse.query(_COLUMNS).to_pylist():
+            self._columns[f"{row['table_schema']}.{row['table_name']}"].add(row["column_name"])
 
     def missing(self, source: Source) -> str | None:
         """Why a source cannot be read; None when it can."""
-        if source.table not in self._missing:
-            self._missing[source.table] = self._look(source)
-        return self._missing[source.table]
+        columns = self._columns.get(source.table)
+        if not columns:
+            return f"the table {source.table} does not exist"
+        absent = [column for column in source.columns if column not in columns]
+        return f"the table {source.table} has no column {', '.join(absent)}" if absent else None
 
     def read(self, source: Source, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Rows of a query on a source that is not missing; none when it is."""
@@ -153,15 +160,3 @@ class Evidence:
     def first_missing(self, sources: Sequence[Source]) -> str | None:
         """Why the first of these that is missing is; None when all are there."""
         return next((reason for each in sources if (reason := self.missing(each))), None)
-
-    def _look(self, source: Source) -> str | None:
-        schema, _, name = source.table.partition(".")
-        found = self._warehouse.query(
-            "select column_name from information_schema.columns where table_schema = ? and table_name = ?",
-            [schema, name],
-        ).to_pylist()
-        columns = {row["column_name"] for row in found}
-        if not columns:
-            return f"the table {source.table} does not exist"
-        absent = [column for column in source.columns if column not in columns]
-        return f"the table {source.table} has no column {', '.join(absent)}" if absent else None

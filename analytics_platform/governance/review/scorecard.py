@@ -26,7 +26,8 @@ PLATFORM_DOMAIN = "data_platform"
 _QUERY = (
     f"select {', '.join(CHECK_RESULTS.columns)} from {CHECK_RESULTS.table} "
     "where (partition is not null and substr(partition, 1, 10) between ? and ?) "
-    "or (partition is null and day between ? and ?) order by evaluated_at, asset, check_name, partition"
+    "or (partition is null and day between ? and ?) "
+    "order by evaluated_at, asset, check_name, partition, passed desc, run_id"
 )
 
 RuleIdentity = tuple[str, str, str | None, str, float | None]

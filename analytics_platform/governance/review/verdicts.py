@@ -164,7 +164,7 @@ def _money_differs(domain: Domain) -> Seen:
         return None
     off = [total for total in domain.findings.control_totals.totals if not total.agrees]
     names = _named([f"{total.name} of {total.tenant_id} ({total.currency})" for total in off])
-    return f"{_counted(len(off), 'control total')} differ: {names}" if off else None
+    return f"{_counted(len(off), 'control total')} off: {names}" if off else None
 
 
 def _nothing_measured(domain: Domain) -> Seen:
