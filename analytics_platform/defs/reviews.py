@@ -87,7 +87,7 @@ def review_asset(
     ) -> dg.MaterializeResult[None]:
         quarter, now = quarter_of_key(context.partition_key), datetime.now(UTC)
         desk = ReviewDesk(store, catalog, settings.reporting_time_zone)
-        built = desk.build(warehouse, quarter, context.run_id, now)
+        built = desk.build(warehouse, quarter, context.run.run_id, now)
         if SCHEDULE_TAG in context.run.tags or (built.is_changed and built.standing.void):
             _write(announcements(built, catalog, settings.dagster_url), settings, now)
         return dg.MaterializeResult(metadata=_metadata(built))

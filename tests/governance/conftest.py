@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from review_tables import Tables, quarter_of_rows, small_catalog
+from review_tables import Q3, SIGNED_AT, SIGNERS, ZONE, Tables, quarter_of_rows, small_catalog
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.governance.review.desk import ReviewDesk
+from analytics_platform.governance.review.signing import Signing
 from analytics_platform.lake.store import LocalStore
 
 
@@ -33,9 +35,18 @@ def tables(tmp_path: Path, quarter_file: Path) -> Tables:
 
 @pytest.fixture
 def desk(store: LocalStore, declared: Catalog) -> ReviewDesk:
-    return ReviewDesk(store, declared, "Europe/Amsterdam")
+    return ReviewDesk(store, declared, ZONE)
 
 
-@pytest.fixture
-def october() -> datetime:
-    return datetime(2026, 10, 1, 5, tzinfo=UTC)
+@pytest.fixture(scope="session")
+def lakes(tmp_path_factory: pytest.TempPathFactory, declared: Catalog, quarter_file: Path) -> dict[str, Path]:
+    """Folders with that quarter's review, as it was built and as all roles have signed it."""
+    root = tmp_path_factory.mktemp("lakes")
+    tables = Tables(root / "warehouse.duckdb", like=quarter_file)
+    desk = ReviewDesk(LocalStore(root / "built"), declared, ZONE)
+    built = desk.build(tables.warehouse, Q3, "run-1", datetime(2026, 10, 1, 5, tzinfo=UTC))
+    shutil.copytree(root / "built", root / "signed")
+    desk = ReviewDesk(LocalStore(root / "signed"), declared, ZONE)
+    for role, name in SIGNERS.items():
+        desk.sign(Q3, Signing(role, name, built.review.sha256), SIGNED_AT)
+    return {name: root / name for name in ("built", "signed")}

@@ -60,6 +60,9 @@ DDL = {
 
 
 Q3 = Quarter(2026, 3)
+ZONE = "Europe/Amsterdam"
+SIGNERS = {"finance": "Eva Jansen", "operations": "Daan de Wit", "data_owner": "Noor Visser"}
+SIGNED_AT = datetime(2026, 10, 2, 9, tzinfo=UTC)
 
 
 def small_catalog(catalog: Catalog, **changed: Any) -> Catalog:
@@ -126,7 +129,7 @@ def at(day: date, hour: int = 3) -> datetime:
     return datetime.combine(day, time(hour), UTC)
 
 
-def evaluation(day: date, check: str = "mrr_movements_reconcile", **changed: Any) -> Row:
+def evaluation(day: date, check: str = "mrr_movements_reconcile", /, **changed: Any) -> Row:
     """One evaluation of a check of kpi.kpi_mrr that holds, made the morning after its day."""
     made = day + timedelta(days=1)
     return {
@@ -149,7 +152,7 @@ def evaluation(day: date, check: str = "mrr_movements_reconcile", **changed: Any
     }
 
 
-def failing(day: date, check: str = "mrr_movements_reconcile", **changed: Any) -> Row:
+def failing(day: date, check: str = "mrr_movements_reconcile", /, **changed: Any) -> Row:
     return evaluation(day, check, **{"passed": False, "failed": 3, **changed})
 
 
