@@ -5,17 +5,22 @@ import warnings
 import dagster as dg
 
 from analytics_platform.catalog import load_catalog
+from analytics_platform.defs.alerts import alerts_sensor, daily_digest, heartbeat
 from analytics_platform.defs.anomalies import anomalies_asset
 from analytics_platform.defs.automation import (
     hourly_ingestion,
+    hourly_look_back,
     loads_follow_ingestion,
     nightly_build,
     pages_follow_build,
     tenants_from_registry,
 )
+from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
+from analytics_platform.defs.expectations import expectations_report_asset
 from analytics_platform.defs.extracts import extract_assets
+from analytics_platform.defs.incidents import incidents_asset
 from analytics_platform.defs.jobs import jobs
 from analytics_platform.defs.landing import landing_assets
 from analytics_platform.defs.ledger import collector_hours_asset, ledger_asset
@@ -26,8 +31,10 @@ from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.resources import build_resources, store_from
 from analytics_platform.defs.reviews import quarterly_review, review_asset
+from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
+from asset_checks.expectations import expectation_checks
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -54,6 +61,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         raw_assets(catalog, partitions),
         ledger_asset(catalog, partitions),
         collector_hours_asset(catalog, partitions),
+        incidents_asset(catalog),
         loaded_stream_assets(catalog, partitions),
         registry_assets(catalog),
         dbt_seed_assets(manifest),
@@ -61,21 +69,27 @@ def _definitions(settings: Settings) -> dg.Definitions:
         anomalies_asset(catalog, manifest, partitions),
         *extract_assets(catalog, manifest, partitions),
         *dashboard_assets(catalog, partitions),
+        expectations_report_asset(catalog, manifest, partitions),
     ]
+    assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     assets.append(review_asset(catalog, manifest, settings, assets))
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
-        asset_checks=all_checks(catalog, settings.reporting_time_zone),
+        asset_checks=[*all_checks(catalog, partitions), *expectation_checks(catalog, manifest, partitions)],
         jobs=all_jobs,
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
             nightly_build(settings, store_from(settings)),
             quarterly_review(settings, catalog),
+            daily_digest(settings),
+            heartbeat(settings),
+            hourly_look_back(settings, partitions),
         ],
         sensors=[
             tenants_from_registry(settings, partitions),
             loads_follow_ingestion(all_jobs),
             pages_follow_build(all_jobs),
+            alerts_sensor(settings),
         ],
         resources=build_resources(settings),
         executor=dg.in_process_executor,

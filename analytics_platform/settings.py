@@ -130,7 +130,7 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:3000", pattern="^https?://", description="Dagster's UI as readers of alerts reach it."
     )
     runbook_url: str | None = Field(
-        default=None, pattern="^https?://", description="The page of docs/alerting.md as readers of alerts reach it."
+        default=None, pattern="^https?://", description="The folder docs/runbooks as readers of alerts reach it."
     )
 
     @classmethod

@@ -1,5 +1,6 @@
 """A warning per KPI where a series has an anomaly, with tenant, series, day and what was expected."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import dagster as dg
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs import keys
+from analytics_platform.defs.partitions import Partitions
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
 from asset_checks.factory import Facts, Scope, check
 
@@ -16,9 +18,9 @@ _QUERY = (
 )
 
 
-def anomaly_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+def anomaly_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """One check per KPI."""
-    return [_check(kpi) for kpi in catalog.kpis]
+    return [_check(kpi, partitions) for kpi in catalog.kpis]
 
 
 def no_anomaly(rows: Sequence[Mapping[str, Any]]) -> Facts:
@@ -26,19 +28,25 @@ def no_anomaly(rows: Sequence[Mapping[str, Any]]) -> Facts:
     found = [row for row in rows if row["is_anomaly"]]
     found.sort(key=lambda row: (row["day"], abs(row["score"] or 0.0)), reverse=True)
     offenders = [f"{row['day']} {row['tenant_id']} {row['series']}: {row['reason']} ({row['rule']})" for row in found]
-    judged = sum(row["score"] is not None for row in rows)
+    judged = sum(row["score"] is not None or row["is_anomaly"] for row in rows)
     counts = {"series_days": len(rows), "judged_series_days": judged, "anomalies": len(found)}
-    return Facts(not found, f"{len(found)} of {len(rows)} series-days are anomalies", counts, offenders)
+    summary = f"{len(found)} of {len(rows)} series-days are anomalies"
+    return Facts(not found, summary, counts, offenders, judged, len(found))
 
 
-def _check(kpi: str) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> Facts:
-        return no_anomaly(scope.warehouse.query(_QUERY, [kpi, *scope.days()]).to_pylist())
+def _check(kpi: str, partitions: Partitions) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> dict[str, Facts]:
+        by_day: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in scope.warehouse.query(_QUERY, [kpi, *scope.days()]).to_pylist():
+            by_day[row["day"]].append(row)
+        return {day: no_anomaly(by_day[day]) for day in scope.partition_keys or list(by_day)}
 
     return check(
         keys.ANOMALIES,
         f"no_anomaly_in_{kpi}",
         judge,
         description="Every series of the KPI is within what its own history and the declared rules let expect.",
+        dimension="accuracy",
         severity=dg.AssetCheckSeverity.WARN,
+        partitions_def=partitions.day,
     )

@@ -102,7 +102,8 @@ def figures_equal_warehouse(shown: Sequence[ShownFigure], computed: Mapping[str,
         if not math.isclose(figure.value or 0, computed[figure.name] or 0, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     ]
     summary = f"{len(offenders)} of {len(shown)} figures differ from the warehouse"
-    return Facts(bool(shown) and not offenders, summary, {"figures": len(shown)}, offenders)
+    passed = bool(shown) and not offenders
+    return Facts(passed, summary, {"figures": len(shown)}, offenders, len(shown), len(offenders))
 
 
 def _check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
@@ -117,6 +118,7 @@ def _check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
         "figures_equal_warehouse",
         judge,
         description="Each card's figure equals the headline computed in SQL from the warehouse.",
+        dimension="consistency",
     )
 
 

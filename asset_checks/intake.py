@@ -12,7 +12,7 @@ from analytics_platform.catalog import Catalog
 from analytics_platform.defs import keys
 from analytics_platform.defs.ledger import COLLECTOR_HOURS_TABLE, LEDGER_TABLE
 from analytics_platform.defs.loaded import registry_tables, stream_table
-from analytics_platform.defs.partitions import DayTenant
+from analytics_platform.defs.partitions import DayTenant, Partitions, raw_key
 from analytics_platform.lake import layout
 from analytics_platform.lake.collector_hours import unaccounted
 from analytics_platform.lake.ledger import unbalanced
@@ -21,14 +21,14 @@ from analytics_platform.lake.store import ObjectInfo, ObjectMissingError, Object
 from asset_checks.factory import Facts, Scope, check
 
 
-def intake_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+def intake_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """All checks from landing to the loaded tables."""
     return [
         *_landing_checks(),
-        *(_raw_check(stream) for stream in catalog.streams),
-        _ledger_check(),
-        _collector_check(),
-        *(_load_check(stream) for stream in catalog.streams),
+        *(_raw_check(stream, partitions) for stream in catalog.streams),
+        _ledger_check(partitions),
+        _collector_check(partitions),
+        *(_load_check(stream, partitions) for stream in catalog.streams),
         *(_registry_check(catalog, table) for table in keys.REGISTRY_TABLES),
     ]
 
@@ -40,26 +40,14 @@ def objects_are_filed(objects: Iterable[ObjectInfo]) -> Facts:
         seen += 1
         if not _is_filed(each):
             offenders.append(each.key)
-    return Facts(
-        not offenders, f"{len(offenders)} of {seen} objects are misplaced or empty", {"objects": seen}, offenders
-    )
+    summary = f"{len(offenders)} of {seen} objects are misplaced or empty"
+    return Facts(not offenders, summary, {"objects": seen}, offenders, seen, len(offenders))
 
 
-def partitions_are_readable(store: ObjectStore, stream: str, wanted: Iterable[DayTenant] | None) -> Facts:
-    """Each raw object opens as Parquet and has the columns that the loads rely on."""
-    places = _raw_objects(store, stream) if wanted is None else [layout.raw_key(stream, *each) for each in wanted]
-    offenders, rows = [], 0
-    for key in places:
-        try:
-            footer = pq.read_metadata(store.local_path(key))
-        except (ObjectMissingError, OSError, pa.ArrowInvalid):
-            offenders.append(f"{key}: missing or no Parquet")
-            continue
-        rows += footer.num_rows
-        if not footer.schema.to_arrow_schema().equals(RAW_SCHEMA):
-            offenders.append(f"{key}: other columns")
-    summary = f"{len(offenders)} of {len(places)} partitions cannot be read as they should"
-    return Facts(not offenders, summary, {"partitions": len(places), "rows": rows}, offenders)
+def partitions_are_readable(store: ObjectStore, stream: str, wanted: Iterable[DayTenant] | None) -> dict[str, Facts]:
+    """By partition: the raw object opens as Parquet and has the columns that the loads rely on."""
+    places = _raw_places(store, stream) if wanted is None else wanted
+    return {raw_key(place): _object_is_readable(store, layout.raw_key(stream, *place)) for place in places}
 
 
 def ledger_balances(ledger: pa.Table) -> Facts:
@@ -68,7 +56,7 @@ def ledger_balances(ledger: pa.Table) -> Facts:
     offenders = [f"{row['stream']} {row['day']} {row['tenant_id']}" for row in wrong.to_pylist()]
     sums = {name: pc.sum(ledger[name]).as_py() or 0 for name in ("received", "accepted", "duplicates", "dead_lettered")}
     summary = f"{len(offenders)} of {ledger.num_rows} stream-days do not add up"
-    return Facts(not offenders, summary, {"rows": ledger.num_rows, **sums}, offenders)
+    return Facts(not offenders, summary, {"rows": ledger.num_rows, **sums}, offenders, ledger.num_rows, len(offenders))
 
 
 def acked_is_landed_or_dead_lettered(hours: pa.Table, now: datetime) -> Facts:
@@ -82,20 +70,23 @@ def acked_is_landed_or_dead_lettered(hours: pa.Table, now: datetime) -> Facts:
     names = ("acked", "landed", "dead_lettered", "waiting")
     sums = {name: pc.sum(hours[name]).as_py() or 0 for name in names}
     summary = f"{len(offenders)} of {hours.num_rows} collector hours do not add up or were never closed"
-    return Facts(not offenders, summary, {"collector_hours": hours.num_rows, **sums}, offenders)
+    counts = {"collector_hours": hours.num_rows, **sums}
+    return Facts(not offenders, summary, counts, offenders, hours.num_rows, len(offenders))
 
 
 def loads_reconcile(in_lake: pa.Table, in_warehouse: pa.Table) -> Facts:
     """The warehouse holds as many rows of each day and tenant as the ledger has accepted."""
     expected = {(row["day"], row["tenant_id"]): row["rows"] for row in in_lake.to_pylist() if row["rows"]}
     found = {(row["day"], row["tenant_id"]): row["rows"] for row in in_warehouse.to_pylist()}
+    judged = sorted(expected.keys() | found.keys())
     offenders = [
         f"{day} {tenant}: lake {expected.get((day, tenant), 0)}, warehouse {found.get((day, tenant), 0)}"
-        for day, tenant in sorted(expected.keys() | found.keys())
+        for day, tenant in judged
         if expected.get((day, tenant), 0) != found.get((day, tenant), 0)
     ]
     counts = {"rows_in_lake": sum(expected.values()), "rows_in_warehouse": sum(found.values())}
-    return Facts(not offenders, f"{len(offenders)} tenant-days differ between lake and warehouse", counts, offenders)
+    summary = f"{len(offenders)} of {len(judged)} tenant-days differ between lake and warehouse"
+    return Facts(not offenders, summary, counts, offenders, len(judged), len(offenders))
 
 
 def registry_is_loaded(expected: pa.Table, found: pa.Table) -> Facts:
@@ -105,7 +96,8 @@ def registry_is_loaded(expected: pa.Table, found: pa.Table) -> Facts:
     present = {tuple(row[name] for name in columns) for row in found.to_pylist()}
     offenders = [str(row[0]) for row in sorted(wanted ^ present, key=str)]
     counts = {"rows_in_registry": len(wanted), "rows_in_warehouse": len(present)}
-    return Facts(not offenders, f"{len(offenders)} rows differ between registry and warehouse", counts, offenders)
+    summary = f"{len(offenders)} rows differ between registry and warehouse"
+    return Facts(not offenders, summary, counts, offenders, len(wanted | present), len(offenders))
 
 
 def _landing_checks() -> list[dg.AssetChecksDefinition]:
@@ -115,45 +107,52 @@ def _landing_checks() -> list[dg.AssetChecksDefinition]:
             "objects_are_filed",
             lambda scope: objects_are_filed(scope.store.list(layout.LANDING_PREFIX)),
             description="Landing holds only non-empty objects of a day and a tenant; raw is built from no others.",
+            dimension="validity",
         ),
         check(
             keys.DEAD_LETTERS,
             "objects_are_filed",
             lambda scope: objects_are_filed(scope.store.list(layout.DEAD_PREFIX)),
             description="Every dead letter lies under its reason, day and tenant, where retention finds it.",
+            dimension="validity",
         ),
     ]
 
 
-def _raw_check(stream: str) -> dg.AssetChecksDefinition:
+def _raw_check(stream: str, partitions: Partitions) -> dg.AssetChecksDefinition:
     return check(
         keys.raw(stream),
         "partitions_are_readable",
         lambda scope: partitions_are_readable(scope.store, stream, scope.day_tenants()),
         description="Each partition is a Parquet object with the columns that the loads rely on.",
+        dimension="validity",
+        partitions_def=partitions.day_tenant,
     )
 
 
-def _ledger_check() -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> Facts:
+def _ledger_check(partitions: Partitions) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> dict[str, Facts]:
         rows = scope.warehouse.query(f"select * from {LEDGER_TABLE} where day between ? and ?", scope.days())
-        return ledger_balances(rows)
+        return {day: ledger_balances(part) for day, part in scope.by_day(rows).items()}
 
     return check(
         keys.LEDGER,
         "ledger_balances",
         judge,
         description="received = accepted + duplicates + dead letters, counted from both ends; else nothing is loaded.",
+        dimension="completeness",
         blocking=True,
+        partitions_def=partitions.day,
     )
 
 
-def _collector_check() -> dg.AssetChecksDefinition:
+def _collector_check(partitions: Partitions) -> dg.AssetChecksDefinition:
     """Not blocking: the hours are those of receipt, so no day of business can be named that should wait for them."""
 
-    def judge(scope: Scope) -> Facts:
+    def judge(scope: Scope) -> dict[str, Facts]:
         hours = scope.warehouse.query(f"select * from {COLLECTOR_HOURS_TABLE} where day between ? and ?", scope.days())
-        return acked_is_landed_or_dead_lettered(hours, datetime.now(UTC))
+        now = datetime.now(UTC)
+        return {day: acked_is_landed_or_dead_lettered(part, now) for day, part in scope.by_day(hours).items()}
 
     return check(
         keys.COLLECTOR_HOURS,
@@ -161,11 +160,13 @@ def _collector_check() -> dg.AssetChecksDefinition:
         judge,
         description="What collectors acknowledged, counted when they did, equals what lies in landing and among the "
         "dead letters, counted there; else an object or a spool segment was lost.",
+        dimension="completeness",
+        partitions_def=partitions.day,
     )
 
 
-def _load_check(stream: str) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> Facts:
+def _load_check(stream: str, partitions: Partitions) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> dict[str, Facts]:
         days = scope.days()
         in_lake = scope.warehouse.query(
             f"select day, tenant_id, accepted as rows from {LEDGER_TABLE} where stream = ? and day between ? and ?",
@@ -176,14 +177,20 @@ def _load_check(stream: str) -> dg.AssetChecksDefinition:
             "where day between ? and ? group by all",
             days,
         )
-        return loads_reconcile(in_lake, in_warehouse)
+        lake, warehouse = scope.by_day(in_lake), scope.by_day(in_warehouse)
+        return {
+            day: loads_reconcile(lake.get(day, in_lake[:0]), warehouse.get(day, in_warehouse[:0]))
+            for day in lake | warehouse
+        }
 
     return check(
         keys.loaded(stream),
         "rows_reconcile_with_lake",
         judge,
         description="Rows per day and tenant equal those that the ledger counted in the lake.",
+        dimension="consistency",
         blocking=True,
+        partitions_def=partitions.day,
     )
 
 
@@ -197,6 +204,7 @@ def _registry_check(catalog: Catalog, table: str) -> dg.AssetChecksDefinition:
         "registry_is_loaded",
         judge,
         description="The table holds exactly what the tenant registry declares.",
+        dimension="consistency",
     )
 
 
@@ -208,5 +216,17 @@ def _is_filed(each: ObjectInfo) -> bool:
     return each.size > 0
 
 
-def _raw_objects(store: ObjectStore, stream: str) -> list[str]:
-    return [each.key for each in store.list(layout.raw_prefix(stream))]
+def _raw_places(store: ObjectStore, stream: str) -> list[DayTenant]:
+    placed = [layout.placed(each.key) for each in store.list(layout.raw_prefix(stream))]
+    return [(each.day, each.tenant) for each in placed]
+
+
+def _object_is_readable(store: ObjectStore, key: str) -> Facts:
+    try:
+        footer = pq.read_metadata(store.local_path(key))
+    except (ObjectMissingError, OSError, pa.ArrowInvalid):
+        return Facts(False, "the object is missing or no Parquet", {}, [f"{key}: missing or no Parquet"], 1, 1)
+    counts = {"rows": footer.num_rows}
+    if not footer.schema.to_arrow_schema().equals(RAW_SCHEMA):
+        return Facts(False, "the object has other columns", counts, [f"{key}: other columns"], 1, 1)
+    return Facts(True, f"the object can be read: {footer.num_rows} rows", counts, [], 1, 0)

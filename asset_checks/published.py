@@ -1,7 +1,8 @@
 """Checks of what is published: extracts and dashboards."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 
 import dagster as dg
 import pyarrow as pa
@@ -9,7 +10,8 @@ import pyarrow.parquet as pq
 
 from analytics_platform.catalog import PII_CLASSES, Catalog, Extract
 from analytics_platform.defs import keys
-from analytics_platform.lake.store import ObjectStore
+from analytics_platform.defs.partitions import Partitions
+from analytics_platform.lake.store import ObjectMissingError, ObjectStore
 from analytics_platform.reporting.dashboards import STAFF, audiences, dashboard_key
 from analytics_platform.reporting.extracts import arrow_schema, extract_key, published_days
 from asset_checks.factory import Facts, Scope, check
@@ -18,13 +20,16 @@ _LOADS_FROM_ELSEWHERE = re.compile(rb"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@
 _POLICY = b"Content-Security-Policy"
 
 
-def published_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+def published_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """All checks of extracts and dashboards."""
     extracts = [
         made
         for dashboard in catalog.dashboards.values()
         for extract in dashboard.extracts
-        for made in (_budget_check(dashboard.name, extract), _schema_check(dashboard.name, extract))
+        for made in (
+            _budget_check(dashboard.name, extract, partitions),
+            _schema_check(dashboard.name, extract, partitions),
+        )
     ]
     pages = [
         made
@@ -34,30 +39,27 @@ def published_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
     return [*extracts, *pages]
 
 
-def rows_are_within_budget(rows_by_day: Mapping[str, int], budget: int) -> Facts:
-    """No day has more rows than its owner allows."""
-    offenders = [f"{day}: {rows} rows" for day, rows in rows_by_day.items() if rows > budget]
-    most = max(rows_by_day.values(), default=0)
-    counts = {"days": len(rows_by_day), "most_rows_a_day": most, "row_budget": budget}
-    return Facts(not offenders, f"{len(offenders)} of {len(rows_by_day)} days exceed {budget} rows", counts, offenders)
+def rows_are_within_budget(rows: int, budget: int) -> Facts:
+    """A day has no more rows than its owner allows."""
+    offenders = [f"{rows} rows"] if rows > budget else []
+    counts = {"rows": rows, "row_budget": budget}
+    return Facts(not offenders, f"{rows} rows, {budget} allowed", counts, offenders, 1, len(offenders))
 
 
-def columns_are_as_declared(files: Mapping[str, Sequence[tuple[str, str, str]]], extract: Extract) -> Facts:
-    """Every file has the declared columns, types and PII classes, and none above the extract's policy.
+def columns_are_as_declared(columns: Sequence[tuple[str, str, str]], extract: Extract) -> Facts:
+    """A file has the declared columns, types and PII classes, and none above the extract's policy.
 
     Args:
-        files: by day, each column's name, type and PII class.
+        columns: each column's name, type and PII class.
         extract: the declaration.
     """
     declared = [_described(field) for field in arrow_schema(extract)]
     allowed = PII_CLASSES[: PII_CLASSES.index(extract.pii_policy) + 1]
-    offenders = [
-        day
-        for day, columns in files.items()
-        if list(columns) != declared or any(pii not in allowed for _, _, pii in columns)
-    ]
-    counts = {"days": len(files), "columns": len(declared)}
-    return Facts(not offenders, f"{len(offenders)} of {len(files)} days break schema or PII policy", counts, offenders)
+    odd = {column[0] for column in set(columns) ^ set(declared)}
+    offenders = sorted(odd | {name for name, _, pii in columns if pii not in allowed})
+    passed = list(columns) == declared and not offenders
+    summary = f"{len(offenders)} of {len(declared)} columns break schema or PII policy"
+    return Facts(passed, summary, {"columns": len(columns)}, offenders, len(declared), len(offenders))
 
 
 def pages_are_self_contained(pages: Mapping[str, bytes]) -> Facts:
@@ -65,7 +67,8 @@ def pages_are_self_contained(pages: Mapping[str, bytes]) -> Facts:
     offenders = [key for key, body in pages.items() if _LOADS_FROM_ELSEWHERE.search(body) or _POLICY not in body]
     counts = {"pages": len(pages), "bytes": sum(len(body) for body in pages.values())}
     passed = bool(pages) and not offenders
-    return Facts(passed, f"{len(offenders)} of {len(pages)} pages need something from elsewhere", counts, offenders)
+    summary = f"{len(offenders)} of {len(pages)} pages need something from elsewhere"
+    return Facts(passed, summary, counts, offenders, len(pages), len(offenders))
 
 
 def pages_hold_only_their_tenant(pages: Mapping[str, bytes], names: Mapping[str, str]) -> Facts:
@@ -81,37 +84,47 @@ def pages_hold_only_their_tenant(pages: Mapping[str, bytes], names: Mapping[str,
         for other, name in names.items()
         if other != tenant and (other.encode() in body or name.encode() in body)
     ]
-    return Facts(not offenders, f"{len(offenders)} pages name another tenant", {"pages": len(pages)}, offenders)
+    leaky = {offender.partition(":")[0] for offender in offenders}
+    summary = f"{len(leaky)} of {len(pages)} pages name another tenant"
+    return Facts(not offenders, summary, {"pages": len(pages)}, offenders, len(pages), len(leaky))
 
 
-def _budget_check(dashboard: str, extract: Extract) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> Facts:
-        footers = {day: pq.read_metadata(scope.store.local_path(key)) for day, key in _files(scope, dashboard, extract)}
-        return rows_are_within_budget({day: footer.num_rows for day, footer in footers.items()}, extract.row_budget)
+def _budget_check(dashboard: str, extract: Extract, partitions: Partitions) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> dict[str, Facts]:
+        return _judged_files(
+            scope, dashboard, extract, lambda footer: rows_are_within_budget(footer.num_rows, extract.row_budget)
+        )
 
     return check(
         keys.extract(dashboard, extract.name),
         "rows_are_within_budget",
         judge,
         description=f"At most {extract.row_budget} rows a day: more would not open in a consumer's tool.",
+        dimension="validity",
         severity=dg.AssetCheckSeverity.WARN,
+        partitions_def=partitions.day,
     )
 
 
-def _schema_check(dashboard: str, extract: Extract) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> Facts:
-        files = {
-            day: [_described(field) for field in pq.read_schema(scope.store.local_path(key))]
-            for day, key in _files(scope, dashboard, extract)
-        }
-        return columns_are_as_declared(files, extract)
+def _schema_check(dashboard: str, extract: Extract, partitions: Partitions) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> dict[str, Facts]:
+        return _judged_files(
+            scope,
+            dashboard,
+            extract,
+            lambda footer: columns_are_as_declared(
+                [_described(column) for column in footer.schema.to_arrow_schema()], extract
+            ),
+        )
 
     return check(
         keys.extract(dashboard, extract.name),
         "columns_are_as_declared",
         judge,
         description=f"Schema version {extract.schema_version}, at most {extract.pii_policy} data, in every file.",
+        dimension="validity",
         blocking=True,
+        partitions_def=partitions.day,
     )
 
 
@@ -121,6 +134,7 @@ def _self_contained_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDef
         "pages_are_self_contained",
         lambda scope: pages_are_self_contained(_pages(scope.store, dashboard, audiences(catalog, dashboard))),
         description="Every audience has a page, and each opens without a network.",
+        dimension="validity",
     )
 
 
@@ -137,6 +151,7 @@ def _audience_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinitio
         "pages_hold_only_their_tenant",
         judge,
         description="Rows are filtered before they are embedded: no page holds another tenant's name.",
+        dimension="validity",
     )
 
 
@@ -144,11 +159,20 @@ def _pages(store: ObjectStore, dashboard: str, names: Sequence[str]) -> dict[str
     return {dashboard_key(dashboard, name): store.get(dashboard_key(dashboard, name)) for name in names}
 
 
-def _files(scope: Scope, dashboard: str, extract: Extract) -> list[tuple[str, str]]:
-    """Day and key of each published file within the scope."""
-    first, last = scope.days()
-    days = published_days(scope.store, dashboard, extract.name)
-    return [(day.isoformat(), extract_key(dashboard, extract.name, day)) for day in days if first <= day <= last]
+def _judged_files(
+    scope: Scope, dashboard: str, extract: Extract, judge: Callable[[pq.FileMetaData], Facts]
+) -> dict[str, Facts]:
+    """Facts of each day's file, from its footer: of the scope's days, or of all that are published."""
+    days = scope.partition_keys or [day.isoformat() for day in published_days(scope.store, dashboard, extract.name)]
+    found = {}
+    for day in days:
+        try:
+            path = scope.store.local_path(extract_key(dashboard, extract.name, date.fromisoformat(day)))
+        except ObjectMissingError:
+            found[day] = Facts(False, "the day's file is missing", {}, ["no file"], 1, 1)
+        else:
+            found[day] = judge(pq.read_metadata(path))
+    return found
 
 
 def _described(column: pa.Field) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """Checks of the quarterly review: nobody changed what was signed, and no waiver outlives its time unnoticed."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -29,6 +29,7 @@ def review_checks(catalog: Catalog, time_zone: str) -> list[dg.AssetChecksDefini
             keys.REVIEW,
             "signatures_match_content",
             judge_signatures,
+            dimension="consistency",
             description=(
                 "The content has the hash that it states, every signature is as it was sealed, what was signed "
                 "is kept, and "
@@ -39,6 +40,7 @@ def review_checks(catalog: Catalog, time_zone: str) -> list[dg.AssetChecksDefini
             keys.REVIEW,
             "waivers_are_current",
             judge_waivers,
+            dimension="timeliness",
             description="No waiver of catalog/waivers.yaml has expired: what it excused is a failure again.",
             severity=dg.AssetCheckSeverity.WARN,
         ),
@@ -48,21 +50,17 @@ def review_checks(catalog: Catalog, time_zone: str) -> list[dg.AssetChecksDefini
 def signatures_match_content(shown: Mapping[str, Shown]) -> Facts:
     """Nothing in the lake is other than it was written."""
     offenders = [f"{quarter}: {problem}" for quarter, each in shown.items() for problem in each.problems]
+    changed = sum(bool(each.problems) for each in shown.values())
     counts = {
-        "reviews": len(shown),
         "signatures": sum(len(each.standing.current) for each in shown.values()),
         "void_signatures": sum(len(each.standing.void) for each in shown.values()),
     }
-    return Facts(not offenders, f"{len(offenders)} things in {len(shown)} reviews were changed", counts, offenders)
+    summary = f"{len(offenders)} things in {changed} of {len(shown)} reviews were changed"
+    return Facts(not offenders, summary, counts, offenders, checked=len(shown), failed=changed)
 
 
 def waivers_are_current(waivers: Sequence[Waiver], ended: Sequence[Waiver]) -> Facts:
     """No waiver has expired."""
-    offenders = [f"{waiver.name}: expired on {_day(waiver.expires_on)}" for waiver in ended]
-    return Facts(
-        not ended, f"{len(ended)} of {len(waivers)} waivers have expired", {"waivers": len(waivers)}, offenders
-    )
-
-
-def _day(day: date) -> str:
-    return day.isoformat()
+    offenders = [f"{waiver.name}: expired on {waiver.expires_on}" for waiver in ended]
+    summary = f"{len(ended)} of {len(waivers)} waivers have expired"
+    return Facts(not ended, summary, {}, offenders, checked=len(waivers), failed=len(ended))

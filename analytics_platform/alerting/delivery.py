@@ -55,12 +55,13 @@ class Delivery:
         self._slack = slack
         self._clock = clock
 
-    def deliver(self) -> DeliveryReport:
-        """Send everything that may be sent now."""
+    def deliver(self, within: timedelta | None = None) -> DeliveryReport:
+        """Send everything that may be sent now; where a time is given, begin no message after it."""
+        ends_at = self._clock() + within if within else None
         report = DeliveryReport()
         with self._store.transaction() as session:
             session.drop_outdated(self._clock() - USELESS_AFTER)
-        while waiting := self._claim():
+        while (ends_at is None or self._clock() < ends_at) and (waiting := self._claim()):
             sent = self._sent(waiting, report)
             with self._store.transaction() as session:
                 session.settle(sent)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from analytics_platform.alerting.findings import Failure, Fingerprint, Observation
-from analytics_platform.alerting.incidents import Change, Damping, Event, Incident, LifeCycle, Mute
+from analytics_platform.alerting.findings import Failure, Finding, Fingerprint, Observation, Severity
+from analytics_platform.alerting.incidents import Change, Damping, Event, Incident, LifeCycle, Mute, Note
 from analytics_platform.alerting.messages import Places, Pulse, Words
 from analytics_platform.alerting.outbox import UNSENT, Message
 from analytics_platform.alerting.routing import PLATFORM_OWNER, Router, delivery_of
@@ -20,12 +21,33 @@ from analytics_platform.catalog import Catalog
 from analytics_platform.errors import AnalyticsError
 
 _DIGEST, _HEARTBEAT, _JUDGED = "digest", "heartbeat", "judged "
+SILENT_AFTER = timedelta(hours=1)
+"""A judge looks every minute; an hour without one is an alerter that is broken, not a quiet one."""
+
 _NOTHING_SAID = (Event.NOTED, Event.REFRESHED, Event.RECOVERED)
 """For none of these does an incident that nobody was told of get a message."""
 
 
 class UnknownIncidentError(AnalyticsError):
     """No incident has that id."""
+
+
+class OvertakenError(AnalyticsError):
+    """Another judge has read on meanwhile: what this one saw may be old, and it has to look again."""
+
+
+class Reading(NamedTuple):
+    """How far a judge has read in a record that several processes read.
+
+    Attributes:
+        name: the record.
+        before: the position that it read from; None for the beginning.
+        after: the position that it has reached.
+    """
+
+    name: str
+    before: str | None
+    after: str
 
 
 class AlertDesk:
@@ -39,18 +61,46 @@ class AlertDesk:
         self._words = Words(catalog, places)
         self._zone = ZoneInfo(places.time_zone)
 
-    def observe(self, judge: str, observation: Observation, at: datetime) -> list[Change]:
+    def observe(
+        self, judge: str, observation: Observation, at: datetime, reading: Reading | None = None
+    ) -> list[Change]:
         """Take in what a judge saw.
 
         Args:
             judge: its name, which the heartbeat shows with the time.
             observation: what it found wrong, and what it found right.
             at: when.
+            reading: how far it has read, where it reads a record by and by; kept together with what it saw.
+
+        Raises:
+            OvertakenError: another judge has read that record on meanwhile; nothing is taken in.
         """
         with self._store.transaction() as session:
+            if reading is not None:
+                if session.position(reading.name) != reading.before:
+                    raise OvertakenError(f"another process has judged {reading.name} meanwhile; look again")
+                session.move(reading.name, reading.after)
             session.mark(_JUDGED + judge, at)
             changes = self._life_cycle.observe(self._current(session, at), observation, at)
             return self._keep(session, changes, at)
+
+    def position(self, name: str) -> str | None:
+        """How far a record has been judged; None where it never was."""
+        with self._store.transaction() as session:
+            return session.position(name)
+
+    def wrong(self, failures: Iterable[Failure]) -> tuple[Finding, ...]:
+        """What is wrong by what is known, of some classes."""
+        classes = frozenset(failures)
+        with self._store.transaction() as session:
+            return tuple(
+                finding for each in session.incidents() for finding in each.failing if finding.failure in classes
+            )
+
+    def open_incidents(self) -> dict[Severity, int]:
+        """How many incidents are not over, by severity."""
+        with self._store.transaction() as session:
+            return dict(Counter(each.severity for each in session.incidents() if each.status != "recovered"))
 
     def failing(self, failures: Iterable[Failure], at: datetime) -> frozenset[Fingerprint]:
         """What is wrong by what is known, for a judge that looks at everything of some classes every time.
@@ -102,6 +152,33 @@ class AlertDesk:
             session.mute(mute)
         return mute
 
+    def note(self, incident_id: str, at: datetime, by: str, *, cause: str | None, next_step: str | None) -> Incident:
+        """Keep what people found out; a part that is not given stays as it was.
+
+        Args:
+            incident_id: the incident.
+            at: when.
+            by: who says so.
+            cause: why it happened.
+            next_step: what is done next.
+
+        Raises:
+            UnknownIncidentError: there is no such incident.
+        """
+        known = self.incident(incident_id)
+        with self._store.transaction() as session:
+            incident = next(each for each in session.incidents() if each.id == known.id)
+            before = incident.note
+            told = Note(
+                cause=cause or (before.cause if before else None),
+                next_step=next_step or (before.next_step if before else None),
+                by=by,
+                at=at,
+            )
+            noted = incident.model_copy(update={"note": told})
+            session.save(noted)
+        return noted
+
     def incident(self, incident_id: str) -> Incident:
         """The incident of that id.
 
@@ -145,7 +222,9 @@ class AlertDesk:
             judged = {name.removeprefix(_JUDGED): when for name, when in marks.items() if name.startswith(_JUDGED)}
             still_open = Counter(each.severity for each in session.incidents() if each.status != "recovered")
             unsent = sum(1 for each in session.outbox(UNSENT) if each.attempts)
-            pulse = Pulse(judged, dict(still_open), unsent)
+            looked = max(judged.values(), default=None)
+            silent = looked if looked and at - looked > SILENT_AFTER else None
+            pulse = Pulse(judged, dict(still_open), unsent, silent)
             message = self._words.heartbeat(self._router.channel(PLATFORM_OWNER), pulse, at)
             session.write(message, at)
             session.mark(_HEARTBEAT, at)

@@ -38,6 +38,10 @@ class Failure(StrEnum):
     ACCESS = "access"
 
 
+STANDING = frozenset({Failure.KPI_LIMIT, Failure.ANOMALY})
+"""States of a figure that go on from day to day: tomorrow's is today's incident, not a second one."""
+
+
 class Fact(BaseModel):
     """Base of what is known and kept: frozen, and closed to fields that nobody declared."""
 
@@ -79,7 +83,8 @@ class Finding(Fact):
         dataset: that asset's name in the dataset registry, by which owner and tier are known.
         check: name of the check or rule; None for a run, and for a promise about the asset as a whole.
         tenant: whose data; None for all tenants' together.
-        day: the partition; None where there is none.
+        day: the partition, or the first of several; None where there is none.
+        last_day: the last of several partitions that were judged as one; None where it is `day` alone.
         since: when it went wrong, as far as known.
         observed: what was found; None when nothing is there.
         promised: what it should have been; None when the promise is no number, as for a run.
@@ -88,6 +93,8 @@ class Finding(Fact):
         dashboards: those downstream; where empty, those that the catalogue knows to show the dataset.
         blocking: whether it keeps what lies downstream from being built.
         run_id: the run that it comes from.
+        together: what it is told together with, where one run breaks more than can be told each for itself.
+        could_not_run: whether the check itself broke, which says nothing about the data.
     """
 
     failure: Failure
@@ -96,6 +103,7 @@ class Finding(Fact):
     check: CheckName | None = None
     tenant: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     day: date | None = None
+    last_day: date | None = None
     since: AwareDatetime
     observed: Measured | None = None
     promised: Measured | None = None
@@ -104,11 +112,19 @@ class Finding(Fact):
     dashboards: tuple[str, ...] = ()
     blocking: bool = False
     run_id: RunId | None = None
+    together: RunId | None = None
+    could_not_run: bool = False
 
     @property
     def fingerprint(self) -> Fingerprint:
         """What makes it the same finding when it is seen again."""
-        return Fingerprint(self.failure, self.asset, self.check, self.tenant, self.day)
+        day = None if self.failure in STANDING else self.day
+        return Fingerprint(self.failure, self.asset, self.check, self.tenant, day)
+
+    @property
+    def days(self) -> tuple[date, date] | None:
+        """First and last day that it is about; None where it is of no day."""
+        return (self.day, self.last_day or self.day) if self.day else None
 
 
 class Observation(NamedTuple):

@@ -13,14 +13,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from analytics_platform.alerting.findings import Fact, Finding, Fingerprint, Observation, Severity
 from analytics_platform.alerting.routing import Route, Router, gravest, is_one_failure
 
 Status = Literal["open", "flapping", "recovered"]
+
+MAX_NOTE_CHARACTERS = 500
+"""A few sentences: the review prints them, and a story belongs into the post-mortem."""
+
+
+class Note(Fact):
+    """What people found out about an incident: why it happened, and what is done next."""
+
+    cause: Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS)] | None
+    next_step: Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS)] | None
+    by: Annotated[str, Field(min_length=1, max_length=100)]
+    at: AwareDatetime
 
 
 class Incident(Fact):
@@ -43,6 +55,7 @@ class Incident(Fact):
         is_announced: whether it has a message of its own.
         is_withheld: whether a mute has kept back something that should have been said.
         revision: counts its changes.
+        note: what people found out; it is shown and reviewed, and never sent.
     """
 
     id: str
@@ -61,12 +74,13 @@ class Incident(Fact):
     is_announced: bool = False
     is_withheld: bool = False
     revision: int = 1
+    note: Note | None = None
 
     @property
     def told(self) -> Finding:
-        """The finding that speaks for it: what it was opened for as last seen."""
+        """The finding that speaks for it: what it was opened for as last seen, or else what is left of it."""
         own = (finding for finding in self.failing if finding.fingerprint == self.cause.fingerprint)
-        return next(own, self.cause)
+        return next(own, next(iter(self.failing), self.cause))
 
 
 class Mute(Fact):
@@ -234,10 +248,14 @@ def _still(incident: Incident, finding: Finding, route: Route) -> Change | None:
     before = next((each for each in incident.failing if each.fingerprint == finding.fingerprint), None)
     if after.severity != incident.severity or finding.fingerprint not in incident.seen:
         return Change(Event.UPDATED, after)
-    if before is None or (before.observed, before.promised) != (finding.observed, finding.promised):
+    if before is None or _figures(before) != _figures(finding):
         return Change(Event.REFRESHED, after)
     # The newer run has to be known: when it is told as failed too, it is told with this incident.
     return Change(Event.NOTED, after) if before.run_id != finding.run_id else None
+
+
+def _figures(finding: Finding) -> tuple[object, ...]:
+    return finding.day, finding.last_day, finding.observed, finding.promised
 
 
 def _with(incident: Incident, finding: Finding, route: Route) -> Incident:

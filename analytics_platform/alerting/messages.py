@@ -26,6 +26,7 @@ from analytics_platform.alerting.block_kit import (
 from analytics_platform.alerting.findings import SEVERITIES, Amount, Failure, Finding, Measured, Severity
 from analytics_platform.alerting.incidents import Event, Incident
 from analytics_platform.alerting.outbox import Block, Message, MessageKind
+from analytics_platform.alerting.repair import RUNBOOKS, command_for
 from analytics_platform.catalog import Catalog
 
 TITLES: Mapping[Failure, str] = {
@@ -51,7 +52,18 @@ _NEWS: Mapping[Event, str] = {
     Event.RECOVERED: ":white_check_mark: *Recovered.*",
     Event.UNMUTED: ":bell: *The mute is over and it still fails.*",
 }
-_NOT_REPAIRED_BY_BUILDING = (Failure.RETENTION, Failure.ACCESS)
+_BEFORE: Mapping[Failure, str] = {
+    Failure.RUN_FAILED: "mend what the run's first failed step says, then",
+    Failure.CHECK_FAILED: "mend what the check found, then",
+    Failure.SLA_BREACHED: "see that the day has landed, then",
+    Failure.KPI_LIMIT: "the figure may well be right; if its data was wrong, mend that, then",
+    Failure.ANOMALY: "the figure may well be right; if its data was wrong, mend that, then",
+    Failure.DEAD_LETTERS: "mend what refused them, `analytics dead-letters replay`, then",
+}
+"""What comes before the command: it builds again, and mends nothing that is wrong in its source."""
+
+MOST_CAUSES = 12
+"""So many things that are wrong together are listed; nobody reads more at night, and the command has them all."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class Places:
 
     Attributes:
         dagster_url: base address of Dagster's UI.
-        runbook_url: the page with the runbooks; None leaves them as a path in the repository.
+        runbook_url: the folder of the runbooks; None leaves them as a path in the repository.
         time_zone: the reporting time zone.
     """
 
@@ -77,11 +89,13 @@ class Pulse:
         judged: when each kind of judging last reported.
         open_incidents: how many are not over, by severity.
         unsent: messages that wait, and have been tried.
+        silent_since: when runs were last judged, where that is too long ago; None while somebody looks.
     """
 
     judged: Mapping[str, datetime]
     open_incidents: Mapping[Severity, int]
     unsent: int
+    silent_since: datetime | None = None
 
 
 class Words:
@@ -98,7 +112,7 @@ class Words:
             header(self._headline(incident)),
             *fields(self._facts(incident)),
             *self._causes(incident),
-            *([section(self._repair(incident.told))] if incident.failing else []),
+            *([section(self._repair(incident))] if incident.failing else []),
             context(self._links(incident)),
         ]
         key = f"{incident.id}:parent" if kind == "parent" else f"{incident.id}:edit:{incident.revision}"
@@ -110,8 +124,8 @@ class Words:
         if event is Event.RECOVERED:
             lines.append(f"It lasted {_lasted(incident)}; {len(incident.openings)} opening(s).")
         else:
-            lines += [self._cause(finding) for finding in incident.failing]
-            lines.append(self._repair(incident.told))
+            lines += self._listed(incident.failing, incident)
+            lines.append(self._repair(incident))
         text = "\n".join(lines)
         blocks = [section(text), context(f"Incident `{incident.id}` · {self._owner(incident)}")]
         return self._message(f"{incident.id}:{event}:{incident.revision}", incident, "reply", text, blocks)
@@ -135,7 +149,7 @@ class Words:
         judged = [f"{literal(name)} {self._time(when)}" for name, when in sorted(pulse.judged.items())]
         counts = ", ".join(f"{pulse.open_incidents.get(each, 0)} {each}" for each in reversed(SEVERITIES))
         lines = [
-            f":heartbeat: *Alerting is alive*, {self._time(at)}",
+            self._alive(pulse, at),
             f"Open incidents: {counts}. Messages that could not be sent yet: {pulse.unsent}.",
             f"Last judged: {'; '.join(judged) or 'nothing yet'}",
             "No heartbeat by this time tomorrow means that nobody is watching: see the runbook.",
@@ -145,11 +159,18 @@ class Words:
         key = f"heartbeat:{day}"
         return Message(key=key, incident=None, kind="heartbeat", channel=channel, text=text, blocks=blocks)
 
-    def command(self, finding: Finding) -> str | None:
-        """What builds the partition again; None where building repairs nothing."""
-        if finding.failure in _NOT_REPAIRED_BY_BUILDING:
-            return None
-        return f"analytics run --from {finding.day} --to {finding.day}" if finding.day else "analytics run"
+    def _alive(self, pulse: Pulse, at: datetime) -> str:
+        """Whether somebody looks: a heart that beats over a sensor that stopped would hide it."""
+        if pulse.silent_since is None:
+            return f":heartbeat: *Alerting is alive*, {self._time(at)}"
+        return (
+            f":rotating_light: *Nobody has judged runs and checks since {self._time(pulse.silent_since)}.* "
+            "See the ticks of the sensor `alerts` in Dagster."
+        )
+
+    def command(self, incident: Incident) -> str | None:
+        """What builds the partitions of an incident again; None where building repairs nothing."""
+        return command_for(incident, self._catalog.tenants)
 
     def _message(self, key: str, incident: Incident, kind: MessageKind, text: str, blocks: Sequence[Block]) -> Message:
         return Message(
@@ -174,10 +195,10 @@ class Words:
             ("What", self._check(cause)),
             ("Since", self._time(cause.since)),
             ("Promised", self._measured(cause.promised, "to succeed")),
-            ("Actual", self._measured(cause.observed, "nothing there" if cause.promised else "it failed")),
+            ("Actual", self._actual(cause)),
             ("Owner", self._owner(incident)),
             ("Tenant", self._tenant(cause.tenant)),
-            ("Day", str(cause.day) if cause.day else "not of a day"),
+            ("Day", self._days(incident)),
             ("Dashboards", self._dashboards(incident)),
         ]
         if incident.recovered_at:
@@ -187,14 +208,34 @@ class Words:
     def _causes(self, incident: Incident) -> list[Block]:
         """What else is wrong, where it is more than what it was opened for."""
         others = [finding for finding in incident.failing if finding is not incident.told]
-        return [section("*Also*\n" + "\n".join(self._cause(finding) for finding in others))] if others else []
+        return [section("*Also*\n" + "\n".join(self._listed(others, incident)))] if others else []
+
+    def _listed(self, findings: Sequence[Finding], incident: Incident) -> list[str]:
+        lines = [self._cause(finding) for finding in findings[:MOST_CAUSES]]
+        left = len(findings) - len(lines)
+        return [*lines, f"and {left} more: `analytics alerts show {incident.id}`"] if left else lines
 
     def _cause(self, finding: Finding) -> str:
-        actual = self._measured(finding.observed, "nothing there" if finding.promised else "it failed")
-        return f"{self._what(finding)}: {actual}, promised {self._measured(finding.promised, 'to succeed')}"
+        promised = self._measured(finding.promised, "to succeed")
+        return f"{self._what(finding)}: {self._actual(finding)}, promised {promised}"
+
+    def _actual(self, finding: Finding) -> str:
+        if finding.could_not_run:
+            return "the check could not run, which says nothing about the data"
+        return self._measured(finding.observed, "nothing there" if finding.promised else "it failed")
+
+    def _days(self, incident: Incident) -> str:
+        """The partition, or the first and last of those that fail together."""
+        own = [each for each in incident.failing if each.failure is incident.told.failure] or [incident.told]
+        days = sorted({day for finding in own if finding.days for day in finding.days})
+        if not days:
+            return "not of a day"
+        partitions = f" ({len(own)} partitions)" if len(own) > 1 else ""
+        return f"{days[0]} to {days[-1]}{partitions}" if len(days) > 1 else f"{days[0]}{partitions}"
 
     def _what(self, finding: Finding) -> str:
         day = f", {finding.day}" if finding.day else ""
+        day += f" to {finding.last_day}" if finding.last_day else ""
         check = f" {self._check(finding)}" if finding.check else ""
         return f"{TITLES[finding.failure]}: {finding.asset}{check}, {self._tenant(finding.tenant)}{day}"
 
@@ -202,7 +243,7 @@ class Words:
         lines = [
             self._headline(incident),
             *(f"{name}: {value}" for name, value in self._facts(incident)),
-            *([self._repair(incident.told)] if incident.failing else []),
+            *([self._repair(incident)] if incident.failing else []),
             self._links(incident),
         ]
         return "\n".join(lines)
@@ -212,12 +253,14 @@ class Words:
         return (
             f"{_MARKS[incident.severity]} *{incident.severity}* {self._cause(cause)}\n"
             f"Since {self._time(cause.since)} · {self._owner(incident)} · dashboards: {dashboards}\n"
-            f"{self._repair(cause)}\n{self._links(incident)}"
+            f"{self._repair(incident)}\n{self._links(incident)}"
         )
 
-    def _repair(self, finding: Finding) -> str:
-        command = self.command(finding)
-        return f"*Repair*\n`{command}`" if command else "*Repair*\nBuilding it again repairs nothing: see the runbook."
+    def _repair(self, incident: Incident) -> str:
+        command = self.command(incident)
+        if command is None:
+            return "*Repair*\nBuilding it again repairs nothing: see the runbook."
+        return f"*Repair*: {_BEFORE[incident.told.failure]}\n`{command}`"
 
     def _links(self, incident: Incident) -> str:
         cause, base = incident.told, self._places.dagster_url.rstrip("/")
@@ -233,10 +276,9 @@ class Words:
             links.append(link(f"{base}/runs/{cause.run_id}", "Run"))
         return " · ".join([*links, self._runbook(cause.failure), f"Incident `{incident.id}`"])
 
-    def _runbook(self, anchor: str) -> str:
-        place = f"#{anchor.replace('_', '-')}"
+    def _runbook(self, name: str) -> str:
         base = self._places.runbook_url
-        return link(base + place, "Runbook") if base else f"Runbook: docs/alerting.md{place}"
+        return link(f"{base.rstrip('/')}/{name}.md", "Runbook") if base else f"Runbook: {RUNBOOKS}/{name}.md"
 
     def _owner(self, incident: Incident) -> str:
         owner = self._catalog.owners[incident.owner]

@@ -104,9 +104,12 @@ def is_one_failure(finding: Finding, failing: Iterable[Finding]) -> bool:
     """Whether a finding and what is failing already are one failure told twice.
 
     Dagster tells a blocking check that fails by the check and by its run. One run is told with one check: a second
-    blocking check of it stays an incident of its own, whichever of them is seen first.
+    blocking check of it stays an incident of its own, whichever of them is seen first. And where one check fails for
+    many partitions of a run, they are told together.
     """
     failing = tuple(failing)
+    if any(_are_told_together(finding, other) for other in failing):
+        return True
     if finding.failure is Failure.RUN_FAILED:
         return any(_is_blocking_check(other) and _share_a_run(finding, other) for other in failing)
     if not _is_blocking_check(finding) or any(_is_blocking_check(other) for other in failing):
@@ -114,8 +117,18 @@ def is_one_failure(finding: Finding, failing: Iterable[Finding]) -> bool:
     return any(other.failure is Failure.RUN_FAILED and _share_a_run(finding, other) for other in failing)
 
 
+def _are_told_together(one: Finding, other: Finding) -> bool:
+    same = (one.failure, one.asset, one.check, one.together) == (
+        other.failure,
+        other.asset,
+        other.check,
+        other.together,
+    )
+    return same and one.together is not None
+
+
 def _is_blocking_check(finding: Finding) -> bool:
-    return finding.failure is Failure.CHECK_FAILED and finding.blocking
+    return finding.check is not None and finding.blocking
 
 
 def _share_a_run(one: Finding, other: Finding) -> bool:

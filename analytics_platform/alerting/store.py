@@ -1,6 +1,7 @@
 """Where incidents, mutes and the outbox are kept: the port, and its SQLite file in the home folder.
 
-All that belongs together is written in one transaction. The file holds no personal data but the name of who muted.
+All that belongs together is written in one transaction. Of people, the file
+holds only who muted or noted.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _TABLES = (
     ) strict""",
     "create table if not exists mutes (until real not null, document text not null) strict",
     "create table if not exists marks (name text primary key, at real not null) strict",
+    "create table if not exists positions (name text primary key, position text not null) strict",
     """create table if not exists outbox (
         number integer primary key autoincrement, key text not null unique, incident text, kind text not null,
         channel text not null, document text not null, state text not null, written_at real not null,
@@ -78,6 +80,12 @@ class Session(Protocol):
 
     def marks(self) -> dict[str, datetime]:
         """When each thing was last done."""
+
+    def position(self, name: str) -> str | None:
+        """How far a record has been read; None where it never was."""
+
+    def move(self, name: str, position: str) -> None:
+        """Note how far a record has been read."""
 
     def write(self, message: Message, at: datetime) -> None:
         """Put a message into the outbox, once for its key; an edit takes the place of those that wait."""
@@ -187,6 +195,15 @@ class SqliteSession:
         """When each thing was last done."""
         rows = self._connection.execute("select name, at from marks order by name")
         return {row["name"]: _time(row["at"]) for row in rows}
+
+    def position(self, name: str) -> str | None:
+        """How far a record has been read; None where it never was."""
+        row = self._connection.execute("select position from positions where name = ?", (name,)).fetchone()
+        return str(row["position"]) if row else None
+
+    def move(self, name: str, position: str) -> None:
+        """Note how far a record has been read."""
+        self._connection.execute("insert or replace into positions values (?, ?)", (name, position))
 
     def write(self, message: Message, at: datetime) -> None:
         """Put a message into the outbox, once for its key; an edit takes the place of those that wait."""

@@ -10,7 +10,15 @@ To add an event, write it into its stream's file; a KPI or a dashboard, into the
 
 from analytics_platform.catalog.dashboards import Dashboard, Extract, ExtractColumn
 from analytics_platform.catalog.errors import CatalogError, Problem
-from analytics_platform.catalog.governance import AccessRole, Dataset, Duration, Owner, RetentionClass, SlaTier
+from analytics_platform.catalog.governance import (
+    AccessRole,
+    Dataset,
+    Dimension,
+    Duration,
+    Owner,
+    RetentionClass,
+    SlaTier,
+)
 from analytics_platform.catalog.kpi_rules import AlertRule, AnomalyRules, ChangeRule, LimitsRule, SeasonalRule, Severity
 from analytics_platform.catalog.kpis import Headline, Kpi
 from analytics_platform.catalog.loader import load_catalog, load_plan
@@ -29,6 +37,7 @@ __all__ = [
     "ChangeRule",
     "Dashboard",
     "Dataset",
+    "Dimension",
     "Duration",
     "Event",
     "Extract",

@@ -13,9 +13,6 @@ from analytics_platform.catalog.declared import Declared, Listed, matching, wron
 from analytics_platform.catalog.plan import Event, PiiClass, Stream
 from analytics_platform.catalog.values import ClockTime, Name, Text
 
-Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
-"""What a check is about: DAMA-UK's six dimensions of data quality."""
-
 _DAYS_A_MONTH = 30.4375  # 365.25 / 12
 
 DatasetName = Annotated[
@@ -37,10 +34,12 @@ class Owner(Declared):
 
 
 class SlaTier(Declared):
-    """A promise about time.
+    """A promise about time, and how many refused events are borne.
 
     ``deadline`` is the time of the next day, in the reporting time zone, by which a closed day is complete;
     ``max_lag_minutes`` is how long landed data may wait for the hourly run; ``severity`` is that of breaking either.
+    More than ``max_dead_letter_percent`` of a stream's messages of a day and tenant refused is told, if they are at
+    least ``dead_letters_from``: one of three is no spike.
     """
 
     name: Name
@@ -49,6 +48,8 @@ class SlaTier(Declared):
     deadline: ClockTime
     max_lag_minutes: int = Constrained(ge=1)
     severity: Literal["critical", "warning", "info"]
+    max_dead_letter_percent: float = Constrained(ge=0, lt=100)
+    dead_letters_from: int = Constrained(ge=1)
 
 
 class Duration(Declared):
@@ -120,7 +121,10 @@ def pattern_covers(pattern: str, dataset: str) -> bool:
     return dataset.startswith(pattern[:-1]) if pattern.endswith("*") else dataset == pattern
 
 
-Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "ops", "governance"]
+Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
+"""What a check says of data, after DAMA-UK's six dimensions of data quality; reviews count by them."""
+
+Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "report", "ops", "governance"]
 
 
 class Dataset(Declared):

@@ -20,6 +20,7 @@ def main() -> None:
 
 main.add_command(pipeline.import_)
 main.add_command(pipeline.run)
+main.add_command(pipeline.backfill)
 main.add_command(pipeline.sql)
 main.add_command(pipeline.demo)
 main.add_command(pipeline.up)

@@ -17,6 +17,7 @@ from analytics_platform.cli.keys import Span
 if TYPE_CHECKING:
     from analytics_platform.alerting.delivery import DeliveryReport
     from analytics_platform.alerting.desk import AlertDesk
+    from analytics_platform.alerting.findings import Finding
     from analytics_platform.alerting.incidents import Incident
     from analytics_platform.alerting.outbox import Waiting
     from analytics_platform.alerting.store import SqliteStore
@@ -55,7 +56,7 @@ def show_(incident: str, as_json: bool) -> None:
         muted = _desk().mutes_of([found], datetime.now(UTC)).get(found.id)
         with _store().transaction() as session:
             messages = [each for each in session.outbox() if each.message.incident == found.id]
-    lines = [_line(found, muted)]
+    lines = [_line(found, muted), *_failing_lines(found), *_note_lines(found)]
     for each in messages:
         lines += ["", f"{_standing(each)}", *(f"  {line}" for line in each.message.text.splitlines())]
     answer = {"incident": _told(found, muted), "messages": [_message(each) for each in messages]}
@@ -76,6 +77,22 @@ def mute(incident: str, span: timedelta, reason: str, by: str | None, all_days: 
         kept = _desk().mute(incident, until, by or getpass.getuser(), reason, all_days=all_days)
     what = "all its days" if all_days else "its day"
     show(kept.model_dump(mode="json"), as_json, [f"{incident} is muted for {what} until {until:%Y-%m-%d %H:%M} UTC"])
+
+
+@alerts.command()
+@click.argument("incident")
+@click.option("--cause", help="Why it happened; the quarterly review prints it.")
+@click.option("--next-step", help="What is done next.")
+@click.option("--by", help="Who says so; by default the user of this machine.")
+@as_json
+def note(incident: str, cause: str | None, next_step: str | None, by: str | None, as_json: bool) -> None:
+    """Keep why an incident happened, and what is done next; a part that is not given stays as it was."""
+    with expected_failures():
+        told = {"--cause": cause, "--next-step": next_step}
+        _refuse_note(told)
+        now = datetime.now(UTC)
+        noted = _desk().note(incident, now, by or getpass.getuser(), cause=cause, next_step=next_step)
+    show({**_told(noted, None)}, as_json, [_line(noted, None), *_note_lines(noted)])
 
 
 @alerts.command()
@@ -130,30 +147,23 @@ def heartbeat(within: timedelta | None, as_json: bool) -> None:
 
 
 def _store() -> SqliteStore:
-    from analytics_platform.alerting.store import SqliteStore
+    from analytics_platform.defs.resources import alert_store_from
 
-    return SqliteStore(read_settings().alerts_path)
+    return alert_store_from(read_settings())
 
 
 def _desk() -> AlertDesk:
-    from analytics_platform.alerting.desk import AlertDesk
-    from analytics_platform.alerting.messages import Places
+    from analytics_platform.defs.resources import desk_from
 
-    settings = read_settings()
-    places = Places(settings.dagster_url, settings.runbook_url, settings.reporting_time_zone)
-    return AlertDesk(read_catalog(), _store(), places)
+    return desk_from(read_settings(), read_catalog())
 
 
 def _sent() -> DeliveryReport | None:
     """What was sent; None where there is no token."""
-    from analytics_platform.alerting.delivery import Delivery
-    from analytics_platform.alerting.slack import SlackClient
+    from analytics_platform.defs.resources import delivery_from
 
-    settings = read_settings()
-    if settings.slack_token is None:
-        return None
-    slack = SlackClient(settings.slack_token.get_secret_value(), settings.slack_api_url)
-    return Delivery(_store(), slack).deliver()
+    delivery = delivery_from(read_settings())
+    return delivery.deliver() if delivery else None
 
 
 def _unsent() -> list[Waiting]:
@@ -181,6 +191,8 @@ def _told(incident: Incident, muted_until: datetime | None) -> Mapping[str, Any]
         "owner": incident.owner,
         "channel": incident.channel,
         "dashboards": list(incident.dashboards),
+        "failing": [each.model_dump(mode="json") for each in incident.failing],
+        "note": incident.note.model_dump(mode="json") if incident.note else None,
     }
 
 
@@ -188,9 +200,53 @@ def _line(incident: Incident, muted_until: datetime | None) -> str:
     cause = incident.told
     muted = f", muted until {muted_until:%Y-%m-%d %H:%M} UTC" if muted_until else ""
     where = f"{cause.asset} {cause.check or ''}".rstrip()
-    whose = f"{cause.tenant or 'all tenants'}, {cause.day or 'no day'}"
+    whose = f"{cause.tenant or 'all tenants'}, {_days(cause)}"
+    if len(incident.failing) > 1:
+        whose += f" and {len(incident.failing) - 1} more"
     standing = f"{incident.severity:<8} {incident.status:<9}"
     return f"{incident.id}  {standing} {cause.failure.value:<13} {where} ({whose}; {incident.owner}{muted})"
+
+
+def _refuse_note(parts: Mapping[str, str | None]) -> None:
+    from analytics_platform.alerting.incidents import MAX_NOTE_CHARACTERS
+    from analytics_platform.errors import AnalyticsError
+
+    if not any(parts.values()):
+        raise AnalyticsError("--cause, --next-step: write at least one of them")
+    for option, text in parts.items():
+        if text is not None and not text.strip():
+            raise AnalyticsError(f"{option}: it is empty; write a sentence, or leave the option out")
+        if text and len(text) > MAX_NOTE_CHARACTERS:
+            raise AnalyticsError(
+                f"{option}: {len(text)} characters; write at most {MAX_NOTE_CHARACTERS}, and link to the rest"
+            )
+
+
+def _failing_lines(incident: Incident) -> list[str]:
+    """What is wrong now, each by itself, where it is more than the incident's own line says."""
+    if len(incident.failing) < 2:
+        return []
+    lines = [
+        f"  {each.failure.value} {each.asset} {each.check or ''}".rstrip()
+        + f" ({each.tenant or 'all tenants'}, {_days(each)})"
+        for each in incident.failing
+    ]
+    return [f"{len(lines)} things fail:", *lines]
+
+
+def _note_lines(incident: Incident) -> list[str]:
+    note = incident.note
+    if note is None:
+        return []
+    said = f"({note.by}, {note.at:%Y-%m-%d %H:%M} UTC)"
+    parts = {"Cause": note.cause, "Next step": note.next_step}
+    return [f"{name}: {text} {said}" for name, text in parts.items() if text]
+
+
+def _days(finding: Finding) -> str:
+    if finding.day is None:
+        return "no day"
+    return f"{finding.day} to {finding.last_day}" if finding.last_day else str(finding.day)
 
 
 def _message(waiting: Waiting) -> Mapping[str, Any]:

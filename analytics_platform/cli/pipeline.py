@@ -47,6 +47,41 @@ def run(first: date | None, last: date | None, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--asset", "assets", multiple=True, help="What to build, such as ops/ledger; all raw assets by default.")
+@click.option("--from", "first", type=Day(), help="First day; by default the newest that is built.")
+@click.option("--to", "last", type=Day(), help="Last day; by default the first one.")
+@click.option("--tenant", "tenants", multiple=True, help="Whose raw partitions; all tenants' by default.")
+@click.option("--reason", required=True, help="Why; it stands on the runs.")
+@as_json
+def backfill(
+    assets: tuple[str, ...],
+    first: date | None,
+    last: date | None,
+    tenants: tuple[str, ...],
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Build partitions again, and everything that is made from them for those days.
+
+    One backfill at a time, month by month, so that the hourly run goes on. It mends nothing at its source: do that
+    first.
+    """
+    with expected_failures():
+        from analytics_platform.defs.backfill import Asked
+        from analytics_platform.defs.backfill import backfill as build_again
+        from analytics_platform.defs.manifest import ensure_manifest
+
+        ensure_manifest(read_settings())
+        with progress_bar("Building again", as_json) as progress:
+            done = build_again(read_settings(), Asked(assets, first, last, tenants, reason), progress)
+    asked = done.asked
+    whose = f" of {', '.join(asked.tenants)}" if asked.tenants else ""
+    head = f"Backfill {done.backfill_id}: {', '.join(asked.assets)}{whose}, {asked.first} to {asked.last}"
+    show(done.as_dict(), as_json, [head, *run_lines(done.report)])
+    sys.exit(0 if done.report.ok else 1)
+
+
+@click.command()
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def sql(query: str, form: str) -> None:
@@ -180,7 +215,7 @@ def _live_lines(report: LiveReport | None) -> list[str]:
 def run_lines(report: RunReport) -> list[str]:
     """A run as a person reads it; warnings stand apart from what failed."""
     if not report.runs:
-        return ["Nothing has changed since the last build"]
+        return ["Nothing has changed since the last build", *incident_lines(report)]
     span = f", {report.first} to {report.last}" if report.first else ""
     lines = [f"Built {report.built.total():,} partitions of {len(report.built)} assets{span}"]
     lines += [f"  {run.job} run {run.run_id}: {run.status}: {run.error}" for run in report.runs if run.error]
@@ -189,7 +224,20 @@ def run_lines(report: RunReport) -> list[str]:
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
     lines.append(f"Checks: {report.checks_passed:,} passed, {len(failed)} failed{told}")
     lines += [f"  {each.asset} {each.check}: {each.description}" for each in failed]
-    return lines + [f"  warning: {each.asset} {each.check}: {each.description}" for each in warnings]
+    lines += [f"  warning: {each.asset} {each.check}: {each.description}" for each in warnings]
+    return lines + incident_lines(report)
+
+
+def incident_lines(report: RunReport) -> list[str]:
+    """What the judges made of a run, and where to look."""
+    told = report.look.as_dict()
+    changed = [f"{told[name]} {name}" for name in ("opened", "recovered") if told[name]]
+    line = f"Incidents: {told['open']} open"
+    if told["open"]:
+        line += f" ({', '.join(f'{told[each]} {each}' for each in ('critical', 'warning', 'info') if told[each])})"
+    line += "".join(f", {each} now" for each in changed)
+    lines = [f"{line}; see `analytics alerts list`" if told["open"] or changed else line]
+    return lines + ([f"  figures were not judged: {told['postponed']}"] if told["postponed"] else [])
 
 
 def _where_things_are() -> list[str]:

@@ -2,8 +2,9 @@
 
     hourly_ingestion ──► ingest ──success──► load            (stale partitions only, tenants named one by one)
     nightly_build    ──► build  ──success──► publish         (the closed day, and older days that late data touched)
+    hourly_look_back ──► look_back                           (promises that may have fallen due, checks evaluated since)
 
-Both schedules go by the reporting time zone. Nobody picks late data up by hand: a late event makes its raw partition
+All schedules go by the reporting time zone. Nobody picks late data up by hand: a late event makes its raw partition
 stale, the next hour builds and loads it, and the next night builds every day from the earliest that it touches.
 """
 
@@ -18,6 +19,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs
 from analytics_platform.defs.changes import Watermark, first_day_to_build, last_watermark
+from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
     RANGE_END_TAG,
     RANGE_START_TAG,
@@ -39,10 +41,13 @@ HOURLY = "5 * * * *"
 NIGHTLY = "30 2 * * *"
 """After midnight in every European zone, early enough for the first deadline (06:00) with a retry."""
 
+LOOKING_BACK = "20 * * * *"
+"""After the hour's ingestion and loads, and soon after each deadline, which are on the hour."""
+
 ATTEMPTS_A_DAY = 3
 """A partition that fails for a reason in its data fails every time; hourly retries would bury the alert."""
 
-PRIORITY = {jobs.INGEST: "10", jobs.LOAD: "10", jobs.BUILD: "5", jobs.PUBLISH: "5"}
+PRIORITY = {jobs.INGEST: "10", jobs.LOAD: "10", jobs.BUILD: "5", jobs.PUBLISH: "5", jobs.LOOK_BACK: "7"}
 """In Dagster's queue the hour goes before the night, and both before backfills, which have none."""
 
 _UNFINISHED = [
@@ -147,6 +152,35 @@ def nightly_build(settings: Settings, store: ObjectStore) -> dg.ScheduleDefiniti
         return _request(
             jobs.BUILD, min(earliest, closed), closed, run_key=closed.isoformat(), tags=Watermark(now, closed).tags()
         )
+
+    return evaluate
+
+
+def hourly_look_back(settings: Settings, partitions: Partitions) -> dg.ScheduleDefinition:
+    """Every hour, judge the promises that may have fallen due, and record the checks that were evaluated since."""
+
+    @dg.schedule(
+        name="hourly_look_back",
+        job_name=jobs.LOOK_BACK,
+        cron_schedule=LOOKING_BACK,
+        execution_timezone=settings.reporting_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Promises that may have fallen due, and the checks that were evaluated since.",
+    )
+    def evaluate(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
+        spans = look_back_spans(context.instance, partitions, context.scheduled_execution_time)
+        hour = f"{context.scheduled_execution_time:%Y-%m-%dT%H}"
+        return [
+            dg.RunRequest(
+                run_key=f"{hour} {key.path[-1]}",
+                asset_selection=[key],
+                tags={
+                    **range_tags(first.isoformat(), last.isoformat()),
+                    "dagster/priority": PRIORITY[jobs.LOOK_BACK],
+                },
+            )
+            for key, (first, last) in spans.items()
+        ]
 
     return evaluate
 

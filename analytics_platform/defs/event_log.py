@@ -3,9 +3,9 @@
 Belongs here: how run and asset events reach the SQLite files of a local instance, and nothing else about Dagster.
 Stays out: which events are sent (Dagster decides) and where the files lie (`defs.instance` decides).
 
-Why it exists: a run over a range of days sends two events per (asset, day), planned and materialized. The
-stock storage builds a new engine and opens a new connection for each of them, about 15 ms together: a hundred
-assets over one year take nine minutes for bookkeeping alone. Dagster can hand events over in batches
+Why it exists: a run over a range of days sends two events per (asset, day), planned and materialized, and one per
+(check, day). The stock storage builds a new engine and opens a new connection for each of them, about 15 ms together: a
+hundred assets over one year take nine minutes for bookkeeping alone. Dagster can hand events over in batches
 (`DAGSTER_EVENT_BATCH_SIZE`), but of its own storages only PostgreSQL's writes a batch as one.
 
 What holds as in the stock storage: every event lies in the run's shard, asset events lie in the index shard
@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as db
-from dagster._core.events import ASSET_EVENTS, DagsterEventType
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import (
@@ -37,8 +37,17 @@ from dagster._serdes import ConfigurableClassData, serialize_value
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
-MIRRORED_EVENTS = frozenset(ASSET_EVENTS | {DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED})
-"""What a batch may hold: asset events, and the plan to evaluate a check; all lie in the index shard too."""
+MIRRORED_EVENTS = frozenset(ASSET_EVENTS | ASSET_CHECK_EVENTS)
+"""What a batch may hold: events of assets and of their checks; all lie in the index shard too."""
+
+_CHECKS = AssetCheckExecutionsTable.c
+_OF_CHECK_AND_RUN = AssetCheckExecutionsTable.delete().where(
+    _CHECKS.asset_key == db.bindparam("of_asset"),
+    _CHECKS.check_name == db.bindparam("of_check"),
+    _CHECKS.run_id == db.bindparam("of_run"),
+)
+_PLANNED = _OF_CHECK_AND_RUN.where(_CHECKS.execution_status == AssetCheckExecutionRecordStatus.PLANNED.value)
+_OF_PARTITION = _OF_CHECK_AND_RUN.where(_CHECKS.partition.is_not_distinct_from(db.bindparam("of_partition")))
 
 ENGINES_KEPT = 8
 """Engines kept open at once: the index, and the shards of the runs that a process looks at together."""
@@ -71,6 +80,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_tags(index, events, ids)
             self._store_asset_keys(index, events, ids)
             self._store_planned_checks(index, events, ids)
+            self._store_evaluations(index, events, ids)
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table. Asked before each look-up; tables come with a migration and never go."""
@@ -155,11 +165,11 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             index.execute(AssetCheckExecutionsTable.insert(), rows)
 
     def _planned_check_row(self, event: EventLogEntry, event_id: int) -> dict[str, Any]:
-        """The row that the check's evaluation will complete.
+        """The row that the check's evaluation will take the place of.
 
-        The stock storage writes one per partition of the run. But a check over several partitions is evaluated once,
-        and Dagster 1.13 records that without a partition (`AssetCheckResult.to_asset_check_evaluation`): the rows per
-        partition would say "planned" for ever, 46,000 of them after a year's run.
+        The stock storage writes one per partition of the run, also for checks that are evaluated once for all of them,
+        such as dbt's tests: those rows would say "planned" for ever, 46,000 of them after a year's run. Nothing in the
+        event tells such a check from one that is evaluated by partition.
         """
         planned = event.get_dagster_event().asset_check_planned_data
         partitions = list(planned.partitions_subset.get_partition_keys()) if planned.partitions_subset else []
@@ -173,6 +183,55 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
             "evaluation_event_storage_id": event_id,
         }
+
+    def _update_asset_check_evaluation(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Record an evaluation that comes alone."""
+        with self.index_connection() as index:
+            self._store_evaluations(index, [event], [event_id])
+
+    def _store_evaluations(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int | None]) -> None:
+        """Record evaluations in the place of the plan, and of what an earlier attempt of the run has left.
+
+        Written anew and not updated, so that the summary, which comes after its partitions, is the check's newest
+        record: that one is Dagster's answer to how the check stands.
+        """
+        rows = [
+            self._evaluation_row(event, event_id)
+            for event, event_id in zip(events, ids, strict=True)
+            if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
+        if rows:
+            of_rows = [_identity(row) for row in rows]
+            checks = {(of["of_asset"], of["of_check"], of["of_run"]): of for of in of_rows}
+            index.execute(_PLANNED, list(checks.values()))
+            index.execute(_OF_PARTITION, of_rows)
+            index.execute(AssetCheckExecutionsTable.insert(), rows)
+
+    def _evaluation_row(self, event: EventLogEntry, event_id: int | None) -> dict[str, Any]:
+        evaluation = event.get_dagster_event().asset_check_evaluation_data
+        target = evaluation.target_materialization_data
+        succeeded, failed = AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED
+        return {
+            "asset_key": evaluation.asset_key.to_string(),
+            "check_name": evaluation.check_name,
+            "partition": evaluation.partition,
+            "run_id": event.run_id,
+            "execution_status": (succeeded if evaluation.passed else failed).value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+            "evaluation_event_storage_id": event_id,
+            "materialization_event_storage_id": target.storage_id if target else None,
+        }
+
+
+def _identity(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells a row of a check's executions from all others."""
+    return {
+        "of_asset": row["asset_key"],
+        "of_check": row["check_name"],
+        "of_run": row["run_id"],
+        "of_partition": row["partition"],
+    }
 
 
 def _is_mirrored(event: EventLogEntry) -> bool:

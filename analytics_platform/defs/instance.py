@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from dagster import DagsterInstance
 
-from analytics_platform.defs.pools import WAREHOUSE_POOL_LIMIT
+from analytics_platform.defs.pools import BACKFILL_TAG, WAREHOUSE_POOL_LIMIT
 
 EVENT_BATCH_SIZE = 500
 """Events that Dagster hands to the event log at once; a batch holds that many serialized events in memory."""
@@ -98,6 +98,8 @@ def _concurrency() -> dict[str, Any]:
         "pools": {"granularity": "run", "default_limit": WAREHOUSE_POOL_LIMIT},
         "runs": {
             "max_concurrent_runs": CONCURRENT_RUNS,
-            "tag_concurrency_limits": [{"key": "dagster/backfill", "limit": CONCURRENT_RUNS - 1}],
+            "tag_concurrency_limits": [
+                {"key": key, "limit": CONCURRENT_RUNS - 1} for key in ("dagster/backfill", BACKFILL_TAG)
+            ],
         },
     }

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from analytics_platform.defs import keys
+
 INGEST = "ingest"
 """Landing into raw partitions; day x tenant, so each run covers days x tenants."""
 
@@ -22,13 +24,22 @@ PUBLISH = "publish"
 REVIEW = "review"
 """The review of a quarter."""
 
+INCIDENTS = "incidents"
+"""The table of incidents alone, as soon as one of them has changed."""
+
+LOOK_BACK = "look_back"
+"""What runs did: promises kept, and every evaluation of a check. It changes no figure, so nothing waits for it."""
+
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 """What figures are made from: it has to reach as far back as new data does."""
 
 FIGURE_LAYERS = ("marts", "kpi", "extract")
-PAGE_LAYERS = ("dashboard",)
+PAGE_LAYERS = ("dashboard", "report")
 REVIEW_LAYERS = ("governance",)
+
+DAILY_REPORTS = (keys.EXPECTATIONS_REPORT,)
+"""Reports of a day; those of other spans have jobs of their own."""
 
 _LAYERS: Mapping[str, tuple[str, ...]] = {
     INGEST: INGEST_LAYERS,
@@ -38,23 +49,34 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     REVIEW: REVIEW_LAYERS,
 }
 
+_ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {LOOK_BACK: keys.LOOKING_BACK, INCIDENTS: (keys.INCIDENTS,)}
+
 _DESCRIPTIONS: Mapping[str, str] = {
     INGEST: "What has landed, into raw partitions (days x tenants).",
     LOAD: "Raw days into the ledger and the warehouse.",
     BUILD: "Days of the warehouse, KPIs and extracts.",
-    PUBLISH: "Dashboards as of a day.",
+    PUBLISH: "Dashboards and daily reports as of a day.",
+    LOOK_BACK: "Promises kept, and evaluations of checks, by day.",
+    INCIDENTS: "Incidents as they stand.",
     REVIEW: "The data-quality review of a quarter.",
 }
 
 
 def jobs() -> list[UnresolvedAssetJobDefinition]:
     """All jobs, each over whole layers: an asset that is added to a layer is built without another line."""
-    return [
+    by_layer = [
         dg.define_asset_job(name, selection=selection(layers), description=_DESCRIPTIONS[name])
         for name, layers in _LAYERS.items()
     ]
+    by_asset = [
+        dg.define_asset_job(name, selection=dg.AssetSelection.assets(*assets), description=_DESCRIPTIONS[name])
+        for name, assets in _ASSETS.items()
+    ]
+    return [*by_layer, *by_asset]
 
 
 def selection(layers: tuple[str, ...]) -> dg.AssetSelection:
-    """All assets of some layers, observed ones too, with their checks."""
-    return dg.AssetSelection.key_prefixes(*([layer] for layer in layers), include_sources=True)
+    """All assets of some layers with their checks, observed ones too; of reports the daily ones, and none that looks back."""
+    whole = [[layer] for layer in layers if layer != "report"]
+    chosen = dg.AssetSelection.key_prefixes(*whole, include_sources=True) - dg.AssetSelection.assets(*keys.LOOKING_BACK)
+    return chosen | dg.AssetSelection.assets(*DAILY_REPORTS) if "report" in layers else chosen

@@ -12,8 +12,15 @@ LANDING_EVENTS = AssetKey(["landing", "events"])
 DEAD_LETTERS = AssetKey(["landing", "dead_letters"])
 LEDGER = AssetKey(["ops", "ledger"])
 COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
+SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
+CHECK_RESULTS = AssetKey(["ops", "check_results"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
+INCIDENTS = AssetKey(["ops", "incidents"])
+EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
+
+LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
+"""Histories of what runs did. They are built after the runs that they speak about, and by a job of their own."""
 
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""

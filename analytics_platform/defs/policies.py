@@ -36,6 +36,7 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "extract": frozenset({"python", "parquet"}),
     "dashboard": frozenset({"python", "html"}),
     "governance": frozenset({"python", "html", "pdf", "json"}),
+    "report": frozenset({"python", "html"}),
 }
 """Kinds by layer; dbt's nodes bring their own."""
 

@@ -5,6 +5,12 @@ Belongs here: choosing the adapters that settings ask for. Stays out: what they 
 
 from __future__ import annotations
 
+from analytics_platform.alerting.delivery import Delivery
+from analytics_platform.alerting.desk import AlertDesk
+from analytics_platform.alerting.messages import Places
+from analytics_platform.alerting.slack import SlackClient
+from analytics_platform.alerting.store import SqliteStore
+from analytics_platform.catalog import Catalog
 from analytics_platform.defs.dbt_build import DbtBuild
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.settings import Settings
@@ -16,9 +22,10 @@ def store_from(settings: Settings) -> LocalStore:
     return LocalStore(settings.lake_root)
 
 
-def warehouse_from(settings: Settings) -> DuckDBWarehouse:
-    """The warehouse."""
-    return DuckDBWarehouse(settings.warehouse_path, lock_timeout=settings.lock_timeout_seconds)
+def warehouse_from(settings: Settings, patience: float | None = None) -> DuckDBWarehouse:
+    """The warehouse; whoever cannot wait as long as everybody says how many seconds it can."""
+    timeout = settings.lock_timeout_seconds if patience is None else patience
+    return DuckDBWarehouse(settings.warehouse_path, lock_timeout=timeout)
 
 
 def dbt_from(settings: Settings) -> DbtBuild:
@@ -30,6 +37,30 @@ def dbt_from(settings: Settings) -> DbtBuild:
     )
 
 
+def alert_store_from(settings: Settings) -> SqliteStore:
+    """Where incidents and messages are kept."""
+    return SqliteStore(settings.alerts_path)
+
+
+def desk_from(settings: Settings, catalog: Catalog) -> AlertDesk:
+    """Where findings become incidents."""
+    places = Places(settings.dagster_url, settings.runbook_url, settings.reporting_time_zone)
+    return AlertDesk(catalog, alert_store_from(settings), places)
+
+
+def delivery_from(settings: Settings) -> Delivery | None:
+    """What sends messages; None where there is no token of Slack."""
+    if settings.slack_token is None:
+        return None
+    slack = SlackClient(settings.slack_token.get_secret_value(), settings.slack_api_url)
+    return Delivery(alert_store_from(settings), slack)
+
+
 def build_resources(settings: Settings) -> dict[str, object]:
-    """Resources by name: `store`, `warehouse`, `dbt`."""
-    return {"store": store_from(settings), "warehouse": warehouse_from(settings), "dbt": dbt_from(settings)}
+    """Resources by name: `store`, `warehouse`, `dbt`, `alert_store`."""
+    return {
+        "store": store_from(settings),
+        "warehouse": warehouse_from(settings),
+        "dbt": dbt_from(settings),
+        "alert_store": alert_store_from(settings),
+    }

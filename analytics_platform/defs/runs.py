@@ -18,8 +18,10 @@ import dagster as dg
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
+from analytics_platform.defs.alerts import QUIET, judge_and_tell
 from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
 from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
     TENANT_PARTITIONS,
     DayTenant,
@@ -31,6 +33,7 @@ from analytics_platform.defs.partitions import (
     rectangles,
 )
 from analytics_platform.defs.resources import store_from
+from analytics_platform.defs.watch import Look
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
 from analytics_platform.lake.store import ObjectStore
@@ -38,9 +41,6 @@ from analytics_platform.settings import Settings
 
 CODE_LOCATION = "analytics_platform.definitions"
 """The composition root. It stands above this package, so it is loaded by name, as Dagster's own processes load it."""
-
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""Keeps Dagster's own lines, two for each partition, off the terminal; the event log has them."""
 
 Progress = Callable[[int, int], None]
 """Told the partitions built and the partitions to build."""
@@ -85,6 +85,7 @@ class RunReport:
         runs: every run, in order.
         checks_passed: evaluations that held.
         checks_failed: those that did not.
+        look: what the judges of incidents made of it, once they have looked.
     """
 
     first: date | None
@@ -93,6 +94,7 @@ class RunReport:
     runs: list[RunOutcome] = field(default_factory=list)
     checks_passed: int = 0
     checks_failed: list[FailedCheck] = field(default_factory=list)
+    look: Look = field(default_factory=Look)
 
     @property
     def ok(self) -> bool:
@@ -109,17 +111,26 @@ class RunReport:
             "built": dict(sorted(self.built.items())),
             "runs": [vars(run) for run in self.runs],
             "checks": {"passed": self.checks_passed, "failed": [vars(check) for check in self.checks_failed]},
+            "incidents": self.look.as_dict(),
         }
 
 
 @dataclass(frozen=True)
 class Step:
-    """One run to do: a job, the layers of it (all when empty), and its partitions as run tags."""
+    """One run to do: a job, the layers of it, and its partitions as run tags.
+
+    Where `assets` are named, those of them alone are built.
+    """
 
     job: str
     layers: tuple[str, ...]
     tags: dict[str, str]
     partitions: int
+    assets: frozenset[dg.AssetKey] = frozenset()
+
+    def builds(self, key: dg.AssetKey) -> bool:
+        """Whether the run builds an asset of its job."""
+        return keys.layer(key) in self.layers and (not self.assets or key in self.assets)
 
 
 @dataclass(frozen=True)
@@ -177,7 +188,23 @@ def run_days(
     """
     definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
     with open_instance(settings.dagster_home) as instance:
-        return _Driver(settings, definitions, instance, progress).run(first, last)
+        report = _Driver(settings, definitions, instance, progress).run(first, last)
+        report.look = judge_and_tell(settings, definitions, instance)
+    return report
+
+
+def run_steps(
+    settings: Settings,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    steps: Sequence[Step],
+    progress: Progress | None = None,
+) -> RunReport:
+    """Run the steps in order, as far as they succeed, and judge what came of it."""
+    driver = _Driver(settings, definitions, instance, progress)
+    report = driver.run_steps(steps)
+    report.look = judge_and_tell(settings, definitions, instance)
+    return report
 
 
 class _Driver:
@@ -194,8 +221,8 @@ class _Driver:
         self._definitions = definitions
         self._progress = progress
         self._store: ObjectStore = store_from(settings)
-        partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
-        self._earliest, self._running = partitions.first_day, partitions.last_day(datetime.now(UTC))
+        self._partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
+        self._earliest, self._running = self._partitions.first_day, self._partitions.last_day(datetime.now(UTC))
         catalog = load_catalog(settings.tenants_file)
         self._registered, self._streams = list(catalog.tenants), list(catalog.streams)
         self._report = RunReport(None, None)
@@ -221,6 +248,12 @@ class _Driver:
         elif watermark and (oldest or has_changed_since(self._store, watermark)):
             tags = Watermark(seen_until, watermark.built_to).tags()
             self._do([_source_step(oldest or reach.sources, reach.sources, tags)])
+        self._look_back()
+        return self._report
+
+    def run_steps(self, steps: Sequence[Step]) -> RunReport:
+        """These steps and no others."""
+        self._do(steps)
         return self._report
 
     def _build(
@@ -249,15 +282,21 @@ class _Driver:
             if self._progress:
                 self._progress(self._done, self._total)
 
+    def _look_back(self) -> None:
+        """Judge promises and record checks: also when nothing was to build, and most of all when something failed."""
+        for key, (first, last) in look_back_spans(self._instance, self._partitions, datetime.now(UTC)).items():
+            tags = range_tags(first.isoformat(), last.isoformat())
+            self._run(Step(jobs.LOOK_BACK, ("ops",), tags, (last - first).days + 1, frozenset({key})))
+
     def _run(self, step: Step) -> None:
         job = self._definitions.resolve_job_def(step.job)
-        chosen = [key for key in job.asset_layer.executable_asset_keys if keys.layer(key) in step.layers]
+        chosen = [key for key in job.asset_layer.executable_asset_keys if step.builds(key)]
         result = job.execute_in_process(
             instance=self._instance,
             asset_selection=chosen or None,
             tags=step.tags,
             raise_on_error=False,
-            run_config=_QUIET,
+            run_config=QUIET,
         )
         _add_to_report(self._report, step, result)
 

@@ -31,6 +31,9 @@ _FORM = re.compile(r"json|html|pdf")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVIEW = re.compile(r"reviews/quarter=(\d{4}Q[1-4])/review\.json")
 _SIGNATURE = re.compile(r"reviews/quarter=\d{4}Q[1-4]/signatures/(\d{4})\.json")
+_DATASET = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_MOMENT = "%Y%m%dT%H%M%S%fZ"
+_EXPECTATIONS = re.compile(r"quality/expectations/[a-z0-9_.]+/(\d{8})_(\d{8})-(\d{8}T\d{12}Z)\.json")
 _MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
 
 
@@ -167,6 +170,26 @@ def signed_content_key(quarter: str, sha256: str) -> str:
 
 def _review_folder(quarter: str) -> str:
     return f"reviews/quarter={_checked(_QUARTER, quarter, 'quarter')}/"
+
+
+def expectations_key(dataset: str, first_day: date, last_day: date, evaluated_at: datetime) -> str:
+    """Key of the result of one evaluation of a dataset's expectations; what it covers stands in its name."""
+    days = f"{first_day:%Y%m%d}_{last_day:%Y%m%d}"
+    return f"{expectations_prefix(dataset)}{days}-{evaluated_at.astimezone(UTC):{_MOMENT}}.json"
+
+
+def expectations_prefix(dataset: str) -> str:
+    """Prefix of all results of a dataset's expectations."""
+    return f"quality/expectations/{_checked(_DATASET, dataset, 'dataset')}/"
+
+
+def expectations_placed(key: str) -> tuple[date, date, datetime]:
+    """First and last day that a result speaks about, and when it was evaluated."""
+    match = _EXPECTATIONS.fullmatch(key)
+    if match is None:
+        raise UnsafeKeyError(f"{key!r} is no result: quality/expectations/<dataset>/<days>-<time>.json is expected")
+    first, last = (datetime.strptime(part, "%Y%m%d").date() for part in match.groups()[:2])  # noqa: DTZ007
+    return first, last, datetime.strptime(match[3], _MOMENT).replace(tzinfo=UTC)
 
 
 MANIFEST_PREFIX = "landing_manifests/"

@@ -17,7 +17,7 @@ from analytics_platform.catalog import Catalog
 
 DAY = date(2026, 11, 24)
 START = datetime(2026, 11, 25, 5, 30, tzinfo=UTC)
-PLACES = Places("https://dagster.example/", "https://wiki.example/alerting", "Europe/Amsterdam")
+PLACES = Places("https://dagster.example/", "https://wiki.example/runbooks", "Europe/Amsterdam")
 DAMPING = Damping()
 
 

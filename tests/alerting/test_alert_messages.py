@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ from analytics_platform.alerting.findings import Amount, Failure, Finding, Momen
 from analytics_platform.alerting.incidents import Event, Incident, LifeCycle
 from analytics_platform.alerting.messages import Places, Words
 from analytics_platform.alerting.outbox import Message
+from analytics_platform.alerting.repair import NOT_REPAIRED_BY_BUILDING, command_for
 from analytics_platform.alerting.routing import Router
 from analytics_platform.catalog import Catalog
-from analytics_platform.settings import PROJECT_ROOT
 
 OUR_LINK = re.compile(r"<https://(dagster|wiki)\.example/[^<>|]*\|[A-Za-z ]+>")
 HOSTILE = "<!channel> <@U123> <https://evil.example|click> & `rm -rf` *bold* @here \u202egnp.exe\nSecond line"
@@ -70,10 +71,10 @@ def test_a_parent_says_all_that_an_engineer_on_call_needs(catalog: Catalog) -> N
         "*Tenant*\nDelta Events (delta-events)",
         "*Day*\n2026-11-24",
         "*Dashboards*\nExecutive overview, Finance",
-        "`analytics run --from 2026-11-24 --to 2026-11-24`",
+        "`analytics backfill --asset kpi/revenue/kpi_mrr --from 2026-11-24 --to 2026-11-24 --reason incident-",
         "<https://dagster.example/assets/kpi/revenue/kpi_mrr?view=partitions&amp;partition=2026-11-24|Asset in ",
         "<https://dagster.example/runs/run-1|Run>",
-        "<https://wiki.example/alerting#sla-breached|Runbook>",
+        "<https://wiki.example/runbooks/sla_breached.md|Runbook>",
     ):
         assert said in shown
         assert said.replace("*", "").replace("\n", ": ") in message.text.replace("*", "").replace("\n", ": ")
@@ -86,20 +87,13 @@ def test_a_raw_partition_is_linked_by_day_and_tenant(catalog: Catalog) -> None:
 
 def test_without_a_runbook_page_the_file_in_the_repository_is_named(catalog: Catalog) -> None:
     plain = words(catalog, Places("http://127.0.0.1:3000", None, "Europe/Amsterdam"))
-    assert "docs/alerting.md#check-failed" in plain.parent(opened(catalog, finding())).text
-
-
-def test_every_runbook_that_a_message_names_is_there(catalog: Catalog) -> None:
-    page = (PROJECT_ROOT / "docs" / "alerting.md").read_text()
-    headings = {line.lstrip("# ").strip().lower().replace(" ", "-") for line in page.splitlines() if line[:1] == "#"}
-    named = {failure.value.replace("_", "-") for failure in Failure} | {"heartbeat"}
-    assert named <= headings
+    assert "Runbook: docs/runbooks/check_failed.md" in plain.parent(opened(catalog, finding())).text
 
 
 @pytest.mark.parametrize("failure", [Failure.ACCESS, Failure.RETENTION])
 def test_no_command_is_given_where_building_repairs_nothing(catalog: Catalog, failure: Failure) -> None:
     message = words(catalog).parent(opened(catalog, finding(failure=failure)))
-    assert "analytics run" not in message.text
+    assert "analytics backfill" not in message.text
     assert "see the runbook" in message.text
 
 
@@ -198,3 +192,60 @@ def test_a_hostile_name_is_shown_as_it_is(catalog: Catalog) -> None:
     message = words(catalog).parent(opened(catalog, finding(tenant=HOSTILE, day=DAY)))
     assert "&lt;!channel&gt; &lt;@U123&gt;" in message.text
     refuse_calls(message)
+
+
+MANY = tuple(finding(day=DAY - timedelta(days=n), together="run-1") for n in range(30))
+
+
+def test_many_partitions_are_listed_up_to_a_dozen_and_the_command_has_them_all(catalog: Catalog) -> None:
+    incident = opened(catalog, *MANY)
+    message = words(catalog).parent(incident)
+    shown = "\n".join(texts(message))
+    assert "2026-10-26 to 2026-11-24 (30 partitions)" in shown
+    assert f"and 17 more: `analytics alerts show {incident.id}`" in shown
+    assert "--from 2026-10-26 --to 2026-11-24 --reason" in shown
+    refuse_calls(message)
+
+
+def test_a_check_that_could_not_run_says_nothing_about_the_data(catalog: Catalog) -> None:
+    broken = finding(could_not_run=True, observed=None, promised=None)
+    assert "says nothing about the data" in words(catalog).parent(opened(catalog, broken)).text
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_each_class_says_what_comes_before_the_command(catalog: Catalog, failure: Failure) -> None:
+    (repair,) = [
+        text
+        for text in texts(words(catalog).parent(opened(catalog, finding(failure=failure))))
+        if text.startswith("*Repair*")
+    ]
+    assert (failure in NOT_REPAIRED_BY_BUILDING) == ("see the runbook" in repair)
+    assert (failure in NOT_REPAIRED_BY_BUILDING) == ("analytics backfill" not in repair)
+
+
+@pytest.mark.parametrize(
+    ("changed", "command"),
+    [
+        ({}, "--asset kpi/revenue/kpi_mrr --from 2026-11-24 --to 2026-11-24"),
+        ({"last_day": DAY.replace(day=26)}, "--asset kpi/revenue/kpi_mrr --from 2026-11-24 --to 2026-11-26"),
+        ({"day": None}, "--asset kpi/revenue/kpi_mrr"),
+        ({"asset": "raw/crm"}, "--asset raw/crm --from 2026-11-24 --to 2026-11-24 --tenant delta-events"),
+        ({"asset": "raw/crm", "tenant": None}, "--asset raw/crm --from 2026-11-24 --to 2026-11-24"),
+        ({"asset": "raw/crm", "tenant": "_unknown"}, "--asset ops/ledger --from 2026-11-24 --to 2026-11-24"),
+        ({"asset": "raw/crm", "tenant": "x; rm -rf"}, "--asset ops/ledger --from 2026-11-24 --to 2026-11-24"),
+        (
+            {"asset": "landing/dead_letters", "failure": Failure.DEAD_LETTERS},
+            "--asset ops/ledger --from 2026-11-24 --to 2026-11-24",
+        ),
+    ],
+)
+def test_the_command_is_exact(catalog: Catalog, changed: dict[str, Any], command: str) -> None:
+    incident = opened(catalog, finding(**changed))
+    assert command_for(incident, catalog.tenants) == f"analytics backfill {command} --reason incident-{incident.id}"
+
+
+def test_what_is_left_of_many_partitions_is_what_the_command_builds(desk: Desk) -> None:
+    desk.see(wrong(*MANY))
+    assert desk.see(right(*MANY[:20]), after(minutes=5)) == ["refreshed"]
+    assert "--from 2026-10-26 --to 2026-11-04 --reason" in desk.outbox[-1].message.text
+    assert desk.see(right(*MANY[20:]), after(minutes=9)) == ["recovered"]

@@ -196,12 +196,12 @@ def test_the_export_has_times_to_detect_and_to_repair(desk: Desk) -> None:
     desk.see(wrong(finding(since=after(minutes=-20))))
     desk.see(wrong(warning()), after(minutes=1))
     desk.see(right(finding()), after(minutes=45))
-    table = incidents_table(desk.incidents)
+    table = incidents_table(desk.incidents, {})
     assert table.schema == INCIDENTS_SCHEMA
     critical, later = table.to_pylist()
     assert (critical["minutes_to_detect"], critical["minutes_to_repair"]) == (20, 45)
     assert later["minutes_to_repair"] is None
-    assert incidents_table([]).schema == INCIDENTS_SCHEMA
+    assert incidents_table([], {}).schema == INCIDENTS_SCHEMA
 
 
 def test_a_change_and_its_messages_are_kept_together_or_not_at_all(desk: Desk) -> None:

@@ -70,17 +70,21 @@ def test_the_graph_shows_the_account(tmp_path: Path, catalog: Catalog, store: Lo
     if lost:
         store.delete(store.list("landing/")[0].key)
     warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
+    partitions = partitions_from(date(2026, 1, 1), "Europe/Amsterdam")
     (check,) = [
-        each for each in intake_checks(catalog) if {key.asset_key for key in each.check_keys} == {keys.COLLECTOR_HOURS}
+        each
+        for each in intake_checks(catalog, partitions)
+        if {key.asset_key for key in each.check_keys} == {keys.COLLECTOR_HOURS}
     ]
     result = dg.materialize(
-        [collector_hours_asset(catalog, partitions_from(date(2026, 1, 1), "Europe/Amsterdam")), check],
+        [collector_hours_asset(catalog, partitions), check],
         resources={"store": store, "warehouse": warehouse},
         partition_key=DAY.isoformat(),
     )
     (evaluation,) = result.get_asset_check_evaluations()
     assert evaluation.passed is not lost
     assert evaluation.check_name == "acked_is_landed_or_dead_lettered"
+    assert evaluation.partition == DAY.isoformat()
     assert evaluation.metadata["acked"].value == 3
     assert evaluation.metadata["landed"].value == (0 if lost else 2)
     assert warehouse.query("select acked, dead_lettered from ops.collector_hours").to_pylist() == [

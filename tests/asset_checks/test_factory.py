@@ -1,27 +1,45 @@
 """What Dagster is told of a check: numbers on success too, keys on failure, and never a pass for what did not run."""
 
+from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import cast
 
 import dagster as dg
+import pyarrow as pa
+import pytest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.partitions import range_tags
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.warehouse import Warehouse
-from asset_checks.factory import SAMPLES_SHOWN, Facts, Scope, check, evaluated
+from asset_checks.factory import SAMPLES_SHOWN, Facts, Judge, Scope, check, evaluated
 
 
 class Nothing:
     """Stands where a check needs no lake and no warehouse."""
 
 
+DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-02-01")
+GOOD, BAD, LATER = "2026-01-03", "2026-01-04", "2026-01-05"
+HOLDS = dg.AssetCheckKey(dg.AssetKey("daily"), "holds")
+
+
 def scope(partition_keys: list[str] | None = None) -> Scope:
     return Scope(cast("ObjectStore", Nothing()), cast("Warehouse", Nothing()), partition_keys)
 
 
+def judged(
+    judge: Judge,
+    partition_keys: list[str] | None = None,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    return evaluated(judge, scope(partition_keys), severity, "validity").result
+
+
 def test_counts_are_attached_when_the_check_passes() -> None:
-    result = evaluated(
-        lambda _: Facts(True, "all well", {"rows": 3, "share": 0.5}), scope(), dg.AssetCheckSeverity.ERROR
-    )
+    result = judged(lambda _: Facts(True, "all well", {"rows": 3, "share": 0.5}))
     assert result.passed
     assert result.description == "all well"
     assert result.metadata["rows"] == dg.MetadataValue.int(3)
@@ -30,7 +48,7 @@ def test_counts_are_attached_when_the_check_passes() -> None:
 
 def test_a_failure_names_some_offenders_and_counts_all() -> None:
     keys = [f"day-{n}" for n in range(25)]
-    result = evaluated(lambda _: Facts(False, "25 are wrong", offenders=keys), scope(), dg.AssetCheckSeverity.WARN)
+    result = judged(lambda _: Facts(False, "25 are wrong", offenders=keys), severity=dg.AssetCheckSeverity.WARN)
     assert not result.passed
     assert result.severity == dg.AssetCheckSeverity.WARN
     assert result.metadata["offenders"] == dg.MetadataValue.int(25)
@@ -41,7 +59,7 @@ def test_an_exception_is_a_failed_check_that_says_the_data_was_not_judged() -> N
     def breaks(_: Scope) -> Facts:
         raise OSError("the disk is gone")
 
-    result = evaluated(breaks, scope(), dg.AssetCheckSeverity.WARN)
+    result = judged(breaks, severity=dg.AssetCheckSeverity.WARN)
     assert not result.passed
     assert result.severity == dg.AssetCheckSeverity.ERROR
     assert "could not run" in str(result.description)
@@ -62,25 +80,20 @@ def test_a_scope_covers_the_days_of_its_run() -> None:
 
 
 def test_in_a_run_a_check_sees_the_partitions_of_that_run() -> None:
-    days = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-02-01")
     seen: list[tuple[date, date]] = []
 
     def judge(scope: Scope) -> Facts:
         seen.append(scope.days())
         return Facts(True, "seen")
 
-    @dg.asset(partitions_def=days)
+    @dg.asset(partitions_def=DAYS)
     def daily() -> dg.MaterializeResult[None]:
         return dg.MaterializeResult()
 
-    made = check(dg.AssetKey("daily"), "is_seen", judge, description="Looks.")
+    made = check(dg.AssetKey("daily"), "is_seen", judge, description="Looks.", dimension="validity")
     definitions = dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()})
     job = definitions.resolve_implicit_global_asset_job_def()
-    tags = {
-        "dagster/asset_partition_range_start": "2026-01-03",
-        "dagster/asset_partition_range_end": "2026-01-05",
-    }
-    assert job.execute_in_process(tags=tags).success
+    assert job.execute_in_process(tags=range_tags("2026-01-03", "2026-01-05")).success
     assert job.execute_in_process(partition_key="2026-01-09").success
     assert seen == [(date(2026, 1, 3), date(2026, 1, 5)), (date(2026, 1, 9), date(2026, 1, 9))]
 
@@ -95,7 +108,12 @@ def test_a_blocking_check_keeps_what_follows_from_running() -> None:
         raise AssertionError("ran on data that does not hold")
 
     made = check(
-        dg.AssetKey("first"), "holds", lambda _: Facts(False, "no"), description="Does not hold.", blocking=True
+        dg.AssetKey("first"),
+        "holds",
+        lambda _: Facts(False, "no"),
+        description="Does not hold.",
+        dimension="validity",
+        blocking=True,
     )
     definitions = dg.Definitions(
         [first, second], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()}
@@ -103,3 +121,142 @@ def test_a_blocking_check_keeps_what_follows_from_running() -> None:
     result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(raise_on_error=False)
     assert not result.success
     assert [event.asset_key for event in result.get_asset_materialization_events()] == [dg.AssetKey("first")]
+
+
+def test_what_was_checked_is_attached_under_names_that_reviews_count_by() -> None:
+    facts = Facts(True, "within", checked=200, failed=1, threshold=0.01)
+    metadata = judged(lambda _: facts).metadata
+    assert {name: metadata[name].value for name in ("checked", "failed", "threshold", "dimension")} == {
+        "checked": 200,
+        "failed": 1,
+        "threshold": 0.01,
+        "dimension": "validity",
+    }
+
+
+def test_what_is_not_counted_is_absent_rather_than_zero() -> None:
+    assert not {"checked", "failed", "threshold"} & judged(lambda _: Facts(True, "well")).metadata.keys()
+
+
+def test_facts_by_partition_are_summed_up_with_the_newest_failure_first() -> None:
+    found = {
+        GOOD: Facts(True, "well", checked=10, failed=0),
+        BAD: Facts(False, "two are wrong", offenders=[f"billing {BAD} a"], checked=10, failed=2),
+        LATER: Facts(False, "one is wrong", offenders=["b"], checked=10, failed=1),
+    }
+    result = judged(lambda _: found, list(found))
+    assert not result.passed
+    assert result.description == f"2 of 3 partitions do not hold: {LATER}, {BAD} (3 of 30 units)"
+    values = {name: value.value for name, value in result.metadata.items()}
+    assert (values["partitions"], values["failed_partitions"], values["checked"], values["failed"]) == (3, 2, 30, 3)
+    assert values["offenders_sample"] == [f"{LATER}: b", f"billing {BAD} a"]
+
+
+def test_a_judge_that_leaves_a_partition_out_has_not_passed_it() -> None:
+    result = judged(lambda _: {GOOD: Facts(True, "well")}, [GOOD, BAD])
+    assert not result.passed
+    assert result.metadata["could_not_run"] == dg.MetadataValue.bool(True)
+    assert BAD in str(result.description)
+
+
+def test_rows_are_cut_by_day_and_a_day_without_rows_is_there_too() -> None:
+    days = [date(2026, 1, 5), date(2026, 1, 3), date(2026, 1, 5)]
+    rows = pa.table({"day": pa.array(days, pa.date32()), "n": [1, 2, 3]})
+    parts = scope([GOOD, BAD, LATER]).by_day(rows)
+    assert {day: sorted(part["n"].to_pylist()) for day, part in parts.items()} == {GOOD: [2], BAD: [], LATER: [1, 3]}
+
+
+def holds_but_on_the_bad_day(scope: Scope) -> Mapping[str, Facts]:
+    return {
+        key: Facts(key != BAD, f"judged {key}", checked=1, failed=int(key == BAD)) for key in scope.partition_keys or ()
+    }
+
+
+@pytest.fixture
+def daily() -> dg.Definitions:
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+    def daily() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult()
+
+    made = check(
+        HOLDS.asset_key,
+        HOLDS.name,
+        holds_but_on_the_bad_day,
+        description="Holds.",
+        dimension="validity",
+        partitions_def=DAYS,
+    )
+    return dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()})
+
+
+def newest(instance: dg.DagsterInstance) -> dict[str | None, AssetCheckExecutionRecord]:
+    history = instance.event_log_storage.get_asset_check_execution_history(HOLDS, limit=100)
+    return {record.partition: record for record in reversed(history)}
+
+
+@pytest.mark.parametrize("batched", [True, False])
+def test_a_run_over_a_range_records_each_partition_and_a_summary_last(
+    tmp_path: Path, daily: dg.Definitions, batched: bool
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with open_instance(tmp_path) if batched else dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        job = daily.resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(instance=instance, tags=range_tags(GOOD, LATER), raise_on_error=False)
+        records = newest(instance)
+        assert {key: record.status.value for key, record in records.items()} == {
+            GOOD: "SUCCEEDED",
+            BAD: "FAILED",
+            LATER: "SUCCEEDED",
+            None: "FAILED",
+        }
+        assert {record.run_id for record in records.values()} == {result.run_id}
+        evaluation = records[BAD].evaluation
+        assert evaluation is not None
+        assert evaluation.metadata["failed"].value == 1
+        assert evaluation.target_materialization_data is not None
+        assert evaluation.target_materialization_data.run_id == result.run_id
+        (latest,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([HOLDS]).values()
+        assert latest.partition is None
+
+
+def test_dagster_takes_an_evaluation_for_the_partitions_newest_state(tmp_path: Path, daily: dg.Definitions) -> None:
+    with open_instance(tmp_path) as instance:
+        job = daily.resolve_implicit_global_asset_job_def()
+        job.execute_in_process(instance=instance, tags=range_tags(GOOD, LATER))
+        job.execute_in_process(instance=instance, partition_key=LATER)
+        infos = instance.event_log_storage.get_asset_check_partition_info([HOLDS])
+        assert {info.partition_key for info in infos} == {GOOD, BAD, LATER, None}
+        assert all(info.is_current for info in infos if info.partition_key)
+
+
+def test_a_run_for_one_partition_records_that_partition_alone(tmp_path: Path, daily: dg.Definitions) -> None:
+    with open_instance(tmp_path) as instance:
+        job = daily.resolve_implicit_global_asset_job_def()
+        job.execute_in_process(instance=instance, partition_key=BAD)
+        assert {key: record.status.value for key, record in newest(instance).items()} == {BAD: "FAILED"}
+
+
+def test_a_range_of_one_day_is_recorded_for_that_day(tmp_path: Path, daily: dg.Definitions) -> None:
+    with open_instance(tmp_path) as instance:
+        job = daily.resolve_implicit_global_asset_job_def()
+        job.execute_in_process(instance=instance, tags=range_tags(BAD, BAD))
+        assert {key: record.status.value for key, record in newest(instance).items()} == {BAD: "FAILED", None: "FAILED"}
+
+
+def test_a_judge_that_breaks_over_a_range_judges_no_partition(tmp_path: Path) -> None:
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+    def daily() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult()
+
+    def breaks(_: Scope) -> Facts:
+        raise OSError("the disk is gone")
+
+    made = check(HOLDS.asset_key, HOLDS.name, breaks, description="Breaks.", dimension="validity", partitions_def=DAYS)
+    definitions = dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()})
+    with open_instance(tmp_path) as instance:
+        job = definitions.resolve_implicit_global_asset_job_def()
+        job.execute_in_process(instance=instance, tags=range_tags(GOOD, LATER))
+        (record,) = newest(instance).values()
+        assert record.partition is None
+        assert record.evaluation is not None
+        assert record.evaluation.metadata["could_not_run"].value is True

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics_platform.catalog import Extract, load_catalog
+from analytics_platform.defs.partitions import raw_key as partition_key
 from analytics_platform.lake.layout import raw_key
 from analytics_platform.lake.ledger import LEDGER_SCHEMA
 from analytics_platform.lake.raw import RAW_SCHEMA
@@ -81,31 +82,38 @@ def test_a_stray_or_empty_object_is_named(wrong: ObjectInfo) -> None:
 
 def test_a_partition_with_the_raw_columns_is_readable(store: LocalStore) -> None:
     put_parquet(store, RAW_SCHEMA)
-    assert partitions_are_readable(store, "billing", [PLACE]).passed
-    assert partitions_are_readable(store, "billing", None).counts["partitions"] == 1
+    facts = partitions_are_readable(store, "billing", [PLACE])[partition_key(PLACE)]
+    assert facts.passed
+    assert (facts.checked, facts.failed) == (1, 0)
+    assert list(partitions_are_readable(store, "billing", None)) == [partition_key(PLACE)]
 
 
 def test_a_partition_with_other_columns_is_named(store: LocalStore) -> None:
     put_parquet(store, pa.schema([("something", pa.string())]))
-    facts = partitions_are_readable(store, "billing", [PLACE])
+    facts = partitions_are_readable(store, "billing", [PLACE])[partition_key(PLACE)]
     assert not facts.passed
     assert "other columns" in facts.offenders[0]
 
 
-def test_a_damaged_or_missing_partition_is_named(store: LocalStore) -> None:
-    store.put(raw_key("billing", *PLACE), b"not parquet at all")
-    facts = partitions_are_readable(store, "billing", [PLACE, (DAY, "delta-events")])
-    assert len(facts.offenders) == 2
+def test_a_damaged_or_missing_partition_fails_and_its_neighbour_does_not(store: LocalStore) -> None:
+    put_parquet(store, RAW_SCHEMA)
+    damaged, missing = (DAY, "delta-events"), (DAY, "noord-rigging")
+    store.put(raw_key("billing", *damaged), b"not parquet at all")
+    facts = partitions_are_readable(store, "billing", [PLACE, damaged, missing])
+    assert [facts[partition_key(each)].passed for each in (PLACE, damaged, missing)] == [True, False, False]
 
 
 def test_a_ledger_row_that_adds_up_balances() -> None:
-    assert ledger_balances(ledger(received=6, accepted=3, duplicates=2, dead_lettered=1)).passed
+    facts = ledger_balances(ledger(received=6, accepted=3, duplicates=2, dead_lettered=1))
+    assert facts.passed
+    assert (facts.checked, facts.failed) == (1, 0)
 
 
 def test_a_ledger_row_that_lost_a_message_is_named() -> None:
     facts = ledger_balances(ledger(received=6, accepted=3, duplicates=2))
     assert not facts.passed
     assert facts.offenders == ["billing 2026-03-01 a"]
+    assert (facts.checked, facts.failed) == (1, 1)
 
 
 def test_equal_counts_reconcile_and_a_tenant_without_rows_needs_none() -> None:
@@ -130,23 +138,33 @@ def test_a_tenant_that_is_not_loaded_is_named() -> None:
     assert facts.offenders == ["b"]
 
 
-def test_days_up_to_the_budget_are_within_it() -> None:
-    assert rows_are_within_budget({"2026-03-01": 5}, 5).passed
+def test_rows_up_to_the_budget_are_within_it() -> None:
+    facts = rows_are_within_budget(5, 5)
+    assert facts.passed
+    assert facts.counts == {"rows": 5, "row_budget": 5}
 
 
-def test_a_day_over_budget_is_named() -> None:
-    assert rows_are_within_budget({"2026-03-01": 6, "2026-03-02": 5}, 5).offenders == ["2026-03-01: 6 rows"]
+def test_a_day_over_budget_says_by_how_much() -> None:
+    assert rows_are_within_budget(6, 5).offenders == ["6 rows"]
 
 
 def test_files_with_the_declared_columns_are_as_declared(extract: Extract) -> None:
-    assert columns_are_as_declared({"2026-03-01": described(extract)}, extract).passed
+    facts = columns_are_as_declared(described(extract), extract)
+    assert facts.passed
+    assert (facts.checked, facts.failed) == (len(extract.columns), 0)
 
 
 def test_a_missing_column_and_a_more_private_one_are_breaches(extract: Extract) -> None:
     columns = described(extract)
-    private = [(columns[0][0], columns[0][1], "personal"), *columns[1:]]
-    facts = columns_are_as_declared({"2026-03-01": columns[1:], "2026-03-02": private}, extract)
-    assert facts.offenders == ["2026-03-01", "2026-03-02"]
+    name, kind, _ = columns[0]
+    for breach in (columns[1:], [(name, kind, "personal"), *columns[1:]]):
+        facts = columns_are_as_declared(breach, extract)
+        assert not facts.passed
+        assert facts.offenders == [name]
+
+
+def test_columns_in_another_order_are_a_breach(extract: Extract) -> None:
+    assert not columns_are_as_declared(described(extract)[::-1], extract).passed
 
 
 GOOD_PAGE = b'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'"><a href="../index.html">'

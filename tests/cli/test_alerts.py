@@ -62,7 +62,10 @@ def test_open_incidents_are_listed_with_what_waits(incident: str) -> None:
 def test_without_a_token_the_message_stays_readable(incident: str) -> None:
     assert "no Slack token" in alerts("send").output
     shown = alerts("show", incident).output
-    assert "analytics run --from 2026-11-24 --to 2026-11-24" in shown
+    assert (
+        f"analytics backfill --asset loaded/billing --from 2026-11-24 --to 2026-11-24 --reason incident-{incident}"
+        in shown
+    )
     assert "parent to #data-finance: waiting" in shown
     assert answer("show", incident)["messages"][0]["state"] == "waiting"
 
@@ -103,3 +106,28 @@ def test_a_digest_and_a_heartbeat_can_be_asked_for() -> None:
     assert alerts("heartbeat", "--check", "26h").exit_code == 1
     assert "Alerting is alive" in alerts("heartbeat").output
     assert alerts("heartbeat", "--check", "26h").exit_code == 0
+
+
+def test_a_note_is_kept_shown_and_never_sent(incident: str) -> None:
+    told = answer("note", incident, "--cause", "The source was off", "--next-step", "A second line", "--by", "on-call")
+    assert told["note"]["cause"] == "The source was off"
+    answer("note", incident, "--next-step", "Ask for the contract", "--by", "on-call")
+    shown = alerts("show", incident).output
+    assert "Cause: The source was off" in shown
+    assert "Next step: Ask for the contract (on-call" in shown
+    assert not any("The source was off" in each["text"] for each in answer("show", incident)["messages"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [([], "--cause"), (["--cause", "x" * 501], "--cause: 501 characters"), (["--cause", " "], "--cause")],
+)
+def test_a_note_that_says_nothing_or_too_much_is_refused(incident: str, options: list[str], said: str) -> None:
+    done = alerts("note", incident, *options, "--by", "on-call")
+    assert done.exit_code == 1
+    assert said in done.output
+
+
+def test_what_fails_in_an_incident_is_listed_one_by_one(incident: str) -> None:
+    (failing,) = answer("show", incident)["incident"]["failing"]
+    assert (failing["asset"], failing["tenant"], failing["day"]) == ("loaded/billing", "delta-events", "2026-11-24")

@@ -73,6 +73,7 @@ def test_a_warning_is_not_told_as_a_failure() -> None:
         "Checks: 3 passed, 1 failed, 1 warning",
         "  b c: d",
         "  warning: kpi/a no_anomaly: 2 of 9",
+        "Incidents: 0 open",
     ]
     report.checks_failed = []
     assert run_lines(report)[1:] == ["Checks: 3 passed, 0 failed"]

@@ -63,18 +63,24 @@ def record_run(
 
 def test_schedules_and_sensors_run_without_being_switched_on(definitions: House) -> None:
     repository = definitions.definitions.get_repository_def()
-    assert {schedule.name for schedule in repository.schedule_defs} == {"hourly_ingestion", "nightly_build"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "hourly_ingestion",
+        "nightly_build",
+        "daily_digest",
+        "heartbeat",
+    }
     assert all(each.default_status == dg.DefaultScheduleStatus.RUNNING for each in repository.schedule_defs)
     ours = [each for each in repository.sensor_defs if "automation_condition" not in each.name]
     assert {each.name for each in ours} == {
         "tenants_from_registry",
         "loads_follow_ingestion",
         "pages_follow_build",
+        "alerts",
     }
     assert all(each.default_status == dg.DefaultSensorStatus.RUNNING for each in ours)
 
 
-def test_both_schedules_go_by_the_reporting_time_zone(definitions: House) -> None:
+def test_all_schedules_go_by_the_reporting_time_zone(definitions: House) -> None:
     for schedule in definitions.definitions.get_repository_def().schedule_defs:
         assert schedule.execution_timezone == "Europe/Amsterdam"
 

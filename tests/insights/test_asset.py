@@ -35,7 +35,7 @@ def test_leads_that_stop_become_rows_and_a_warning_that_names_them(tmp_path: Pat
 
     partitions = partitions_from(FIRST, "Europe/Amsterdam")
     result = dg.materialize(
-        [anomalies_asset(catalog, load_manifest(settings), partitions), *anomaly_checks(catalog)],
+        [anomalies_asset(catalog, load_manifest(settings), partitions), *anomaly_checks(catalog, partitions)],
         resources={"warehouse": warehouse, "store": LocalStore(tmp_path / "lake")},
         tags=range_tags(OUTAGE.isoformat(), LAST.isoformat()),
     )

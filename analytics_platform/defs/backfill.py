@@ -1,0 +1,258 @@
+"""Building partitions again because somebody asks for it: which runs that takes, and doing them.
+
+A backfill carries a reason, and stands back for the hour: it is done month by month, so that the warehouse is free in
+between, its runs count against the limit of backfills in Dagster's queue, and there is one of them at a time.
+
+Belongs here: from assets, days and tenants to steps. Stays out: how a step is run (`runs`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from analytics_platform.catalog import load_catalog
+from analytics_platform.defs import jobs, keys
+from analytics_platform.defs.changes import last_watermark
+from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.partitions import (
+    TENANT_PARTITIONS,
+    Partitions,
+    days_between,
+    partitions_from,
+    range_tags,
+    rectangles,
+)
+from analytics_platform.defs.pools import BACKFILL_TAG
+from analytics_platform.defs.runs import CODE_LOCATION, Progress, RunReport, Step, run_steps
+from analytics_platform.errors import AnalyticsError
+from analytics_platform.settings import Settings
+
+CHUNK_DAYS = 31
+"""Days that are built at once: the hourly run waits no longer than a month's build for the warehouse."""
+
+REASON_TAG = "analytics/reason"
+MAX_REASON_CHARACTERS = 200
+
+_BUILD_LAYERS = jobs.SOURCE_LAYERS + jobs.FIGURE_LAYERS
+_BY_TENANT = frozenset(jobs.INGEST_LAYERS)
+_SIMILAR = 5
+
+
+class BackfillRefusedError(AnalyticsError):
+    """What was asked for cannot be built; the text names the option and the mend."""
+
+
+class BackfillAtWorkError(AnalyticsError):
+    """Another backfill is at work in this home."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a backfill is asked for.
+
+    Attributes:
+        assets: keys as people write them, such as ops/ledger; everything downstream of them is built too.
+        first: first day; None for the newest built one.
+        last: last day.
+        tenants: whose raw partitions; all tenants' when empty.
+        reason: why, for whoever reads the runs.
+    """
+
+    assets: tuple[str, ...]
+    first: date | None
+    last: date | None
+    tenants: tuple[str, ...]
+    reason: str
+
+
+@dataclass
+class BackfillReport:
+    """What a backfill did: what it was asked for as it was understood, and the runs."""
+
+    asked: Asked
+    backfill_id: str
+    report: RunReport = field(default_factory=lambda: RunReport(None, None))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for `--json`; the names are stable."""
+        return {
+            **self.report.as_dict(),
+            "backfill_id": self.backfill_id,
+            "assets": list(self.asked.assets),
+            "tenants": list(self.asked.tenants),
+            "reason": self.asked.reason,
+        }
+
+
+def backfill(
+    settings: Settings, asked: Asked, progress: Progress | None = None, *, definitions: dg.Definitions | None = None
+) -> BackfillReport:
+    """Build partitions again, and everything that is made from them for those days.
+
+    Raw assets are built for the tenants that are named; all others hold a day of all tenants together. Dashboards show
+    the newest built day, so they are built as of that.
+
+    Args:
+        settings: the deployment.
+        asked: what to build, and why.
+        progress: told how far it is.
+        definitions: the graph; by default the deployment's own.
+
+    Raises:
+        BackfillRefusedError: an asset, a day, a tenant or the reason cannot be; named with the option.
+        BackfillAtWorkError: another one is at work.
+    """
+    definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
+    with _alone(settings), open_instance(settings.dagster_home) as instance:
+        plan = _Plan(settings, definitions, instance)
+        understood = plan.understood(asked)
+        done = BackfillReport(understood, uuid.uuid4().hex[:8])
+        tags = {BACKFILL_TAG: done.backfill_id, REASON_TAG: understood.reason}
+        steps = [replace(step, tags={**step.tags, **tags}) for step in plan.steps(understood)]
+        done.report = run_steps(settings, definitions, instance, steps, progress)
+        done.report.first, done.report.last = understood.first, understood.last
+    return done
+
+
+class _Plan:
+    """From what is asked for to steps."""
+
+    def __init__(self, settings: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self._graph = definitions.resolve_asset_graph()
+        self._partitions: Partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
+        self._running = self._partitions.last_day(datetime.now(UTC))
+        registered = list(load_catalog(settings.tenants_file).tenants)
+        known = instance.get_dynamic_partitions(TENANT_PARTITIONS)
+        instance.add_dynamic_partitions(TENANT_PARTITIONS, [each for each in registered if each not in known])
+        self._tenants = [*instance.get_dynamic_partitions(TENANT_PARTITIONS)]
+        watermark = last_watermark(instance)
+        self._built_to = watermark.built_to if watermark else None
+
+    def understood(self, asked: Asked) -> Asked:
+        """What is asked for with nothing left open.
+
+        Raises:
+            BackfillRefusedError: it cannot be built.
+        """
+        reason = " ".join(asked.reason.split())
+        if not reason or len(reason) > MAX_REASON_CHARACTERS:
+            raise BackfillRefusedError(
+                f"--reason: write why, in 1 to {MAX_REASON_CHARACTERS} characters; whoever reads the runs wants to know"
+            )
+        if asked.last and not asked.first:
+            raise BackfillRefusedError("--to: there is no first day; write --from as well")
+        assets = tuple(self._known(name) for name in asked.assets) or tuple(sorted(self._heads()))
+        first = asked.first or self._newest_day()
+        last = asked.last or first
+        self._refuse_days(first, last)
+        self._refuse_tenants(asked.tenants, assets)
+        return Asked(assets, first, last, asked.tenants, reason)
+
+    def steps(self, asked: Asked) -> Iterator[Step]:
+        """The runs, oldest days first; raw partitions before what is made from them."""
+        assert asked.first is not None
+        assert asked.last is not None
+        chosen = self._chosen(asked)
+        for first, last in _chunks(asked.first, asked.last):
+            yield from self._ingest(chosen, first, last, asked.tenants or tuple(self._tenants))
+            built = frozenset(key for key in chosen if keys.layer(key) in _BUILD_LAYERS)
+            if built:
+                yield _daily(jobs.BUILD, _BUILD_LAYERS, built, first, last)
+        pages = frozenset(key for key in chosen if keys.layer(key) in jobs.PAGE_LAYERS)
+        if pages:
+            as_of = max(asked.last, self._built_to or asked.last)
+            yield _daily(jobs.PUBLISH, jobs.PAGE_LAYERS, pages, as_of, as_of)
+
+    def _ingest(
+        self, chosen: frozenset[dg.AssetKey], first: date, last: date, tenants: Sequence[str]
+    ) -> Iterator[Step]:
+        raw = frozenset(key for key in chosen if keys.layer(key) in jobs.INGEST_LAYERS)
+        if not raw:
+            return
+        asked = [(day, tenant) for day in days_between(first, last) for tenant in tenants]
+        for rectangle in rectangles(asked, self._tenants):
+            yield Step(jobs.INGEST, jobs.INGEST_LAYERS, rectangle.tags, len(rectangle.partitions), raw)
+
+    def _chosen(self, asked: Asked) -> frozenset[dg.AssetKey]:
+        named = [dg.AssetKey.from_user_string(name) for name in asked.assets]
+        return frozenset(dg.AssetSelection.assets(*named).downstream(include_self=True).resolve(self._graph))
+
+    def _heads(self) -> list[str]:
+        """What everything is made from, where no asset is named."""
+        return [key.to_user_string() for key in self._graph.get_all_asset_keys() if keys.layer(key) == "raw"]
+
+    def _known(self, name: str) -> str:
+        name = name.strip().strip("/")
+        known = sorted(key.to_user_string() for key in self._graph.get_all_asset_keys())
+        if name in known:
+            return name
+        similar = [each for each in known if name and name in each] or difflib.get_close_matches(name, known)
+        similar = similar[:_SIMILAR]
+        mend = f"did you mean {', '.join(similar)}?" if similar else "Dagster's UI lists them under Assets"
+        raise BackfillRefusedError(f"--asset: there is no asset {name!r}; {mend}")
+
+    def _newest_day(self) -> date:
+        """The newest built day, for what has no day of its own; before anything was built, the last closed one."""
+        return self._built_to or self._running - timedelta(days=1)
+
+    def _refuse_days(self, first: date, last: date) -> None:
+        if first > last:
+            raise BackfillRefusedError(f"--to: {last} is before the first day, {first}; swap them")
+        for option, day in (("--from", first), ("--to", last)):
+            if not self._partitions.first_day <= day <= self._running:
+                raise BackfillRefusedError(
+                    f"{option}: {day} has no partition; days go from {self._partitions.first_day} "
+                    f"(ANALYTICS_HISTORY_START) to {self._running}, the running day"
+                )
+
+    def _refuse_tenants(self, tenants: Sequence[str], assets: Sequence[str]) -> None:
+        for tenant in tenants:
+            if tenant not in self._tenants:
+                raise BackfillRefusedError(
+                    f"--tenant: there is no tenant {tenant!r}; registered are {', '.join(sorted(self._tenants))}"
+                )
+        by_day = [name for name in assets if name.partition("/")[0] not in _BY_TENANT]
+        if tenants and by_day:
+            raise BackfillRefusedError(
+                f"--tenant: a partition of {by_day[0]} is a day of all tenants together; leave --tenant out, or name "
+                "a raw asset"
+            )
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the home's one place for a backfill."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.home / "backfill.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise BackfillAtWorkError(
+            "another backfill is at work here, and two at once would leave no place for the hourly run; wait for it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _chunks(first: date, last: date) -> Iterator[tuple[date, date]]:
+    while first <= last:
+        end = min(last, first + timedelta(days=CHUNK_DAYS - 1))
+        yield first, end
+        first = end + timedelta(days=1)
+
+
+def _daily(job: str, layers: tuple[str, ...], built: frozenset[dg.AssetKey], first: date, last: date) -> Step:
+    days = (last - first) // timedelta(days=1) + 1
+    return Step(job, layers, range_tags(first.isoformat(), last.isoformat()), days, built)

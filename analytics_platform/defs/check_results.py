@@ -1,0 +1,216 @@
+"""ops/check_results: every evaluation of an asset check, by the day of the evaluation in the reporting time zone.
+
+Derived from Dagster's event log, run by run, through the instance's own API: on SQLite a run's events lie in a file of
+their own, on Postgres they are found by the run's id, so both answer at once. The log may be purged and the table must
+not shrink with it: rows that are there stay.
+
+A check that is evaluated by partition in a run over a range leaves one evaluation per partition and a summary without.
+The summary is left out: it counts the same units again. An evaluation without a partition is that of a check which
+does not tell its partitions apart.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+import dagster as dg
+import polars as pl
+import pyarrow as pa
+from dagster._core.events import DagsterEventType
+from dagster._core.events.log import EventLogEntry
+
+from analytics_platform.defs import keys
+from analytics_platform.defs.partitions import Partitions, span_of
+from analytics_platform.defs.policies import dataset_name
+from analytics_platform.defs.pools import WAREHOUSE_POOL
+from analytics_platform.insights.deadlines import day_of, ends_at
+from analytics_platform.warehouse import QueryError, Warehouse
+
+CHECK_RESULTS_TABLE = "ops.check_results"
+
+COLUMNS: Mapping[str, tuple[pa.DataType, str]] = {
+    "day": (pa.date32(), "Date of the evaluation in the reporting time zone."),
+    "evaluated_at": (pa.timestamp("us", tz="UTC"), "When the check was evaluated."),
+    "asset": (pa.string(), "Key of the asset, its parts joined by slashes."),
+    "check_name": (pa.string(), "The fact that should hold."),
+    "partition": (pa.string(), "Dagster's key of the partition; null where the check does not tell partitions apart."),
+    "dataset": (pa.string(), "Name of what the asset writes in the dataset registry."),
+    "dimension": (pa.string(), "Dimension of data quality (DAMA-UK); null where the evaluation does not say."),
+    "severity": (pa.string(), "Of a failure: ERROR or WARN."),
+    "blocking": (pa.bool_(), "Whether what lies downstream waits for the check."),
+    "passed": (pa.bool_(), "Whether the fact held."),
+    "could_not_run": (pa.bool_(), "Whether the check itself failed, which says nothing about the data."),
+    "checked": (pa.int64(), "Units judged; null where none are counted."),
+    "failed": (pa.int64(), "Of these, how many do not hold; null where none are counted."),
+    "threshold": (pa.float64(), "Share of failures that is allowed, where there is one."),
+    "run_id": (pa.string(), "The Dagster run; empty where an evaluation was reported without one."),
+}
+"""Names, types and descriptions of the table's columns, in their order."""
+
+SCHEMA = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
+
+IDENTITY = ("run_id", "asset", "check_name", "partition", "evaluated_at")
+"""What tells an evaluation from all others."""
+
+DBT_DIMENSIONS: Mapping[str, str] = {
+    "unique": "uniqueness",
+    "not_null": "completeness",
+    "relationships": "consistency",
+    "accepted_values": "validity",
+}
+"""Dimension of dbt's own tests by the beginning of their names; a test of ours compares figures: consistency."""
+
+_UNTIL = "recorded_until"
+_IN_FLIGHT = timedelta(minutes=1)
+
+_FAILING_ROWS = "failing_rows"
+"""The metadata by which an evaluation of a dbt test is known."""
+
+_TABLE_SCHEMA = dg.TableSchema(
+    columns=[dg.TableColumn(name, type=str(kind), description=text) for name, (kind, text) in COLUMNS.items()]
+)
+
+
+def check_results_asset(partitions: Partitions) -> dg.AssetsDefinition:
+    """Replace the rows of the run's days by what is recorded of them, and what was recorded before."""
+
+    @dg.asset(
+        key=keys.CHECK_RESULTS,
+        partitions_def=partitions.day,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=WAREHOUSE_POOL,
+        description="Every evaluation of an asset check: whether the fact held, and how many units did not.",
+        metadata={"dagster/table_name": CHECK_RESULTS_TABLE, "dagster/column_schema": _TABLE_SCHEMA},
+    )
+    def check_results(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[None]:
+        first, last = span_of(context)
+        until = datetime.now(UTC)
+        found = evaluations(context.instance, first, last, partitions.time_zone)
+        before = stored_results(warehouse, first, last)
+        rows = union(before, found)
+        warehouse.replace_days(CHECK_RESULTS_TABLE, rows, first, last)
+        return dg.MaterializeResult(
+            metadata={
+                "rows": rows.num_rows,
+                "in_event_log": found.num_rows,
+                "purged": rows.num_rows - found.num_rows,
+                _UNTIL: dg.MetadataValue.timestamp(until),
+            }
+        )
+
+    return check_results
+
+
+def evaluations(
+    instance: dg.DagsterInstance, first: date, last: date, zone: str, *, until: datetime | None = None
+) -> pa.Table:
+    """The evaluations of the days `first` to `last` that the event log holds, in the order of their time.
+
+    Args:
+        instance: whose log.
+        first: day in the reporting time zone.
+        last: day, and part of the span.
+        zone: the reporting time zone.
+        until: leaves out what was evaluated later; by default nothing.
+    """
+    begin, end = ends_at(first - timedelta(days=1), zone), ends_at(last, zone)
+    if until is not None:
+        end = min(end, until)
+    rows = [
+        row
+        for run_id in [*_runs(instance, begin, end), _NO_RUN]
+        for row in _of_run(instance, run_id, zone)
+        if begin <= row["evaluated_at"] < end
+    ]
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: row["evaluated_at"]), SCHEMA)
+
+
+def recorded_until(instance: dg.DagsterInstance) -> datetime:
+    """Up to when the newest table has every evaluation: a little before it was drawn up, since events come in batches.
+
+    Raises:
+        LookupError: the table was never drawn up.
+    """
+    newest = instance.get_latest_materialization_event(keys.CHECK_RESULTS)
+    if newest is None or newest.asset_materialization is None:
+        raise LookupError("ops/check_results was never built; run the job look_back")
+    until = newest.asset_materialization.metadata[_UNTIL].value
+    return datetime.fromtimestamp(cast("float", until), UTC) - _IN_FLIGHT
+
+
+def stored_results(warehouse: Warehouse, first: date, last: date) -> pa.Table:
+    """The rows of some days as they were recorded before; none before the first time."""
+    query = f"select {', '.join(SCHEMA.names)} from {CHECK_RESULTS_TABLE} where day between ? and ?"
+    try:
+        return warehouse.query(query, [first, last]).cast(SCHEMA)
+    except QueryError:  # the table is made by the first write
+        return SCHEMA.empty_table()
+
+
+def union(before: pa.Table, found: pa.Table) -> pa.Table:
+    """What the log holds, and what it held once: an evaluation is not there twice."""
+    frames = [pl.DataFrame(found), pl.DataFrame(before)]
+    rows = pl.concat(frames).unique([*IDENTITY], keep="first", maintain_order=True).sort("evaluated_at", *IDENTITY)
+    return rows.to_arrow().cast(SCHEMA)
+
+
+_NO_RUN = ""
+"""Under which Dagster files evaluations that were reported from outside of runs."""
+
+
+def _runs(instance: dg.DagsterInstance, begin: datetime, end: datetime) -> list[str]:
+    """Runs that were at work between two moments."""
+    records = instance.get_run_records(dg.RunsFilter(updated_after=begin, created_before=end))
+    return [record.dagster_run.run_id for record in records]
+
+
+def _of_run(instance: dg.DagsterInstance, run_id: str, zone: str) -> Iterator[dict[str, Any]]:
+    log = instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
+    entries = [record.event_log_entry for record in log.records]
+    by_partition = {_check(entry) for entry in entries if _evaluation(entry).partition is not None}
+    for entry in entries:
+        if _evaluation(entry).partition is not None or _check(entry) not in by_partition:
+            yield _row(entry, zone)
+
+
+def _row(entry: EventLogEntry, zone: str) -> dict[str, Any]:
+    evaluation = _evaluation(entry)
+    said = {name: value.value for name, value in evaluation.metadata.items()}
+    at = datetime.fromtimestamp(entry.timestamp, UTC)
+    return {
+        "day": day_of(at, zone),
+        "evaluated_at": at,
+        "asset": evaluation.asset_key.to_user_string(),
+        "check_name": evaluation.check_name,
+        "partition": evaluation.partition,
+        "dataset": dataset_name(evaluation.asset_key),
+        "dimension": dimension_of(evaluation.check_name, said),
+        "severity": evaluation.severity.value,
+        "blocking": bool(evaluation.blocking),
+        "passed": evaluation.passed,
+        "could_not_run": bool(said.get("could_not_run")),
+        "checked": said.get("checked"),
+        "failed": said.get("failed", said.get(_FAILING_ROWS)),
+        "threshold": said.get("threshold"),
+        "run_id": entry.run_id,
+    }
+
+
+def dimension_of(check_name: str, said: Mapping[str, Any]) -> str | None:
+    """The dimension that an evaluation names; of a dbt test the one that its kind is of; None where neither tells."""
+    if said.get("dimension"):
+        return str(said["dimension"])
+    if _FAILING_ROWS not in said:
+        return None
+    of_kind = (dimension for kind, dimension in DBT_DIMENSIONS.items() if check_name.startswith(f"{kind}_"))
+    return next(of_kind, "consistency")
+
+
+def _evaluation(entry: EventLogEntry) -> dg.AssetCheckEvaluation:
+    return entry.get_dagster_event().asset_check_evaluation_data
+
+
+def _check(entry: EventLogEntry) -> dg.AssetCheckKey:
+    return _evaluation(entry).asset_check_key

@@ -1,0 +1,124 @@
+"""Check evaluations by partition in Dagster's event log: written for a run over a range, and read back.
+
+Belongs here: what Dagster's own check results cannot say. Stays out: what is judged, and what is told of it
+(`asset_checks.factory`).
+
+Why it exists: the one result that a step may yield for a check carries a partition only in a run for a single one
+(`AssetCheckResult.to_asset_check_evaluation`); in a run over a range it is recorded without. So each partition's
+evaluation is reported beside it, as an event of the same run and step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster._core.events import (
+    DagsterEvent,
+    DagsterEventBatchMetadata,
+    DagsterEventType,
+    generate_event_batch_id,
+)
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from sqlalchemy import select
+
+from analytics_platform.defs.event_log import BatchingSqliteEventLogStorage
+
+_KEYS_A_QUERY = 5_000
+"""Below every database's limit of parameters."""
+
+
+def report_by_partition(
+    context: dg.AssetCheckExecutionContext,
+    key: dg.AssetCheckKey,
+    results: Mapping[str, dg.AssetCheckResult],
+    *,
+    blocking: bool,
+) -> None:
+    """Report what a check found in each partition of its run.
+
+    Args:
+        context: of the check's step.
+        key: the check.
+        results: by partition key.
+        blocking: whether the check is; the step's own result is what fails the step.
+    """
+    targets = _targets(context.instance, key.asset_key, list(results))
+    evaluations = [
+        dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=result.passed,
+            metadata=result.metadata,
+            target_materialization_data=targets.get(partition),
+            severity=result.severity,
+            description=result.description,
+            blocking=blocking,
+            partition=partition,
+        )
+        for partition, result in results.items()
+    ]
+    step = context.get_step_execution_context()
+    for event, batch in _batched(
+        context.instance, [_event(step.job_name, step.step.key, each) for each in evaluations]
+    ):
+        context.instance.report_dagster_event(event, step.run_id, "DEBUG", batch_metadata=batch)
+
+
+def _event(job: str, step_key: str, evaluation: dg.AssetCheckEvaluation) -> DagsterEvent:
+    outcome = "passed" if evaluation.passed else "did not pass"
+    return DagsterEvent(
+        event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION.value,
+        job_name=job,
+        step_key=step_key,
+        message=f"{evaluation.check_name} {outcome} in {evaluation.partition}.",
+        event_specific_data=evaluation,
+    )
+
+
+def _batched(
+    instance: dg.DagsterInstance, events: Sequence[DagsterEvent]
+) -> Iterator[tuple[DagsterEvent, DagsterEventBatchMetadata | None]]:
+    """The events, marked as one batch where the storage takes evaluations as one; Dagster's own storages do not."""
+    batch = generate_event_batch_id()  # type: ignore[no-untyped-call]
+    takes_batches = isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
+    for n, event in enumerate(events, start=1):
+        yield event, DagsterEventBatchMetadata(batch, n == len(events)) if takes_batches else None
+
+
+def _targets(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Sequence[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    """The newest materialization of each partition: Dagster shows an evaluation only as long as it speaks of that one.
+
+    Read from the columns: to deserialize the events would take longer than all else that is done here.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return {}
+    found: dict[str, AssetCheckEvaluationTargetMaterializationData] = {}
+    for start in range(0, len(partitions), _KEYS_A_QUERY):
+        chunk = set(partitions[start : start + _KEYS_A_QUERY])
+        newest = storage.get_latest_storage_id_by_partition(asset, DagsterEventType.ASSET_MATERIALIZATION, chunk)
+        found |= _materializations(storage, newest)
+    return found
+
+
+def _materializations(
+    storage: SqlEventLogStorage, ids: Mapping[str, int]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    column = SqlEventLogStorageTable.c
+    query = select(column.id, column.run_id, column.timestamp).where(column.id.in_(ids.values()))
+    with storage.index_connection() as connection:
+        events = {row.id: row for row in connection.execute(query)}
+    return {
+        partition: AssetCheckEvaluationTargetMaterializationData(
+            storage_id=storage_id,
+            run_id=events[storage_id].run_id,
+            timestamp=events[storage_id].timestamp.replace(tzinfo=UTC).timestamp(),
+        )
+        for partition, storage_id in ids.items()
+    }
