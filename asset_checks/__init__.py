@@ -17,6 +17,7 @@ from asset_checks.incidents import incident_checks
 from asset_checks.intake import intake_checks
 from asset_checks.look_back import look_back_checks
 from asset_checks.published import published_checks
+from asset_checks.reviews import review_checks
 
 __all__ = ["Facts", "Scope", "all_checks", "check"]
 
@@ -30,4 +31,5 @@ def all_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksD
         *published_checks(catalog, partitions),
         *figures_checks(catalog),
         *look_back_checks(catalog, partitions),
+        *review_checks(catalog, partitions.time_zone),
     ]

@@ -163,6 +163,17 @@ def _roles_cover_what_exists(catalog: Catalog) -> Iterator[Problem]:
                 yield Problem("access_roles.yaml", f"{role.name}.datasets", f"{pattern!r} covers no dataset", mend)
 
 
+def _reviews_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    for role in catalog.signoff_roles.values():
+        yield from _unknown("signoff_roles.yaml", f"{role.name}.owner", role.owner, "an owner", catalog.owners)
+    for waiver in catalog.waivers.values():
+        if waiver.dataset not in catalog.datasets:
+            what = f"{waiver.dataset!r} is not a registered dataset"
+            yield Problem("waivers.yaml", f"{waiver.name}.dataset", what, "write a name of datasets.yaml")
+    for action in catalog.review_actions.values():
+        yield from _unknown("review_actions.yaml", f"{action.name}.owner", action.owner, "an owner", catalog.owners)
+
+
 RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _streams_and_events_are_unique,
     _streams_name_what_exists,
@@ -174,4 +185,5 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _extract_datasets_agree_with_the_dashboards,
     _roles_cover_what_exists,
     _headlines_are_published,
+    _reviews_name_what_exists,
 )

@@ -124,7 +124,7 @@ def pattern_covers(pattern: str, dataset: str) -> bool:
 Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
 """What a check says of data, after DAMA-UK's six dimensions of data quality; reviews count by them."""
 
-Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "report", "ops"]
+Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "report", "ops", "governance"]
 
 
 class Dataset(Declared):

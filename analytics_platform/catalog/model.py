@@ -8,6 +8,7 @@ from analytics_platform.catalog.declared import Declared, Listed
 from analytics_platform.catalog.governance import AccessRole, Dataset, Owner, RetentionClass, SlaTier
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
+from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, Tenant, WriteKey, hash_write_key
 
 
@@ -26,6 +27,9 @@ class Catalog(Declared):
     dashboards: Mapping[str, Dashboard]
     holiday_calendars: Mapping[str, HolidayCalendar]
     tenants: Mapping[str, Tenant]
+    signoff_roles: Mapping[str, SignoffRole]
+    waivers: Mapping[str, Waiver]
+    review_actions: Mapping[str, ReviewAction]
 
     @cached_property
     def events(self) -> Mapping[str, Event]:

@@ -21,6 +21,9 @@ BUILD = "build"
 PUBLISH = "publish"
 """The pages as of a day."""
 
+REVIEW = "review"
+"""The review of a quarter."""
+
 INCIDENTS = "incidents"
 """The table of incidents alone, as soon as one of them has changed."""
 
@@ -33,6 +36,7 @@ SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 
 FIGURE_LAYERS = ("marts", "kpi", "extract")
 PAGE_LAYERS = ("dashboard", "report")
+REVIEW_LAYERS = ("governance",)
 
 DAILY_REPORTS = (keys.EXPECTATIONS_REPORT,)
 """Reports of a day; those of other spans have jobs of their own."""
@@ -42,6 +46,7 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     LOAD: ("ops", "loaded"),
     BUILD: SOURCE_LAYERS + FIGURE_LAYERS,
     PUBLISH: PAGE_LAYERS,
+    REVIEW: REVIEW_LAYERS,
 }
 
 _ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {LOOK_BACK: keys.LOOKING_BACK, INCIDENTS: (keys.INCIDENTS,)}
@@ -53,6 +58,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     PUBLISH: "Dashboards and daily reports as of a day.",
     LOOK_BACK: "Promises kept, and evaluations of checks, by day.",
     INCIDENTS: "Incidents as they stand.",
+    REVIEW: "The data-quality review of a quarter.",
 }
 
 
