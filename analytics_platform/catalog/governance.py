@@ -3,7 +3,7 @@
 Only declarations: retention, erasure and grants are carried out elsewhere, from what stands here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field as Constrained
@@ -33,11 +33,22 @@ class Owner(Declared):
     escalation: Text
 
 
+AssetLayer = Literal[
+    "landing", "raw", "ops", "loaded", "registry", "reference", "staging", "marts", "kpi", "extract", "dashboard"
+]
+"""A layer of assets, for what is asked of it; ``registry`` is the tables loaded from the tenant registry."""
+
+CheckPattern = Annotated[
+    str, matching(r"[a-z][a-z0-9_]*\*?", "write a check's name, or its beginning and *, such as keyed_by*")
+]
+
+
 class SlaTier(Declared):
-    """A promise about time.
+    """A promise about time, and what is asked of data that is promised.
 
     ``deadline`` is the time of the next day, in the reporting time zone, by which a closed day is complete;
     ``max_lag_minutes`` is how long landed data may wait for the hourly run; ``severity`` is that of breaking either.
+    ``demands`` are the checks that every asset of a layer must have.
     """
 
     name: Name
@@ -46,6 +57,7 @@ class SlaTier(Declared):
     deadline: ClockTime
     max_lag_minutes: int = Constrained(ge=1)
     severity: Literal["critical", "warning", "info"]
+    demands: Mapping[AssetLayer, Listed[CheckPattern]]
 
 
 class Duration(Declared):
