@@ -63,7 +63,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     ]
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
-        asset_checks=all_checks(catalog, partitions),
+        asset_checks=all_checks(catalog, manifest, partitions),
         jobs=all_jobs,
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),

@@ -58,9 +58,7 @@ def expected_tenants_have_sent(day: date, rows: Rows, rule: SameWeekday, calenda
             continue
         judged += 1
         if not series.get(day, 0):
-            offenders.append(
-                f"{day} {tenant}: no rows, {found.median:g} on the last {found.days} {found.weekday}s"
-            )
+            offenders.append(f"{day} {tenant}: no rows, {found.median:g} on the last {found.days} {found.weekday}s")
     return _facts(offenders, judged, len(rows), "tenants sent nothing")
 
 

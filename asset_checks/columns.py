@@ -78,7 +78,12 @@ def _lasting_models(manifest: Manifest) -> dict[dg.AssetKey, tuple[str, Types]]:
     return {
         Translator().get_asset_key(node): (
             f"{node['schema']}.{node['alias']}",
-            {column["name"]: column["data_type"].lower().replace(" ", "") if "(" in column["data_type"] else column["data_type"].lower() for column in node["columns"].values()},
+            {
+                column["name"]: column["data_type"].lower().replace(" ", "")
+                if "(" in column["data_type"]
+                else column["data_type"].lower()
+                for column in node["columns"].values()
+            },
         )
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"

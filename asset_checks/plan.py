@@ -2,22 +2,23 @@
 
 Two facts. `rows_conform_to_plan`: every planned property has its type and required ones are there; the gate sees to it,
 so a breach is a row that came past the gate or was loaded wrongly. `events_are_of_the_plan` is drift: events and
-properties that the plan does not know, refused or not, and events that were there on every such weekday and no more.
+properties that the plan does not know, refused or not, and events that stay away much longer than ever.
 """
 
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 
 import orjson
 
 from analytics_platform.catalog import Event, Field
-from analytics_platform.catalog.quality import SameWeekday
+from analytics_platform.catalog.quality import VanishedRule
 from analytics_platform.lake.dead_letters import DeadLetter
 from asset_checks.factory import Facts
-from asset_checks.weekdays import Calendar, Series, usual
+from asset_checks.weekdays import Calendar, Series
 
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9 _.:-]{0,63}")
@@ -143,14 +144,16 @@ def unplanned_in_letter(letter: DeadLetter, events: Mapping[str, Event]) -> list
 
 
 def vanished_events(
-    day: date, rows: Mapping[tuple[str, str], Series], rule: SameWeekday, calendar: Calendar
+    day: date, rows: Mapping[tuple[str, str], Series], rule: VanishedRule, calendar: Calendar
 ) -> list[str]:
-    """Events that a tenant sent on every such weekday and not on this one, though it sent others.
+    """Events that stay away much longer than they ever did in the weeks before, though the tenant sends others.
+
+    Business comes in bursts, so an empty day says little and the event's own longest gap says what is long.
 
     Args:
         day: the day that is judged.
-        rows: by tenant and event, rows by day.
-        rule: which events are expected.
+        rows: by tenant and event, rows by day, the first day first.
+        rule: how far to look back, and how long and how well known an absence must be.
         calendar: the tenants' holidays and running days.
     """
     sent = {tenant for (tenant, _), series in rows.items() if series.get(day, 0)}
@@ -158,9 +161,12 @@ def vanished_events(
     for (tenant, event), series in sorted(rows.items()):
         if series.get(day, 0) or tenant not in sent or not calendar.is_judged(tenant, day):
             continue
-        if before := usual(series, day, rule, calendar.holidays[tenant]):
-            often = f"{before.median:g} on the last {before.days} {before.weekday}s"
-            found.append(f"{day} {tenant} {event}: vanished, {often}")
+        seen = [each for each in series if day - timedelta(weeks=rule.weeks) <= each < day and series[each]]
+        if len(seen) < rule.min_days_seen:
+            continue
+        absent, longest = (day - seen[-1]).days, max((after - before).days - 1 for before, after in pairwise(seen))
+        if absent >= rule.min_days_absent and absent > rule.times_longest * longest:
+            found.append(f"{day} {tenant} {event}: stays away for {absent} days, never longer than {longest} before")
     return found
 
 

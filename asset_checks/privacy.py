@@ -16,6 +16,7 @@ from analytics_platform.catalog import Catalog, Extract
 from analytics_platform.catalog.quality import PersonalDataPattern
 from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import Manifest, Translator
+from analytics_platform.insights.anomalies import ANOMALIES_TABLE
 from analytics_platform.reporting.extracts import extract_key, published_days
 from asset_checks.factory import Facts, Scope
 from asset_checks.grouped import Found, GroupJudge, Told, check_group
@@ -114,7 +115,9 @@ def _of_tables(
             for row in scope.warehouse.query(*suspects_query(columns, patterns, *scope.days())).to_pylist():
                 answered[row["table_name"], row["column_name"]] = row["values"], row["suspects"] or ()
         return {
-            _key(asset): _facts({column.name: answered[column.table, column.name] for column in tables[asset]}, patterns, harmless)
+            _key(asset): _facts(
+                {column.name: answered[column.table, column.name] for column in tables[asset]}, patterns, harmless
+            )
             for asset in assets
         }
 
@@ -130,9 +133,7 @@ def _of_extracts(
             dashboard, extract = extracts[asset]
             names = [column.name for column in extract.columns if column.type == "string" and column.pii == "none"]
             values = _published_values(scope, dashboard, extract.name, names)
-            found[_key(asset)] = _facts(
-                {name: (len(each), each) for name, each in values.items()}, patterns, harmless
-            )
+            found[_key(asset)] = _facts({name: (len(each), each) for name, each in values.items()}, patterns, harmless)
         return found
 
     return judge
@@ -149,9 +150,7 @@ def _published_values(scope: Scope, dashboard: str, extract: str, names: Sequenc
     return {name: frame[name][0].to_list() for name in names}
 
 
-def _facts(
-    answered: Mapping[str, tuple[int, Sequence[str]]], patterns: Patterns, harmless: Collection[str]
-) -> Facts:
+def _facts(answered: Mapping[str, tuple[int, Sequence[str]]], patterns: Patterns, harmless: Collection[str]) -> Facts:
     finds = {
         (column, pattern): count
         for column, (_, suspects) in answered.items()
@@ -171,7 +170,8 @@ def _tables(manifest: Manifest) -> dict[dg.AssetKey, list[Column]]:
                 for column in columns
                 if column["data_type"] == "varchar" and column["config"]["meta"]["pii"] == "none"
             ]
-    return tables
+    texts = ("kpi", "series", "rule", "reason")
+    return {**tables, keys.ANOMALIES: [Column(ANOMALIES_TABLE, name, has_day=True) for name in texts]}
 
 
 def _organisations(catalog: Catalog) -> frozenset[str]:

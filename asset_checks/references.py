@@ -33,9 +33,7 @@ class Named:
 
 def references_resolve(day: date, named: Sequence[Named], references: Mapping[str, Reference]) -> Facts:
     """No reference of a stream names more unknown things than its limit allows."""
-    beyond = [
-        each for each in named if references[each.reference].missing.is_exceeded(each.missing, each.rows)
-    ]
+    beyond = [each for each in named if references[each.reference].missing.is_exceeded(each.missing, each.rows)]
     offenders = [
         line
         for each in beyond
@@ -59,7 +57,9 @@ def references_of(catalog: Catalog, stream: str) -> dict[str, Reference]:
     }
 
 
-def references_query(catalog: Catalog, references: Collection[Reference], first: date, last: date) -> tuple[str, list[object]]:
+def references_query(
+    catalog: Catalog, references: Collection[Reference], first: date, last: date
+) -> tuple[str, list[object]]:
     """One query for all of them: `reference`, `day`, `rows`, `missing`, `samples`, a row per day that names anything."""
     parts, parameters = [], []
     for reference in references:

@@ -72,7 +72,7 @@ REFERENCES = Told(
 
 
 def stream_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
-    """All of them, except those against the tracking plan (`plan_checks`)."""
+    """All of them, except those against the tracking plan (`against_plan`)."""
     streams = list(catalog.streams)
     busy = [name for name in streams if catalog.stream_quality[name].busy_hours]
     naming = [name for name in streams if references_of(catalog, name)]
@@ -102,7 +102,9 @@ def with_history(scope: Scope, weekdays: int) -> tuple[date, date]:
 
 
 def _arrivals(catalog: Catalog) -> GroupJudge:
-    weekdays = max(max(each.volume.weekdays, each.expected_tenants.weekdays) for each in catalog.stream_quality.values())
+    weekdays = max(
+        max(each.volume.weekdays, each.expected_tenants.weekdays) for each in catalog.stream_quality.values()
+    )
 
     def judge(scope: Scope, assets: Collection[dg.AssetKey]) -> Found:
         sql = f"select stream, tenant_id, day, received, accepted, duplicates, dead_lettered from {LEDGER_TABLE} "
@@ -172,8 +174,7 @@ def _twice(scope: Scope, assets: Collection[dg.AssetKey]) -> Found:
     rows = _union(scope, assets, TWICE_QUERY, list(scope.days()))
     return {
         dg.AssetCheckKey(asset, TWICE.name): {
-            day.isoformat(): no_message_is_loaded_twice(day, by_day[day])
-            for day in judged_days(scope, by_day)
+            day.isoformat(): no_message_is_loaded_twice(day, by_day[day]) for day in judged_days(scope, by_day)
         }
         for asset, by_day in ((asset, _by_day(rows[asset])) for asset in assets)
     }

@@ -166,7 +166,10 @@ def _every_stream_has_limits(catalog: Catalog) -> Iterator[Problem]:
 def _references_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
     file = "references.yaml"
     for reference in catalog.references.values():
-        ends = {"event": ("field", reference.event, reference.field), "to": ("to_field", reference.to, reference.to_field)}
+        ends = {
+            "event": ("field", reference.event, reference.field),
+            "to": ("to_field", reference.to, reference.to_field),
+        }
         for key, (field_key, event_name, field) in ends.items():
             yield from _unknown(file, f"{reference.name}.{key}", event_name, "an event", catalog.events)
             if event_name in catalog.events:

@@ -140,7 +140,7 @@ class Dataset(Declared):
 
     ``tenant_column`` is None where tenants are kept apart by path; ``subject_columns`` say whom a row is about,
     ``pii_columns`` are all whose class is not none (the subject columns among them). ``sla_tier`` is None where nothing
-    is promised about time.
+    is promised about time. ``demands`` are checks that the dataset must have beside those that its tier demands.
     """
 
     name: DatasetName
@@ -152,6 +152,7 @@ class Dataset(Declared):
     tenant_column: Name | None
     subject_columns: Listed[Name] = ()
     pii_columns: Listed[Name] = ()
+    demands: Listed[CheckPattern] = ()
 
     @model_validator(mode="after")
     def _subjects_are_pii(self) -> "Dataset":

@@ -59,6 +59,19 @@ class VolumeLimit(SameWeekday):
     max_deviations: float = Constrained(gt=0)
 
 
+class VanishedRule(Declared):
+    """When an event that a tenant used to send is said to have vanished.
+
+    Only events seen on ``min_days_seen`` days of the last ``weeks`` are judged. They have vanished when they stay away for
+    ``min_days_absent`` days, and for more than ``times_longest`` times the longest absence of those weeks.
+    """
+
+    weeks: int = Constrained(ge=1, le=52)
+    min_days_seen: int = Constrained(ge=2)
+    min_days_absent: int = Constrained(ge=1)
+    times_longest: float = Constrained(ge=1)
+
+
 class StreamQuality(Declared):
     """What is expected of a stream, per tenant and day.
 
@@ -71,12 +84,12 @@ class StreamQuality(Declared):
     volume: VolumeLimit
     expected_tenants: SameWeekday
     busy_hours: SameWeekday | None
+    vanished_events: VanishedRule
 
 
 class Reference(Declared):
-    """An event names by ``field`` what another event, ``to``, has told under ``to_field``; what names nothing refers to nothing.
-
-    Late events are normal, so the limit is one of shares.
+    """An event names by ``field`` what another event, ``to``, has told under ``to_field``; what names nothing refers
+    to nothing. Late events are normal, so the limit is one of shares.
     """
 
     name: Name
@@ -115,7 +128,10 @@ class ValueLimit(Declared):
 
 
 class TableLimits(Declared):
-    """Ranges of a table's columns; ``day_column`` cuts what a run judges, None where the table is built anew as a whole."""
+    """Ranges of a table's columns.
+
+    ``day_column`` cuts what a run judges; it is None where the table is built anew as a whole.
+    """
 
     name: TableName
     day_column: Name | None

@@ -67,7 +67,9 @@ def _plan(catalog: Catalog) -> GroupJudge:
         history = _history(scope, streams, catalog)
         calendar, found = calendar_of(catalog, datetime.now(UTC)), {}
         for stream in streams:
-            found |= _plan_of(scope, catalog, stream, seen[stream.name], refused[stream.name], history[stream.name], calendar)
+            found |= _plan_of(
+                scope, catalog, stream, seen[stream.name], refused[stream.name], history[stream.name], calendar
+            )
         return found
 
     return judge
@@ -88,7 +90,7 @@ def _plan_of(
     for day in judged_days(scope, seen):
         rows, letters = seen.get(day, []), refused.get(day, Counter())
         unplanned = unplanned_in_rows(rows, events) + letters
-        vanished = vanished_events(day, history, quality.expected_tenants, calendar)
+        vanished = vanished_events(day, history, quality.vanished_events, calendar)
         messages = sum(each.count for each in rows if each.property is None) + letters.total()
         conforms[day.isoformat()] = rows_conform_to_plan(day, rows, events)
         drift[day.isoformat()] = events_are_of_the_plan(
@@ -180,17 +182,15 @@ def _history(
     scope: Scope, streams: Collection[Stream], catalog: Catalog
 ) -> dict[str, dict[tuple[str, str], dict[date, int]]]:
     """Rows by stream, then by tenant and event, then by day, as far back as vanished events are looked for."""
-    weekdays = max(quality.expected_tenants.weekdays for quality in catalog.stream_quality.values())
-    first, last = with_history(scope, weekdays)
+    weeks = max(quality.vanished_events.weeks for quality in catalog.stream_quality.values())
+    first, last = with_history(scope, weeks)
     sql = " union all ".join(
         f"select '{stream.name}' as stream, tenant_id, event, day, count(*) as rows from {stream_table(stream.name)} "
         "where type = 'track' and day between ? and ? group by all"
         for stream in streams
     )
     history: dict[str, dict[tuple[str, str], dict[date, int]]] = defaultdict(lambda: defaultdict(dict))
-    rows: list[dict[str, Any]] = scope.warehouse.query(
-        f"{sql} order by day", [first, last] * len(streams)
-    ).to_pylist()
+    rows: list[dict[str, Any]] = scope.warehouse.query(f"{sql} order by day", [first, last] * len(streams)).to_pylist()
     for row in rows:
         history[row["stream"]][row["tenant_id"], row["event"]][row["day"]] = row["rows"]
     return history
