@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dagster as dg
 
@@ -30,8 +29,8 @@ from asset_checks.weekdays import Calendar, calendar_of
 
 CONFORMS = Told(
     "rows_conform_to_plan",
-    "Every planned property of every loaded event has its type, and required ones are there: the gate refuses all else, so "
-    "a breach came past it.",
+    "Every planned property of every loaded event has its type, and required ones are there: the gate refuses all "
+    "else, so a breach came past it.",
     "validity",
     dg.AssetCheckSeverity.ERROR,
 )
@@ -42,6 +41,8 @@ DRIFT = Told(
     "validity",
 )
 Drift = Mapping[date, Counter[Unplanned]]
+Days = dict[tuple[str, str], list[date]]
+"""By tenant and event, the days that have any, in order."""
 
 
 def plan_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
@@ -64,11 +65,12 @@ def _plan(catalog: Catalog) -> GroupJudge:
         streams = [catalog.streams[asset.path[-1]] for asset in assets]
         seen = _seen(scope, streams)
         refused = _refused(letters_of(scope.store, *scope.days()), catalog.events)
-        history = _history(scope, streams, catalog)
-        calendar, found = calendar_of(catalog, datetime.now(UTC)), {}
+        days_of = _days_of(scope, streams, catalog)
+        calendar = calendar_of(catalog, datetime.now(UTC))
+        found: dict[dg.AssetCheckKey, dict[str, Facts]] = {}
         for stream in streams:
             found |= _plan_of(
-                scope, catalog, stream, seen[stream.name], refused[stream.name], history[stream.name], calendar
+                scope, catalog, stream, seen[stream.name], refused[stream.name], days_of[stream.name], calendar
             )
         return found
 
@@ -81,7 +83,7 @@ def _plan_of(
     stream: Stream,
     seen: Mapping[date, list[Seen]],
     refused: Drift,
-    history: Mapping[tuple[str, str], Mapping[date, int]],
+    days_of: Days,
     calendar: Calendar,
 ) -> dict[dg.AssetCheckKey, dict[str, Facts]]:
     quality = catalog.stream_quality[stream.name]
@@ -90,7 +92,7 @@ def _plan_of(
     for day in judged_days(scope, seen):
         rows, letters = seen.get(day, []), refused.get(day, Counter())
         unplanned = unplanned_in_rows(rows, events) + letters
-        vanished = vanished_events(day, history, quality.vanished_events, calendar)
+        vanished = vanished_events(day, days_of, quality.vanished_events, calendar)
         messages = sum(each.count for each in rows if each.property is None) + letters.total()
         conforms[day.isoformat()] = rows_conform_to_plan(day, rows, events)
         drift[day.isoformat()] = events_are_of_the_plan(
@@ -178,19 +180,15 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in sorted(names)) or "null"
 
 
-def _history(
-    scope: Scope, streams: Collection[Stream], catalog: Catalog
-) -> dict[str, dict[tuple[str, str], dict[date, int]]]:
-    """Rows by stream, then by tenant and event, then by day, as far back as vanished events are looked for."""
-    weeks = max(quality.vanished_events.weeks for quality in catalog.stream_quality.values())
-    first, last = with_history(scope, weeks)
+def _days_of(scope: Scope, streams: Collection[Stream], catalog: Catalog) -> dict[str, Days]:
+    """The days that have any of an event, as far back as vanished events are looked for, by stream."""
+    first, last = with_history(scope, max(each.vanished_events.weeks for each in catalog.stream_quality.values()))
     sql = " union all ".join(
-        f"select '{stream.name}' as stream, tenant_id, event, day, count(*) as rows from {stream_table(stream.name)} "
-        "where type = 'track' and day between ? and ? group by all"
+        f"select distinct '{stream.name}' as stream, tenant_id, event, day from {stream_table(stream.name)} "
+        "where type = 'track' and day between ? and ?"
         for stream in streams
     )
-    history: dict[str, dict[tuple[str, str], dict[date, int]]] = defaultdict(lambda: defaultdict(dict))
-    rows: list[dict[str, Any]] = scope.warehouse.query(f"{sql} order by day", [first, last] * len(streams)).to_pylist()
-    for row in rows:
-        history[row["stream"]][row["tenant_id"], row["event"]][row["day"]] = row["rows"]
-    return history
+    days_of: dict[str, Days] = {stream.name: defaultdict(list) for stream in streams}
+    for row in scope.warehouse.query(f"{sql} order by day", [first, last] * len(streams)).to_pylist():
+        days_of[row["stream"]][row["tenant_id"], row["event"]].append(row["day"])
+    return days_of

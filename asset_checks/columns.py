@@ -1,7 +1,8 @@
 """Recorded columns of the warehouse against declared ones, of tables that live longer than a build.
 
-A table that is made anew has the columns of its model, which dbt's contract holds. Loaded streams, staging and KPI tables keep
-their old days: a column that was added, dropped or typed otherwise by an older release stays in them until somebody sees it.
+A table that is made anew has the columns of its model, which dbt's contract holds. Loaded streams, staging and KPI
+tables keep their old days: a column that an older release added, dropped or typed otherwise stays until somebody sees
+it.
 """
 
 from collections.abc import Collection, Mapping

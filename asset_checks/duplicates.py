@@ -1,6 +1,6 @@
 """Messages that are loaded twice: rows with one tenant and message id, also on two days.
 
-A raw partition holds a message once; a message whose time was corrected differently when it came again lies on two days.
+A raw partition holds a message once; one whose time was corrected differently when it came again lies on two days.
 """
 
 from collections.abc import Mapping, Sequence

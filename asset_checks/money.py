@@ -1,7 +1,8 @@
 """Reconciliation of source against gold in money: what billing messages say, and what finance reads, to the cent.
 
-These block: a figure that differs from its source would be published as right. The source is added up by SQL of its own
-(`money_source`); what it leaves out (a payment whose invoice never came) is told beside it and not hidden in a tolerance.
+These block: a figure that differs from its source would be published as right. The source is added up by SQL of its
+own (`money_source`); what it leaves out (a payment whose invoice never came) is told beside it, and no tolerance hides
+it.
 """
 
 from collections import defaultdict
@@ -79,7 +80,7 @@ def money_checks(manifest: Manifest, partitions: Partitions) -> list[dg.AssetChe
             key_of_table(manifest, "kpi.kpi_invoice_collection_rate"),
             "collection_equals_source",
             _collection,
-            description="Invoiced and collected of the rolling year, on the last day of the run, equal the billing messages.",
+            description="Invoiced and collected of the year up to the run's last day equal the billing messages.",
             dimension="accuracy",
             blocking=True,
         ),
@@ -87,7 +88,7 @@ def money_checks(manifest: Manifest, partitions: Partitions) -> list[dg.AssetChe
             key_of_table(manifest, "kpi.kpi_mrr"),
             "mrr_equals_source",
             _recurring,
-            description="MRR per day, tenant and currency equals that of each subscription's last message up to the day.",
+            description="MRR per day, tenant and currency is that of each subscription's last message up to the day.",
             dimension="accuracy",
             blocking=True,
             partitions_def=partitions.day,

@@ -1,4 +1,4 @@
-"""Loaded rows and refused ones against the tracking plan: do they hold what it says, and what comes that it does not know.
+"""Loaded rows and refused ones against the tracking plan: is it what it says, and what comes that it does not know.
 
 Two facts. `rows_conform_to_plan`: every planned property has its type and required ones are there; the gate sees to it,
 so a breach is a row that came past the gate or was loaded wrongly. `events_are_of_the_plan` is drift: events and
@@ -6,6 +6,7 @@ properties that the plan does not know, refused or not, and events that stay awa
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from analytics_platform.catalog import Event, Field
 from analytics_platform.catalog.quality import VanishedRule
 from analytics_platform.lake.dead_letters import DeadLetter
 from asset_checks.factory import Facts
-from asset_checks.weekdays import Calendar, Series
+from asset_checks.weekdays import Calendar
 
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9 _.:-]{0,63}")
@@ -144,27 +145,30 @@ def unplanned_in_letter(letter: DeadLetter, events: Mapping[str, Event]) -> list
 
 
 def vanished_events(
-    day: date, rows: Mapping[tuple[str, str], Series], rule: VanishedRule, calendar: Calendar
+    day: date, days_of: Mapping[tuple[str, str], Sequence[date]], rule: VanishedRule, calendar: Calendar
 ) -> list[str]:
     """Events that stay away much longer than they ever did in the weeks before, though the tenant sends others.
 
-    Business comes in bursts, so an empty day says little and the event's own longest gap says what is long.
+    Business comes in bursts, so an empty day says little and the event's own longest gap says what is long. Holidays
+    are no days of absence.
 
     Args:
         day: the day that is judged.
-        rows: by tenant and event, rows by day, the first day first.
+        days_of: by tenant and event, the days that have any, in order.
         rule: how far to look back, and how long and how well known an absence must be.
         calendar: the tenants' holidays and running days.
     """
-    sent = {tenant for (tenant, _), series in rows.items() if series.get(day, 0)}
+    sending = {tenant for (tenant, _), days in days_of.items() if _has(days, day)}
     found = []
-    for (tenant, event), series in sorted(rows.items()):
-        if series.get(day, 0) or tenant not in sent or not calendar.is_judged(tenant, day):
+    for (tenant, event), days in sorted(days_of.items()):
+        if tenant not in sending or _has(days, day) or not calendar.is_judged(tenant, day):
             continue
-        seen = [each for each in series if day - timedelta(weeks=rule.weeks) <= each < day and series[each]]
+        seen = days[bisect_left(days, day - timedelta(weeks=rule.weeks)) : bisect_left(days, day)]
         if len(seen) < rule.min_days_seen:
             continue
-        absent, longest = (day - seen[-1]).days, max((after - before).days - 1 for before, after in pairwise(seen))
+        longest = max((after - before).days - 1 for before, after in pairwise(seen))
+        closed = sum(seen[-1] < holiday < day for holiday in calendar.holidays[tenant])
+        absent = (day - seen[-1]).days - closed
         if absent >= rule.min_days_absent and absent > rule.times_longest * longest:
             found.append(f"{day} {tenant} {event}: stays away for {absent} days, never longer than {longest} before")
     return found
@@ -173,6 +177,11 @@ def vanished_events(
 def shown(name: str, harmless: re.Pattern[str]) -> str:
     """The name where it looks like one of ours; what may be anything is not repeated."""
     return name if harmless.fullmatch(name) else _HIDDEN
+
+
+def _has(days: Sequence[date], day: date) -> bool:
+    place = bisect_left(days, day)
+    return place < len(days) and days[place] == day
 
 
 def _broken(seen: Seen, field: Field) -> int:

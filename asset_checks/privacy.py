@@ -1,7 +1,7 @@
 """Personal data where none may be: text columns of marts, KPI tables and extracts that are classed `none`.
 
-Searched with the catalogue's patterns (`personal_data_patterns.yaml`). What is told is how many values of which column look
-like what, and never a value: the report of a leak must not be one.
+Searched with the catalogue's patterns (`personal_data_patterns.yaml`). What is told is how many values of which column
+look like what, and never a value: the report of a leak must not be one.
 """
 
 import re
@@ -23,8 +23,8 @@ from asset_checks.grouped import Found, GroupJudge, Told, check_group
 
 NO_PERSONAL_DATA = Told(
     "no_personal_data_where_none_may_be",
-    "No value of a column that is classed `none` looks like an e-mail address, a telephone number, a bank account, an IP "
-    "address or a person's name; found ones are counted by column and not shown.",
+    "No value of a column that is classed `none` looks like an e-mail address, a telephone number, a bank account, an "
+    "IP address or a person's name; found ones are counted by column and not shown.",
     "validity",
     dg.AssetCheckSeverity.ERROR,
 )

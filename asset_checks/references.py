@@ -60,7 +60,7 @@ def references_of(catalog: Catalog, stream: str) -> dict[str, Reference]:
 def references_query(
     catalog: Catalog, references: Collection[Reference], first: date, last: date
 ) -> tuple[str, list[object]]:
-    """One query for all of them: `reference`, `day`, `rows`, `missing`, `samples`, a row per day that names anything."""
+    """One query for all: `reference`, `day`, `rows`, `missing`, `samples`, for each day that names anything."""
     parts, parameters = [], []
     for reference in references:
         parts.append(_one(catalog, reference))

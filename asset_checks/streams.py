@@ -50,7 +50,7 @@ DEAD_LETTERS = Told(
 )
 DUPLICATES = Told(
     "duplicate_share_is_within_limit",
-    "Repeated messages of each tenant against all that it sent: many are a producer that does not take yes for an answer.",
+    "Repeated messages of each tenant against all that it sent: many are a producer that takes no yes for an answer.",
     "uniqueness",
 )
 TWICE = Told(
@@ -98,7 +98,7 @@ def judged_days(scope: Scope, rows: Iterable[date] = ()) -> list[date]:
 def with_history(scope: Scope, weekdays: int) -> tuple[date, date]:
     """The days of the run, and as many weeks before."""
     first, last = scope.days()
-    return (first - timedelta(weeks=weekdays) if first.year > 1970 else first), last  # noqa: PLR2004
+    return (first - timedelta(weeks=weekdays) if first.year > 1970 else first), last
 
 
 def _arrivals(catalog: Catalog) -> GroupJudge:
@@ -112,7 +112,8 @@ def _arrivals(catalog: Catalog) -> GroupJudge:
         by_stream: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows.to_pylist():
             by_stream[row["stream"]].append(row)
-        calendar, found = calendar_of(catalog, datetime.now(UTC)), {}
+        calendar = calendar_of(catalog, datetime.now(UTC))
+        found: dict[dg.AssetCheckKey, dict[str, Facts]] = {}
         for asset in assets:
             stream = asset.path[-1]
             found |= _arrivals_of(scope, asset, by_stream[stream], catalog.stream_quality[stream], calendar)
@@ -149,7 +150,8 @@ def _hours(catalog: Catalog) -> GroupJudge:
 
     def judge(scope: Scope, assets: Collection[dg.AssetKey]) -> Found:
         first, last = with_history(scope, max(rule.weekdays for rule in rules.values()))
-        calendar, found = calendar_of(catalog, datetime.now(UTC)), {}
+        calendar = calendar_of(catalog, datetime.now(UTC))
+        found: dict[dg.AssetCheckKey, dict[str, Facts]] = {}
         rows = _union(
             scope,
             assets,

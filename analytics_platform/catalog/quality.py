@@ -62,8 +62,8 @@ class VolumeLimit(SameWeekday):
 class VanishedRule(Declared):
     """When an event that a tenant used to send is said to have vanished.
 
-    Only events seen on ``min_days_seen`` days of the last ``weeks`` are judged. They have vanished when they stay away for
-    ``min_days_absent`` days, and for more than ``times_longest`` times the longest absence of those weeks.
+    Only events seen on ``min_days_seen`` days of the last ``weeks`` are judged. They have vanished when they stay away
+    for ``min_days_absent`` days, and for more than ``times_longest`` times the longest absence of those weeks.
     """
 
     weeks: int = Constrained(ge=1, le=52)
@@ -88,8 +88,9 @@ class StreamQuality(Declared):
 
 
 class Reference(Declared):
-    """An event names by ``field`` what another event, ``to``, has told under ``to_field``; what names nothing refers
-    to nothing. Late events are normal, so the limit is one of shares.
+    """An event names by ``field`` what another event, ``to``, has told under ``to_field``.
+
+    A row that names nothing refers to nothing. Late events are normal, so the limit is one of shares.
     """
 
     name: Name
