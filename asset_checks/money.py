@@ -71,7 +71,7 @@ def money_checks(manifest: Manifest, partitions: Partitions) -> list[dg.AssetChe
         check(
             key_of_table(manifest, "marts.fct_invoices"),
             "invoice_totals_equal_source",
-            lambda scope: totals_equal_source([control for _, control in _controls(scope, INVOICE_TOTALS)]),
+            invoice_totals,
             description="Invoiced, paid and credited per tenant and currency equal the sums of the billing messages.",
             dimension="accuracy",
             blocking=True,
@@ -79,7 +79,7 @@ def money_checks(manifest: Manifest, partitions: Partitions) -> list[dg.AssetChe
         check(
             key_of_table(manifest, "kpi.kpi_invoice_collection_rate"),
             "collection_equals_source",
-            _collection,
+            collection_totals,
             description="Invoiced and collected of the year up to the run's last day equal the billing messages.",
             dimension="accuracy",
             blocking=True,
@@ -87,7 +87,7 @@ def money_checks(manifest: Manifest, partitions: Partitions) -> list[dg.AssetChe
         check(
             key_of_table(manifest, "kpi.kpi_mrr"),
             "mrr_equals_source",
-            _recurring,
+            recurring_totals,
             description="MRR per day, tenant and currency is that of each subscription's last message up to the day.",
             dimension="accuracy",
             blocking=True,
@@ -96,12 +96,19 @@ def money_checks(manifest: Manifest, partitions: Partitions) -> list[dg.AssetChe
     ]
 
 
-def _collection(scope: Scope) -> Facts:
+def invoice_totals(scope: Scope) -> Facts:
+    """The mart of invoices against the messages."""
+    return totals_equal_source([control for _, control in _controls(scope, INVOICE_TOTALS)])
+
+
+def collection_totals(scope: Scope) -> Facts:
+    """The collection rate of the run's last day against the messages."""
     _, last = _built_days(scope)
     return totals_equal_source([control for _, control in _controls(scope, COLLECTION)], last.isoformat())
 
 
-def _recurring(scope: Scope) -> dict[str, Facts]:
+def recurring_totals(scope: Scope) -> dict[str, Facts]:
+    """Recurring revenue of each day of the run against the messages."""
     by_day: dict[str, list[Control]] = {key: [] for key in scope.partition_keys or ()}
     for day, control in _controls(scope, RECURRING):
         by_day.setdefault(day.isoformat(), []).append(control)
