@@ -38,8 +38,10 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _GOVERNANCE = "governance/"
 _RETENTION, _ACCESS = ("retention", "erasure"), ("access",)
 _TOLD_BY_FIGURES = re.compile(r"no_anomaly_in_\w+|\w+_promises_are_kept|dead_letter_share_is_within_limit")
-"""Checks of the rows by which `figures` finds anomalies, broken promises and refused events, tenant by tenant: they would
-tell each a second time."""
+"""Checks of the rows by which `figures` finds anomalies, broken promises and refused events, tenant by tenant.
+
+They would tell each a second time.
+"""
 
 
 @dataclass(frozen=True)
