@@ -1,7 +1,7 @@
 """Quality checks of the graph, by layer, behind one factory.
 
 `intake` judges what came in, `published` what goes out, `figures` the numbers on it, `look_back` the histories of
-runs; what lies between is judged by dbt's tests, which are asset checks too. To add one: write a pure function that
+runs, `reports` the weekly ones; what lies between is judged by dbt's tests, which are asset checks too. To add one: write a pure function that
 returns `Facts`, give it a name that is a fact and a dimension, and list it in its module; where its asset has
 partitions, answer by partition.
 """
@@ -17,6 +17,7 @@ from asset_checks.incidents import incident_checks
 from asset_checks.intake import intake_checks
 from asset_checks.look_back import look_back_checks
 from asset_checks.published import published_checks
+from asset_checks.reports import report_checks
 
 __all__ = ["Facts", "Scope", "all_checks", "check"]
 
@@ -30,4 +31,5 @@ def all_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksD
         *published_checks(catalog, partitions),
         *figures_checks(catalog),
         *look_back_checks(catalog, partitions),
+        *report_checks(catalog, partitions),
     ]

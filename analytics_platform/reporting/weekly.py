@@ -16,10 +16,18 @@ from analytics_platform.catalog import Catalog
 from analytics_platform.documents import Document, Language, render_html, render_json, render_pdf
 from analytics_platform.lake.layout import WEEKLY_REPORT_PREFIX, week_of_report, weekly_report_key
 from analytics_platform.lake.store import ObjectMissingError, ObjectStore
+from analytics_platform.reporting.extracts import published_days
 from analytics_platform.reporting.headlines import kpi_source
 from analytics_platform.reporting.periods import Span
 from analytics_platform.reporting.sources import STAFF
-from analytics_platform.reporting.weekly_document import WeekContent, headlines, trends_picture, weekly_document
+from analytics_platform.reporting.weekly_document import (
+    WeekContent,
+    figure_line,
+    headlines,
+    trends_alt,
+    trends_picture,
+    weekly_document,
+)
 from analytics_platform.reporting.weekly_facts import week_facts
 from analytics_platform.reporting.weekly_figures import KpiWeek, kpi_week, load_week
 from analytics_platform.warehouse import Warehouse
@@ -73,6 +81,13 @@ def newest_week(today: date) -> date:
     return today - timedelta(days=today.weekday() + 7)
 
 
+def late_extracts(store: ObjectStore, catalog: Catalog, day: date) -> list[str]:
+    """The extracts of a report that are not published for a day yet."""
+    return [
+        f"{board}/{table}" for board, table in weekly_inputs(catalog) if day not in published_days(store, board, table)
+    ]
+
+
 def written_weeks(store: ObjectStore) -> list[date]:
     """The weeks that have a report, ascending."""
     return sorted({week_of_report(info.key) for info in store.list(WEEKLY_REPORT_PREFIX)})
@@ -117,6 +132,16 @@ def report_sentences(content: WeekContent) -> Sequence[str]:
     return [f"{cell.value} {cell.note}".strip() for cell in headlines(content)]
 
 
+def report_figures(content: WeekContent) -> list[tuple[str, str]]:
+    """Each KPI and what it came to, with its change, as a line of text."""
+    return [(shown.kpi.title, figure_line(content, shown)) for shown in content.kpis]
+
+
+def report_titles(content: WeekContent) -> tuple[str, str, str]:
+    """The title, the week and audience, and what the picture shows."""
+    return content.words["title"], f"{content.name} · {content.audience_name}", trends_alt(content)
+
+
 def _due(monday: date, edition: Edition) -> datetime:
     """The moment at which the week was over."""
     return datetime.combine(monday + timedelta(7), time(), ZoneInfo(edition.time_zone)).astimezone(UTC)
@@ -159,6 +184,7 @@ def _kpi_facts(shown: KpiWeek) -> dict[str, Any]:
         "previous_first": shown.week.previous.first.isoformat(),
         "year_before_first": shown.week.year_before.first.isoformat(),
         "days_published": shown.days_published,
+        "is_whole": shown.is_whole,
         "value": shown.value,
         "previous": shown.previous,
         "year_before": shown.year_before,

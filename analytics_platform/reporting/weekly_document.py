@@ -30,6 +30,7 @@ from analytics_platform.documents import (
 )
 from analytics_platform.documents.charts import Bar, Line, Tone, Written, bar_chart, line_board, sparkline
 from analytics_platform.documents.content import Picture
+from analytics_platform.documents.writing import arrow
 from analytics_platform.reporting.messages import dimension_name
 from analytics_platform.reporting.periods import Span
 from analytics_platform.reporting.sources import STAFF
@@ -147,6 +148,18 @@ def trends_alt(content: WeekContent) -> str:
 def headlines(content: WeekContent) -> list[Cell]:
     """The sentences that an executive reads if nothing else, most important first."""
     return [*_targets(content), *_moves(content), *_troubles(content)]
+
+
+def figure_line(content: WeekContent, shown: KpiWeek) -> str:
+    """A KPI's figure with its change and its target, on one line."""
+    parts = [text(quantity(shown.kpi, shown.value, shown.currency), content.language)]
+    moved = changed(shown, shown.change)
+    if shown.change is not None:
+        parts.append(f"{arrow(moved)} {text(moved, content.language)}")
+    if shown.target is not None:
+        target = text(quantity(shown.kpi, shown.target, shown.currency), content.language)
+        parts.append(f"({content.words['target'].lower()} {target})")
+    return " ".join(parts)
 
 
 def _writer(content: WeekContent, shown: KpiWeek) -> Written:
