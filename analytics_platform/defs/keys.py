@@ -26,14 +26,7 @@ LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""
 
-_SHARED_DOMAINS = {
-    "landing": "lake",
-    "raw": "streams",
-    "ops": "intake",
-    "reference": "seeds",
-    "kpi": "insights",
-    "report": "business",
-}
+_SHARED_DOMAINS = {"landing": "lake", "raw": "streams", "ops": "intake", "reference": "seeds", "kpi": "insights"}
 """Domain of layers whose keys carry none: `raw/billing` is one of the raw streams."""
 
 

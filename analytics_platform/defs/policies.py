@@ -21,9 +21,6 @@ Definable = TypeVar("Definable", bound=dg.AssetsDefinition | dg.AssetSpec)
 HOURLY_LAYERS = frozenset({"landing", "raw", "ops"})
 """Layers that new data reaches by the hour; all others are due by the tier's deadline in the morning."""
 
-WEEKLY_LAYERS = frozenset({"report"})
-"""Layers that are due by the tier's deadline on Monday."""
-
 _KINDS: Mapping[str, frozenset[str]] = {
     "landing": frozenset({"segment", "json"}),
     "raw": frozenset({"python", "parquet"}),
@@ -70,12 +67,12 @@ def dataset_name(key: dg.AssetKey) -> str:
     return f"{layer}.{rest[-1]}"
 
 
-def freshness_policy(layer: str, tier: SlaTier, time_zone: str) -> dg.FreshnessPolicy:
+def freshness_policy(layer: str, tier: SlaTier, time_zone: str, *, weekly: bool = False) -> dg.FreshnessPolicy:
     """The tier's promise as Dagster shows it.
 
     Hourly layers may be quiet over a night without events, so they fail a day and the tier's lag after the last
-    build. The others are due each morning, reports on Monday's. Per tenant and event day, the ledger judges; this is
-    the UI's view.
+    build. The others are due each morning, a weekly one on
+    Monday's. Per tenant and event day, the ledger judges; this is the UI's view.
     """
     lag = timedelta(minutes=tier.max_lag_minutes)
     if layer in HOURLY_LAYERS:
@@ -83,7 +80,7 @@ def freshness_policy(layer: str, tier: SlaTier, time_zone: str) -> dg.FreshnessP
             fail_window=timedelta(days=1) + lag, warn_window=timedelta(hours=12) + lag
         )
     due = datetime.strptime(tier.deadline, "%H:%M")  # noqa: DTZ007  a time of day, in the schedule's own zone
-    weekday = "1" if layer in WEEKLY_LAYERS else "*"
+    weekday = "1" if weekly else "*"
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"{due.minute} {due.hour} * * {weekday}",
         lower_bound_delta=timedelta(hours=due.hour, minutes=due.minute),
@@ -99,7 +96,7 @@ def _policy(catalog: Catalog, time_zone: str) -> Callable[[dg.AssetSpec], dg.Ass
         return spec.replace_attributes(
             owners=[f"team:{dataset.owner}"],
             group_name=keys.group(spec.key),
-            freshness_policy=freshness_policy(layer, tier, time_zone),
+            freshness_policy=freshness_policy(layer, tier, time_zone, weekly=spec.key == keys.WEEKLY_REPORT),
             kinds=set(spec.kinds) or set(_KINDS[layer]),
             metadata={**spec.metadata, **_governance(catalog, dataset, tier)},
         )

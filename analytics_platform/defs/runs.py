@@ -229,7 +229,7 @@ def run_partition(
     report = RunReport(None, None)
     with open_instance(settings.dagster_home) as instance:
         result = resolved.execute_in_process(
-            instance=instance, partition_key=partition, raise_on_error=False, run_config=_QUIET
+            instance=instance, partition_key=partition, raise_on_error=False, run_config=QUIET
         )
         _add_to_report(report, Step(job, (), {}, 1), result)
     return report
