@@ -113,10 +113,11 @@ def weekly_document(content: WeekContent) -> Document:
         sections=[
             Section(words["in_short"], list(_in_short(content))),
             Section(words["kpis"], [_kpi_table(content)]),
-            Section(words["moved"], _moved(content)),
-            Section(words["anomalies"], [_anomalies(content)]),
-            Section(words["promises"], [_promises(content)]),
+            Section(words["moved"], _moved_charts(content)),
             Section(words["incidents"], [_incidents(content)]),
+            Section(words["promises"], [_promises(content)]),
+            Section(words["anomalies"], [_anomalies(content)]),
+            Section(words["details"], [_moved_table(content)]),
         ],
     )
 
@@ -317,15 +318,17 @@ def _spark(content: WeekContent, shown: KpiWeek) -> Picture:
     return sparkline(shown.trend, alt=words.format(title=shown.kpi.title, **ends), target=shown.target)
 
 
-def _moved(content: WeekContent) -> list[Block]:
-    """A chart of the most telling breakdown of each KPI, and a table of the others."""
-    shown = [each for each in sorted(content.kpis, key=lambda kpi: -kpi.unusualness) if each.previous is not None]
-    charts = [chart for each in shown if (chart := _moved_chart(content, each))]
+def _compared(content: WeekContent) -> list[KpiWeek]:
+    """The KPIs that can be compared with the week before, the most unusual change first."""
+    shown = [each for each in content.kpis if each.previous is not None]
+    return sorted(shown, key=lambda each: -each.unusualness)
+
+
+def _moved_charts(content: WeekContent) -> list[Block]:
+    """A chart of the most telling breakdown of each KPI."""
+    charts = [chart for shown in _compared(content) if (chart := _moved_chart(content, shown))]
     pairs: list[Block] = [Row(charts[start : start + 2]) for start in range(0, len(charts), 2)]
-    if not pairs:
-        return [Paragraph(content.words["moved_empty"])]
-    rows = [row for each in shown for row in _moved_rows(content, each)]
-    return [*pairs, _moved_table(content, rows)]
+    return pairs or [Paragraph(content.words["moved_empty"])]
 
 
 def _moved_chart(content: WeekContent, shown: KpiWeek) -> Chart | None:
@@ -363,8 +366,10 @@ def _added(part: Moved) -> float | None:
     return None if part.now is None or part.before is None else part.now - part.before
 
 
-def _moved_table(content: WeekContent, rows: Sequence[Sequence[Cell]]) -> Table:
+def _moved_table(content: WeekContent) -> Table:
+    """The largest movers of every KPI by every breakdown that no chart shows."""
     words = content.words
+    rows = [row for shown in _compared(content) for row in _moved_rows(content, shown)]
     columns = [
         Column(words["figure"], width=24),
         Column(words["part"], width=26),
@@ -408,7 +413,7 @@ def _anomalies(content: WeekContent) -> Block:
         Column(words["figure"], width=26),
         *([Column(words["tenant"], width=18)] if content.is_staff else []),
         Column(words["series"], width=18),
-        Column("", width=14),
+        Column(words["day"], width=14),
         Column(words["observed"], "end", width=13),
         Column(words["expected"], "end", width=13),
         Column(words["rule"], width=15),
