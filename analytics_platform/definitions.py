@@ -71,11 +71,9 @@ def _definitions(settings: Settings) -> dg.Definitions:
         *extract_assets(catalog, manifest, partitions),
         *dashboard_assets(catalog, partitions),
         expectations_report_asset(catalog, manifest, partitions),
+        weekly_report_asset(settings, catalog, partitions),
     ]
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
-    assets.append(
-        weekly_report_asset(settings, catalog, partitions, built={key for asset in assets for key in asset.keys})
-    )
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
         asset_checks=[*all_checks(catalog, partitions), *expectation_checks(catalog, manifest, partitions)],

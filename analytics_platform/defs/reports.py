@@ -5,7 +5,7 @@ Thin: content and files are reporting's, words and delivery of messages alerting
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -33,23 +33,16 @@ from analytics_platform.reporting.weekly import (
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import Warehouse
 
+_BESIDE = (keys.ANOMALIES, keys.SLA_ATTAINMENT, keys.INCIDENTS)
+"""What is told beside the KPIs."""
 
-def weekly_report_asset(
-    settings: Settings, catalog: Catalog, partitions: Partitions, built: Collection[dg.AssetKey]
-) -> dg.AssetsDefinition:
-    """The report of a week, as files for every audience.
 
-    Args:
-        settings: the deployment; decides language, time zone and where messages wait.
-        catalog: what is declared.
-        partitions: the deployment's.
-        built: the other assets; the report waits for those of the tables of `ops` that are among them.
-    """
-    beside = [key for key in (keys.ANOMALIES, keys.SLA_ATTAINMENT, keys.INCIDENTS) if key in built]
+def weekly_report_asset(settings: Settings, catalog: Catalog, partitions: Partitions) -> dg.AssetsDefinition:
+    """The report of a week, as files for every audience."""
 
     @dg.asset(
         key=keys.WEEKLY_REPORT,
-        deps=[*(keys.extract(*source) for source in weekly_inputs(catalog)), *beside],
+        deps=[*(keys.extract(*source) for source in weekly_inputs(catalog)), *_BESIDE],
         partitions_def=partitions.week,
         kinds={"python", "html", "pdf"},
         description="The week that is over, for each audience: the KPIs, what moved them, and what went wrong.",
