@@ -33,7 +33,7 @@ def report_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChec
         check(
             keys.WEEKLY_REPORT,
             "figures_equal_warehouse",
-            _by_week(lambda scope, week: _figures(scope, catalog, week)),
+            _by_week(lambda scope, week: figures_of_week(scope, catalog, week)),
             description="Each KPI's figure of the week equals the headline computed in SQL from the warehouse.",
             dimension="consistency",
             partitions_def=partitions.week,
@@ -41,7 +41,7 @@ def report_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChec
         check(
             keys.WEEKLY_REPORT,
             "forms_carry_the_same_numbers",
-            _by_week(lambda scope, week: _forms(scope.store, catalog, week)),
+            _by_week(lambda scope, week: forms_of_week(scope.store, catalog, week)),
             description="Every number of the JSON stands in the page and in the PDF, written alike.",
             dimension="consistency",
             partitions_def=partitions.week,
@@ -49,7 +49,7 @@ def report_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChec
         check(
             keys.WEEKLY_REPORT,
             "report_holds_only_its_tenant",
-            _by_week(lambda scope, week: _tenants(scope.store, catalog, week)),
+            _by_week(lambda scope, week: tenants_of_week(scope.store, catalog, week)),
             description="Rows are filtered before they are written: no tenant's report names another tenant.",
             dimension="validity",
             partitions_def=partitions.week,
@@ -175,7 +175,8 @@ def _by_week(judge: Callable[[Scope, date], Facts]) -> Callable[[Scope], Mapping
     return judged
 
 
-def _figures(scope: Scope, catalog: Catalog, week: date) -> Facts:
+def figures_of_week(scope: Scope, catalog: Catalog, week: date) -> Facts:
+    """Whether the figures of a week's reports are the warehouse's."""
     shown = [
         figure
         for audience in weekly_audiences(catalog)
@@ -183,10 +184,11 @@ def _figures(scope: Scope, catalog: Catalog, week: date) -> Facts:
     ]
     if not shown:
         return Facts(True, "no figure of the week is published in full, and the reports say so", checked=0, failed=0)
-    return figures_equal_warehouse(shown, computed_figures(scope, catalog, shown))
+    return figures_equal_warehouse(shown, computedfigures_of_week(scope, catalog, shown))
 
 
-def _forms(store: ObjectStore, catalog: Catalog, week: date) -> Facts:
+def forms_of_week(store: ObjectStore, catalog: Catalog, week: date) -> Facts:
+    """Whether every form of a week's reports has the same numbers."""
     return forms_carry_the_same_numbers(
         {
             audience: (
@@ -199,7 +201,8 @@ def _forms(store: ObjectStore, catalog: Catalog, week: date) -> Facts:
     )
 
 
-def _tenants(store: ObjectStore, catalog: Catalog, week: date) -> Facts:
+def tenants_of_week(store: ObjectStore, catalog: Catalog, week: date) -> Facts:
+    """Whether each report of a week names its own tenant alone."""
     texts = {
         tenant: [
             store.get(weekly_report_key(week, tenant, "html")).decode(),

@@ -22,7 +22,8 @@ from analytics_platform.lake.layout import weekly_report_key
 from analytics_platform.reporting.extracts import extract_key
 from analytics_platform.reporting.weekly import newest_week, weekly_inputs
 from analytics_platform.settings import Settings
-from asset_checks.factory import evaluated
+from asset_checks.factory import Scope
+from asset_checks.reports import figures_of_week, forms_of_week, tenants_of_week
 
 MONDAY = datetime(2026, 3, 9, 4, tzinfo=UTC)
 """Five in the morning in Amsterdam."""
@@ -66,7 +67,9 @@ def test_it_descends_from_every_extract_it_reads_and_from_what_is_told_beside(de
 
 def tick(definitions: dg.Definitions, instance: dg.DagsterInstance, at: datetime) -> list[dg.RunRequest]:
     schedule = definitions.resolve_schedule_def("monday_report")
-    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
+    context = dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=at, repository_def=definitions.get_repository_def()
+    )
     return list(schedule.evaluate_tick(context).run_requests or [])
 
 
@@ -105,22 +108,16 @@ def test_a_run_writes_every_form_passes_its_checks_and_leaves_one_message(
 
 
 def _a_changed_figure_is_found(home: Settings, week: date) -> None:
-    """The same judge on a report whose JSON was tampered with, and on one of another tenant's name."""
-    from asset_checks.factory import Scope
-    from asset_checks.reports import report_checks
-
-    store = store_from(home)
+    """The same judges on a report whose figures were changed, and on one with another tenant's name."""
+    store, catalog = store_from(home), load_catalog()
     scope = Scope(store, warehouse_from(home), [week.isoformat()])
-    partitions = partitions_from(home.history_start, home.reporting_time_zone)
-    assert len(report_checks(load_catalog(), partitions)) == 3
-    from asset_checks.reports import _by_week, _figures, _tenants
-
     key = weekly_report_key(week, "noord-rigging", "json")
     body = store.get(key)
+    assert figures_of_week(scope, catalog, week).passed
     store.put(key, body.replace(b'"value": ', b'"value": 1'))
-    judge = _by_week(lambda scope, monday: _figures(scope, load_catalog(), monday))
-    assert not evaluated(judge, scope, dg.AssetCheckSeverity.ERROR, "consistency").result.passed
+    assert not figures_of_week(scope, catalog, week).passed
+    store.put(key, body.replace(b'pts"', b'pts, or more"'))
+    assert not forms_of_week(store, catalog, week).passed
     store.put(key, body.replace(b"Noord Rigging", b"Delta Events"))
-    named = _by_week(lambda scope, monday: _tenants(scope.store, load_catalog(), monday))
-    assert not evaluated(named, scope, dg.AssetCheckSeverity.ERROR, "validity").result.passed
+    assert not tenants_of_week(store, catalog, week).passed
     store.put(key, body)
