@@ -184,7 +184,7 @@ def figures_of_week(scope: Scope, catalog: Catalog, week: date) -> Facts:
     ]
     if not shown:
         return Facts(True, "no figure of the week is published in full, and the reports say so", checked=0, failed=0)
-    return figures_equal_warehouse(shown, computedfigures_of_week(scope, catalog, shown))
+    return figures_equal_warehouse(shown, computed_figures(scope, catalog, shown))
 
 
 def forms_of_week(store: ObjectStore, catalog: Catalog, week: date) -> Facts:
