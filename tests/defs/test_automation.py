@@ -66,6 +66,7 @@ def test_schedules_and_sensors_run_without_being_switched_on(definitions: House)
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "hourly_ingestion",
         "nightly_build",
+        "monday_report",
         "daily_digest",
         "heartbeat",
     }
