@@ -33,8 +33,10 @@ from analytics_platform.defs.partitions import (
     rectangles,
 )
 from analytics_platform.defs.pools import BACKFILL_TAG
+from analytics_platform.defs.resources import store_from
 from analytics_platform.defs.runs import CODE_LOCATION, Progress, RunReport, Step, run_steps
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.settings import Settings
 
 CHUNK_DAYS = 31
@@ -99,8 +101,9 @@ def backfill(
 ) -> BackfillReport:
     """Build partitions again, and everything that is made from them for those days.
 
-    Raw assets are built for the tenants that are named; all others hold a day of all tenants together. Dashboards show
-    the newest built day, so they are built as of that.
+    Raw assets are built for the tenants that are named; all others hold a day of all tenants together, and before them
+    come the raw partitions of those days that lack something which has landed. Dashboards show the newest built day, so
+    they are built as of that.
 
     Args:
         settings: the deployment.
@@ -131,7 +134,9 @@ class _Plan:
         self._graph = definitions.resolve_asset_graph()
         self._partitions: Partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
         self._running = self._partitions.last_day(datetime.now(UTC))
-        registered = list(load_catalog(settings.tenants_file).tenants)
+        self._store = store_from(settings)
+        catalog = load_catalog(settings.tenants_file)
+        self._streams, registered = list(catalog.streams), list(catalog.tenants)
         known = instance.get_dynamic_partitions(TENANT_PARTITIONS)
         instance.add_dynamic_partitions(TENANT_PARTITIONS, [each for each in registered if each not in known])
         self._tenants = [*instance.get_dynamic_partitions(TENANT_PARTITIONS)]
@@ -176,11 +181,11 @@ class _Plan:
     def _ingest(
         self, chosen: frozenset[dg.AssetKey], first: date, last: date, tenants: Sequence[str]
     ) -> Iterator[Step]:
+        """Raw partitions that are asked for; else those that lack what has landed, which the rest would lack too."""
         raw = frozenset(key for key in chosen if keys.layer(key) in jobs.INGEST_LAYERS)
-        if not raw:
-            return
-        asked = [(day, tenant) for day in days_between(first, last) for tenant in tenants]
-        for rectangle in rectangles(asked, self._tenants):
+        asked = {(day, tenant) for day in days_between(first, last) for tenant in tenants}
+        wanted = asked if raw else asked.intersection(stale_partitions(self._store, first, last, streams=self._streams))
+        for rectangle in rectangles(wanted, self._tenants):
             yield Step(jobs.INGEST, jobs.INGEST_LAYERS, rectangle.tags, len(rectangle.partitions), raw)
 
     def _chosen(self, asked: Asked) -> frozenset[dg.AssetKey]:
