@@ -280,8 +280,9 @@ class _Driver:
         return self._report
 
     def run_steps(self, steps: Sequence[Step]) -> RunReport:
-        """These steps and no others."""
+        """These steps and no others, and what they have made good."""
         self._do(steps)
+        self._look_back()
         return self._report
 
     def _build(
