@@ -2,8 +2,8 @@
 
 `intake` judges what came in, `published` what goes out, `figures` the numbers on it, `look_back` the histories of runs;
 what lies between is judged by dbt's tests, which are asset checks too. To add one: write a pure function that returns
-`Facts`, give it a name that is a fact and a dimension, and list it in its module; where its asset has partitions, answer
-by partition.
+`Facts`, give it a name that is a fact and a dimension, and list it in its module; where its asset has partitions,
+answer by partition.
 """
 
 import dagster as dg

@@ -165,7 +165,7 @@ def _evidence(
     since = first_run_at(instance)
     if not days or since is None:
         return None
-    found = landed(store, list(catalog.streams), days, partitions.time_zone)
+    found = landed(store, list(catalog.streams), days, partitions.time_zone, since)
     return Evidence(
         since=since,
         receipts=found.receipts,

@@ -18,6 +18,9 @@ from analytics_platform.warehouse import QueryError, Warehouse
 WEEKS = 8
 """Weeks of history that a pattern is drawn from; they end with the last day that was sent, however long ago."""
 
+GAP_DAYS = 14
+"""After so many days without anything a stream has begun anew: what lies before, or is filled in there, tells nothing."""
+
 ENOUGH = 3
 """Days of a kind that must be known before anything is expected of the next."""
 
@@ -80,18 +83,26 @@ def is_expected(day: date, tenant: Tenant, sent: Iterable[date]) -> bool:
     history = frozenset(each for each in sent if each < day)
     if not history or day in tenant.holidays:
         return False
-    newest = max(history)
-    known = [
-        each
-        for each in (newest - timedelta(n) for n in range(7 * WEEKS))
-        if each >= min(history) and each not in tenant.holidays
-    ]
+    known = [each for each in _last_period(history) if each not in tenant.holidays]
     alike = [each for each in known if each.weekday() == day.weekday()]
     if len(alike) < ENOUGH:
         if day.isoweekday() not in tenant.business_hours:
             return False
         alike = [each for each in known if each.isoweekday() in tenant.business_hours]
     return len(alike) >= ENOUGH and sum(each in history for each in alike) >= USUALLY * len(alike)
+
+
+def _last_period(history: frozenset[date]) -> list[date]:
+    """The days from the newest one back to a longer gap, or to as many weeks as a pattern is drawn from."""
+    newest = max(history)
+    days = [newest - timedelta(n) for n in range(7 * WEEKS)]
+    last = 0
+    for n, day in enumerate(days):
+        if day in history:
+            last = n
+        elif n - last > GAP_DAYS:
+            break
+    return days[: last + 1]
 
 
 def stale_tenants(catalog: Catalog, sent: SentDays, reporting_zone: str, now: datetime) -> list[StaleTenant]:

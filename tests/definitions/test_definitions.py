@@ -143,7 +143,7 @@ def test_every_dashboard_descends_from_landing(definitions: dg.Definitions) -> N
 
 
 def test_every_asset_belongs_to_a_job(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
-    names = ("ingest", "load", "build", "publish")
+    names = ("ingest", "load", "build", "publish", "look_back")
     built = {
         key.to_user_string()
         for name in names
