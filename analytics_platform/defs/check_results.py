@@ -88,9 +88,9 @@ def check_results_asset(partitions: Partitions) -> dg.AssetsDefinition:
         first, last = span_of(context)
         until = datetime.now(UTC)
         found = evaluations(context.instance, first, last, partitions.time_zone)
-        before = stored_results(warehouse, first, last)
-        rows = union(before, found)
-        warehouse.replace_days(CHECK_RESULTS_TABLE, rows, first, last)
+        with warehouse.exclusive():
+            rows = union(stored_results(warehouse, first, last), found)
+            warehouse.replace_days(CHECK_RESULTS_TABLE, rows, first, last)
         return dg.MaterializeResult(
             metadata={
                 "rows": rows.num_rows,

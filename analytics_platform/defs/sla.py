@@ -78,12 +78,13 @@ def sla_attainment_asset(
     ) -> dg.MaterializeResult[None]:
         first, last = span_of(context)
         now = clock()
-        before = stored_attainment(warehouse, first, last)
-        days = days_to_judge(before, first, last, partitions.last_day(now))
-        evidence = _evidence(context.instance, store, warehouse, catalog, lineage, partitions, days)
-        found = evaluate(catalog, promised, evidence, days, partitions.time_zone, now) if evidence else []
-        rows = settled(before, found)
-        warehouse.replace_days(ATTAINMENT_TABLE, as_table(rows), first, last)
+        with warehouse.exclusive():
+            before = stored_attainment(warehouse, first, last)
+            days = days_to_judge(before, first, last, partitions.last_day(now))
+            evidence = _evidence(context.instance, store, warehouse, catalog, lineage, partitions, days)
+            found = evaluate(catalog, promised, evidence, days, partitions.time_zone, now) if evidence else []
+            rows = settled(before, found)
+            warehouse.replace_days(ATTAINMENT_TABLE, as_table(rows), first, last)
         broken = sum(row.is_attained is False for row in rows)
         return dg.MaterializeResult(metadata={"rows": len(rows), "broken": broken, "days_judged": len(days)})
 

@@ -19,7 +19,7 @@ WEEKS = 8
 """Weeks of history that a pattern is drawn from; they end with the last day that was sent, however long ago."""
 
 GAP_DAYS = 14
-"""After so many days without anything a stream has begun anew: what lies before, or is filled in there, tells nothing."""
+"""After so many days without anything a stream has begun anew: what lies before tells nothing of it."""
 
 ENOUGH = 3
 """Days of a kind that must be known before anything is expected of the next."""
