@@ -24,7 +24,7 @@ from analytics_platform.defs.partitions import Partitions, span_of
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 from analytics_platform.insights.deadlines import day_of, ends_at
-from analytics_platform.warehouse import QueryError, Warehouse
+from analytics_platform.warehouse import Warehouse, has_table
 
 CHECK_RESULTS_TABLE = "ops.check_results"
 
@@ -142,11 +142,10 @@ def recorded_until(instance: dg.DagsterInstance) -> datetime:
 
 def stored_results(warehouse: Warehouse, first: date, last: date) -> pa.Table:
     """The rows of some days as they were recorded before; none before the first time."""
-    query = f"select {', '.join(SCHEMA.names)} from {CHECK_RESULTS_TABLE} where day between ? and ?"
-    try:
-        return warehouse.query(query, [first, last]).cast(SCHEMA)
-    except QueryError:  # the table is made by the first write
+    if not has_table(warehouse, CHECK_RESULTS_TABLE):
         return SCHEMA.empty_table()
+    query = f"select {', '.join(SCHEMA.names)} from {CHECK_RESULTS_TABLE} where day between ? and ?"
+    return warehouse.query(query, [first, last]).cast(SCHEMA)
 
 
 def union(before: pa.Table, found: pa.Table) -> pa.Table:

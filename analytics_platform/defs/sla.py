@@ -30,7 +30,7 @@ from analytics_platform.insights.promises import (
 )
 from analytics_platform.insights.receipts import Landed, landed
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.warehouse import QueryError, Warehouse
+from analytics_platform.warehouse import Warehouse, has_table
 
 JUDGED_LAYERS = frozenset({"raw", "kpi", "extract", "dashboard"})
 """Layers of the registry that somebody waits for; what lies between is judged with what is made from it."""
@@ -129,10 +129,9 @@ def promised_datasets(catalog: Catalog, lineage: Lineage) -> list[Promised]:
 
 def stored_attainment(warehouse: Warehouse, first: date, last: date) -> list[Attainment]:
     """What was decided of the days before; nothing before the first evaluation."""
-    try:
-        return from_table(warehouse.query(f"select * from {ATTAINMENT_TABLE} where day between ? and ?", [first, last]))
-    except QueryError:  # the table is made by the first write
+    if not has_table(warehouse, ATTAINMENT_TABLE):
         return []
+    return from_table(warehouse.query(f"select * from {ATTAINMENT_TABLE} where day between ? and ?", [first, last]))
 
 
 def days_to_judge(before: Iterable[Attainment], first: date, last: date, running: date) -> list[date]:

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 from analytics_platform.catalog import Catalog, SlaTier, Stream, Tenant
 from analytics_platform.insights.deadlines import due
-from analytics_platform.warehouse import QueryError, Warehouse
+from analytics_platform.warehouse import Warehouse, has_table
 
 WEEKS = 8
 """Weeks of history that a pattern is drawn from; they end with the last day that was sent, however long ago."""
@@ -30,7 +30,8 @@ USUALLY = 0.75
 DAYS_READ = 400
 """A tenant that has been quiet for longer has left; take it out of the registry."""
 
-_SENT = "select stream, tenant_id, day from ops.ledger where accepted + duplicates > 0 and day between ? and ?"
+LEDGER_TABLE = "ops.ledger"
+_SENT = f"select stream, tenant_id, day from {LEDGER_TABLE} where accepted + duplicates > 0 and day between ? and ?"
 
 SentDays = Mapping[tuple[str, str], frozenset[date]]
 """Event days with data, by stream and tenant."""
@@ -65,10 +66,9 @@ class StaleTenant:
 
 def sent_days(warehouse: Warehouse, last: date) -> SentDays:
     """Event days with data up to a day, from the ledger; empty before the ledger was first drawn up."""
-    try:
-        rows = warehouse.query(_SENT, [last - timedelta(days=DAYS_READ), last]).to_pylist()
-    except QueryError:
+    if not has_table(warehouse, LEDGER_TABLE):
         return {}
+    rows = warehouse.query(_SENT, [last - timedelta(days=DAYS_READ), last]).to_pylist()
     found: dict[tuple[str, str], set[date]] = {}
     for row in rows:
         found.setdefault((row["stream"], row["tenant_id"]), set()).add(row["day"])
