@@ -230,10 +230,10 @@ def _live_lines(report: LiveReport | None) -> list[str]:
 
 def run_lines(report: RunReport) -> list[str]:
     """A run as a person reads it; warnings stand apart from what failed."""
-    if not report.runs:
-        return ["Nothing has changed since the last build", *incident_lines(report)]
     span = f", {report.first} to {report.last}" if report.first else ""
     lines = [f"Built {report.built.total():,} partitions of {len(report.built)} assets{span}"]
+    if report.is_idle:
+        lines = ["Nothing has changed since the last build"]
     lines += [f"  {run.job} run {run.run_id}: {run.status}: {run.error}" for run in report.runs if run.error]
     failed = [each for each in report.checks_failed if each.severity == "ERROR"]
     warnings = [each for each in report.checks_failed if each.severity != "ERROR"]

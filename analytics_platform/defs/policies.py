@@ -79,7 +79,7 @@ def freshness_policy(layer: str, tier: SlaTier, time_zone: str, *, weekly: bool 
     """The tier's promise as Dagster shows it.
 
     Hourly layers may be quiet over a night without events, so they fail a day and the tier's lag after the last
-    build. A review is due once a quarter, a weekly report on Mondays, the others each morning. Per tenant and event day,
+    build. A review is due once a quarter, a weekly report on Mondays, the others each morning. Per tenant and day,
     the ledger judges; this is the UI's view.
     """
     lag = timedelta(minutes=tier.max_lag_minutes)

@@ -102,6 +102,11 @@ class RunReport:
         succeeded = all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in self.runs)
         return succeeded and not any(check.severity == "ERROR" for check in self.checks_failed)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to build, so that nothing but looking back was done."""
+        return all(run.job == jobs.LOOK_BACK for run in self.runs)
+
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for `--json`; the names are stable."""
         return {
