@@ -75,7 +75,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     assets.append(review_asset(catalog, manifest, settings, assets))
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
-        asset_checks=[*all_checks(catalog, partitions), *expectation_checks(catalog, manifest, partitions)],
+        asset_checks=[*all_checks(catalog, manifest, partitions), *expectation_checks(catalog, manifest, partitions)],
         jobs=all_jobs,
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),

@@ -76,7 +76,7 @@ def jobs() -> list[UnresolvedAssetJobDefinition]:
 
 
 def selection(layers: tuple[str, ...]) -> dg.AssetSelection:
-    """All assets of some layers with their checks, observed ones too; of reports the daily ones, and none that looks back."""
+    """All assets of some layers with their checks; of reports the daily ones, and none that looks back on runs."""
     whole = [[layer] for layer in layers if layer != "report"]
     chosen = dg.AssetSelection.key_prefixes(*whole, include_sources=True) - dg.AssetSelection.assets(*keys.LOOKING_BACK)
     return chosen | dg.AssetSelection.assets(*DAILY_REPORTS) if "report" in layers else chosen
