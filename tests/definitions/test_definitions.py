@@ -133,7 +133,18 @@ def test_anomalies_are_judged_after_every_kpi_table_and_each_kpi_has_its_warning
     assert [column.name for column in schema.columns][-3:] == ["rule", "is_anomaly", "reason"]
     assert all(column.description for column in schema.columns)
     checks = {key.name for key in definitions.resolve_asset_graph().asset_check_keys if key.asset_key == spec.key}
-    assert checks == {f"no_anomaly_in_{name}" for name in catalog.kpis}
+    assert checks - {"expectations_hold"} == {f"no_anomaly_in_{name}" for name in catalog.kpis}
+
+
+def test_every_kpi_table_and_extract_has_its_expectations_judged_before_the_page_that_shows_them(
+    definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]
+) -> None:
+    promised = {key for key in specs if key.startswith(("kpi/", "extract/"))}
+    checks = definitions.resolve_asset_graph().asset_check_keys
+    assert {key.asset_key.to_user_string() for key in checks if key.name == "expectations_hold"} == promised
+    assert {dep.asset_key.to_user_string() for dep in specs["report/expectations"].deps} == promised
+    published = definitions.resolve_job_def("publish").asset_layer.executable_asset_keys
+    assert keys.EXPECTATIONS_REPORT in published
 
 
 def test_every_dashboard_descends_from_landing(definitions: dg.Definitions) -> None:
