@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import Day, as_json, expected_failures, read_settings
+from analytics_platform.cli.common import Day, as_json, expected_failures, read_catalog, read_settings
 
 if TYPE_CHECKING:
     from analytics_platform.governance.retention.desk import Outcome, RetentionDesk
@@ -158,7 +158,7 @@ def release(hold_id: str, by: str, reason: str, as_json: bool) -> None:
 
 
 def _desk() -> RetentionDesk:
-    from analytics_platform.defs.forgetting import forgetful_desk
+    from analytics_platform.defs.retention import forgetful_desk
 
     return forgetful_desk(read_settings())
 
@@ -166,7 +166,7 @@ def _desk() -> RetentionDesk:
 def _today() -> date:
     from analytics_platform.defs.retention import reporting_day
 
-    return reporting_day(read_settings(), datetime.now(UTC))
+    return reporting_day(read_settings(), read_catalog(), datetime.now(UTC))
 
 
 def _remembered() -> dict[int, str]:
@@ -179,7 +179,6 @@ def _remembered() -> dict[int, str]:
 def _refuse_unknown(hold: Hold) -> None:
     """A hold that reaches nothing protects nothing, and nobody would notice."""
     from analytics_platform.catalog.governance import pattern_covers
-    from analytics_platform.cli.common import read_catalog
     from analytics_platform.governance.retention.holds import HoldError
 
     catalog = read_catalog()

@@ -11,26 +11,11 @@ from datetime import date
 
 import dagster as dg
 
-from analytics_platform.catalog import Catalog, load_catalog
+from analytics_platform.catalog import Catalog
 from analytics_platform.defs import keys
-from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import parse_raw_key
 from analytics_platform.defs.policies import dataset_name
-from analytics_platform.defs.retention import desk_from
-from analytics_platform.governance.retention.desk import RetentionDesk
 from analytics_platform.lake.removals import Removals
-from analytics_platform.settings import Settings
-
-
-def forgetful_desk(settings: Settings) -> RetentionDesk:
-    """Retention of a deployment whose Dagster instance forgets what is removed."""
-    catalog = load_catalog(settings.tenants_file)
-
-    def forget(removals: Removals) -> None:
-        with open_instance(settings.dagster_home) as instance:
-            forget_partitions(instance, catalog, removals)
-
-    return desk_from(settings, catalog=catalog, forget=forget)
 
 
 def forget_partitions(instance: dg.DagsterInstance, catalog: Catalog, removals: Removals) -> int:

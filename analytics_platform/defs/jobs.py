@@ -30,13 +30,15 @@ INCIDENTS = "incidents"
 LOOK_BACK = "look_back"
 """What runs did: promises kept, and every evaluation of a check. It changes no figure, so nothing waits for it."""
 
+GOVERN = "govern"
+"""What is past its term: planned, and removed as far as somebody has approved it."""
+
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 """What figures are made from: it has to reach as far back as new data does."""
 
 FIGURE_LAYERS = ("marts", "kpi", "extract")
 PAGE_LAYERS = ("dashboard", "report")
-REVIEW_LAYERS = ("governance",)
 
 DAILY_REPORTS = (keys.EXPECTATIONS_REPORT,)
 """Reports of a day; those of other spans have jobs of their own."""
@@ -46,10 +48,14 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     LOAD: ("ops", "loaded"),
     BUILD: SOURCE_LAYERS + FIGURE_LAYERS,
     PUBLISH: PAGE_LAYERS,
-    REVIEW: REVIEW_LAYERS,
 }
 
-_ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {LOOK_BACK: keys.LOOKING_BACK, INCIDENTS: (keys.INCIDENTS,)}
+_ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {
+    LOOK_BACK: keys.LOOKING_BACK,
+    INCIDENTS: (keys.INCIDENTS,),
+    REVIEW: (keys.REVIEW,),
+    GOVERN: keys.GOVERNING,
+}
 
 _DESCRIPTIONS: Mapping[str, str] = {
     INGEST: "What has landed, into raw partitions (days x tenants).",
@@ -59,6 +65,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     LOOK_BACK: "Promises kept, and evaluations of checks, by day.",
     INCIDENTS: "Incidents as they stand.",
     REVIEW: "The data-quality review of a quarter.",
+    GOVERN: "What is past its term: planned, and removed once it is approved.",
 }
 
 

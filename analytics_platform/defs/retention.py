@@ -4,24 +4,33 @@ Belongs here: which sinks a deployment has, what follows from a removal in Dagst
 a plan is drawn, approved and carried out (`governance.retention`), and the checks (`asset_checks.retention`).
 """
 
-from __future__ import annotations
-
+from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+import dagster as dg
+
 from analytics_platform.alerting.store import AGEING
 from analytics_platform.catalog import Catalog, load_catalog
+from analytics_platform.catalog.retention_clock import last_removable, retain_until
+from analytics_platform.defs import jobs, keys
+from analytics_platform.defs.forgetting import forget_partitions
+from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.ledger import LEDGER_TABLE
+from analytics_platform.defs.policies import dataset_name
+from analytics_platform.defs.pools import WAREHOUSE_POOL
 from analytics_platform.defs.resources import store_from, warehouse_from
+from analytics_platform.governance.evidence import EVIDENCE_TABLE, EvidenceChain, remembered
 from analytics_platform.governance.retention.desk import RetentionDesk
 from analytics_platform.governance.retention.files import HomeFiles, Place
 from analytics_platform.governance.retention.objects import ExtractObjects, Family, LakeObjects, in_partition
+from analytics_platform.governance.retention.plan import Plan
 from analytics_platform.governance.retention.records import SqliteRows
 from analytics_platform.governance.retention.sink import Sink
 from analytics_platform.governance.retention.tables import WarehouseTables
-from analytics_platform.governance.retention.terms import NO_TENANT
+from analytics_platform.governance.retention.terms import NO_TENANT, Term
 from analytics_platform.lake import layout
 from analytics_platform.lake.removals import Removals
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
@@ -29,6 +38,12 @@ from analytics_platform.reporting.dashboards import INDEX_KEY
 from analytics_platform.reporting.extracts import extract_prefix
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import Warehouse
+
+DAILY = "0 5 * * *"
+"""After the night's build, so that a plan is drawn of what the night has left."""
+
+PLANNER = "dagster"
+"""Who draws the daily plan; any person may approve it."""
 
 _LEDGER_ROWS = "stream = ? and tenant_id = ? and day <= ?"
 
@@ -39,7 +54,7 @@ def desk_from(
     catalog: Catalog | None = None,
     store: ObjectStore | None = None,
     warehouse: Warehouse | None = None,
-    forget: Callable[[Removals], None] = lambda _: None,
+    forget: Callable[[Removals], object] = lambda _: None,
     step: Callable[[str], None] = lambda _: None,
 ) -> RetentionDesk:
     """Retention over every sink of a deployment.
@@ -63,6 +78,29 @@ def desk_from(
     return RetentionDesk(catalog, store, sinks_of(settings, catalog, store, warehouse), settle=settle, step=step)
 
 
+def forgetful_desk(settings: Settings) -> RetentionDesk:
+    """Retention of a deployment, with a Dagster instance that forgets what is removed."""
+    catalog = load_catalog(settings.tenants_file)
+
+    def forget(removals: Removals) -> None:
+        with open_instance(settings.dagster_home) as instance:
+            forget_partitions(instance, catalog, removals)
+
+    return desk_from(settings, catalog=catalog, forget=forget)
+
+
+def remove_again(settings: Settings, store: ObjectStore, removals: Removals, first: date) -> None:
+    """Remove anew what was removed before of days from `first` on."""
+    catalog = load_catalog(settings.tenants_file)
+    sinks = sinks_of(settings, catalog, store, warehouse_from(settings))
+    back = [each for every in removals.by_place.values() for each in every if each.through >= first]
+    for removed in back:
+        term = Term(removed.dataset, removed.tenant, removed.through, removed.held)
+        for sink in sinks:
+            if removed.dataset in sink.datasets() and sink.survivors(term):
+                sink.remove(term)
+
+
 def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse) -> list[Sink]:
     """Every place of a deployment that holds data of a dataset that grows old."""
     zone = settings.reporting_time_zone
@@ -75,9 +113,133 @@ def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse
     ]
 
 
-def reporting_day(settings: Settings, now: datetime) -> date:
-    """The running day of the reporting time zone: what ended before it is over."""
-    return now.astimezone(ZoneInfo(settings.reporting_time_zone)).date()
+def reporting_day(settings: Settings, catalog: Catalog, now: datetime) -> date:
+    """The running day where it is earliest, here or at any tenant's: what ended before it is over everywhere."""
+    zones = {settings.reporting_time_zone, *(tenant.time_zone for tenant in catalog.tenants.values())}
+    return min(now.astimezone(ZoneInfo(zone)).date() for zone in zones)
+
+
+def retention_assets(
+    settings: Settings, catalog: Catalog, governed: Sequence[dg.AssetsDefinition]
+) -> list[dg.AssetsDefinition]:
+    """The plan, the sweep and the evidence, downstream of every asset that writes a dataset which grows old."""
+    deps = sorted(
+        key for asset in governed for key in asset.keys if catalog.datasets[dataset_name(key)].standing is None
+    )
+    return [_plan_asset(settings, catalog, deps), _sweep_asset(settings, catalog), _evidence_asset()]
+
+
+def daily_governance(settings: Settings) -> dg.ScheduleDefinition:
+    """Once a day, plan and remove what was approved."""
+    return dg.ScheduleDefinition(
+        name="daily_governance",
+        job_name=jobs.GOVERN,
+        cron_schedule=DAILY,
+        execution_timezone=settings.reporting_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Plans what is past its term; removes what was approved.",
+    )
+
+
+def _plan_asset(settings: Settings, catalog: Catalog, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.RETENTION_PLAN,
+        deps=deps,
+        description="What is to be removed today, over every place that holds data; somebody has to approve it.",
+    )
+    def retention_plan(
+        store: dg.ResourceParam[ObjectStore], warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[None]:
+        desk = desk_from(settings, catalog=catalog, store=store, warehouse=warehouse)
+        today = reporting_day(settings, catalog, datetime.now(UTC))
+        plan = desk.plan(today, by=PLANNER)
+        return dg.MaterializeResult(metadata={**_told(plan), "retain_until": _kept_since(catalog, today)})
+
+    return retention_plan
+
+
+def _sweep_asset(settings: Settings, catalog: Catalog) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.RETENTION_SWEEP,
+        deps=[keys.RETENTION_PLAN],
+        pool=WAREHOUSE_POOL,
+        description="Carries out the plans that were approved, and says which ones wait for somebody to approve them.",
+    )
+    def retention_sweep(
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[ObjectStore],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> dg.MaterializeResult[None]:
+        forget = partial(forget_partitions, context.instance, catalog)
+        desk = desk_from(settings, catalog=catalog, store=store, warehouse=warehouse, forget=forget)
+        now = datetime.now(UTC)
+        outcomes = [desk.apply(plan, by=PLANNER) for plan in desk.approved(now)]
+        waiting = desk.waiting_for_approval(now)
+        return dg.MaterializeResult(
+            metadata={
+                "plans_carried_out": dg.MetadataValue.json([outcome.as_dict() for outcome in outcomes]),
+                "units_removed": sum(outcome.units for outcome in outcomes),
+                "waiting_for_approval": dg.MetadataValue.json([plan.hash for plan in waiting]),
+                "next_step": _next_step(waiting),
+            }
+        )
+
+    return retention_sweep
+
+
+def _evidence_asset() -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.EVIDENCE,
+        deps=[keys.RETENTION_PLAN, keys.RETENTION_SWEEP],
+        pool=WAREHOUSE_POOL,
+        description="The chain of evidence as a table: what governance did, when, and who answered for it.",
+        metadata={"dagster/table_name": EVIDENCE_TABLE},
+    )
+    def evidence(
+        store: dg.ResourceParam[ObjectStore], warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[None]:
+        chain = EvidenceChain(store)
+        chain.verify(remembered(warehouse))
+        rows = chain.table()
+        head = rows["hash"][-1].as_py() if rows.num_rows else "none"
+        count = warehouse.replace_table(EVIDENCE_TABLE, rows)
+        return dg.MaterializeResult(metadata={"dagster/row_count": count, "head": head})
+
+    return evidence
+
+
+def _told(plan: Plan) -> dict[str, dg.MetadataValue]:
+    by_dataset = Counter[str]()
+    for target in plan.targets:
+        by_dataset[f"{target.sink} {target.dataset}"] += target.units
+    return {
+        "plan": dg.MetadataValue.text(plan.hash if plan.targets else "nothing is to be removed"),
+        "targets": dg.MetadataValue.int(len(plan.targets)),
+        "units": dg.MetadataValue.int(plan.units),
+        "units_by_dataset": dg.MetadataValue.json(dict(sorted(by_dataset.items()))),
+        "waiting": dg.MetadataValue.int(sum(each.units for each in plan.waiting)),
+        "holds": dg.MetadataValue.json(list(plan.holds)),
+    }
+
+
+def _kept_since(catalog: Catalog, today: date) -> dg.MetadataValue:
+    """The oldest business day that each class and tenant keeps today, and until when."""
+    rows = []
+    for retention in catalog.retention_classes.values():
+        for tenant in catalog.tenants.values():
+            gone = last_removable(today, retention, tenant.financial_year_end)
+            first = gone + timedelta(days=1) if gone else None
+            until = retain_until(first, retention, tenant.financial_year_end) if first else None
+            rows.append({"class": retention.name, "tenant": tenant.tenant_id, "first_kept": first, "until": until})
+    records = [dg.TableRecord({name: str(value) for name, value in row.items()}) for row in rows]
+    return dg.MetadataValue.table(records)
+
+
+def _next_step(waiting: Sequence[Plan]) -> str:
+    if not waiting:
+        return "none: nothing waits for approval"
+    newest = waiting[-1]
+    return f"{newest.units:,} rows and objects wait: analytics retention approve {newest.hash[:12]} --by NAME"
 
 
 def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
@@ -111,6 +273,8 @@ def _extracts(catalog: Catalog) -> dict[str, str]:
 def _places(settings: Settings) -> dict[str, Sequence[Place]]:
     runs = settings.dagster_home / "history" / "runs"
     return {
+        # Of a collector that died and never came back; its hour has been reported as open for two months by then.
+        "spool": [Place(settings.spool_root, "*.segment"), Place(settings.spool_root, "*.damaged")],
         "uploads": [Place(settings.lake_root / ".uploads", "*")],
         "run_records": [
             Place(runs, "*-*-*-*-*.db"),

@@ -9,6 +9,7 @@ came in asks here: a day that is covered is not built, not loaded, and not misse
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -34,12 +35,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Of a dataset and tenant every day up to `through` is removed, but for those that were `held`."""
+    """Of a dataset and tenant every day up to `through` is removed, but for those that were `held`.
+
+    `plan` is the hash of the plan that asked for it.
+    """
 
     dataset: str
     tenant: str
     through: date
     held: tuple[Span, ...] = ()
+    plan: str = ""
 
     def covers(self, day: date) -> bool:
         """Whether the day is removed."""
@@ -56,6 +61,10 @@ class Removals:
         """Whether a day of a dataset and tenant was removed."""
         return any(each.covers(day) for each in self.by_place.get((dataset, tenant), ()))
 
+    def covers_raw(self, stream: str, tenant: str, day: date) -> bool:
+        """Whether a raw partition was removed."""
+        return self.covers(f"raw.{stream}", tenant, day)
+
     def covers_all(self, dataset: str, tenants: Iterable[str], day: date) -> bool:
         """Whether a day of a dataset was removed for all of the tenants; false when there are none."""
         asked = list(tenants)
@@ -71,6 +80,27 @@ class Removals:
 
     def __bool__(self) -> bool:
         return bool(self.by_place)
+
+
+class RecentRemovals:
+    """The removals of a lake for a process that runs for long: read anew when what is known is a minute old.
+
+    A store that cannot be reached leaves what was known before; what gets through then is not built by raw either.
+    """
+
+    def __init__(self, store: ObjectStore, seconds: float = 60.0) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._known = read_removals(store)
+        self._read_at = time.monotonic()
+
+    def removed(self, stream: str, tenant: str, day: date) -> bool:
+        """Whether a raw partition was removed."""
+        if time.monotonic() - self._read_at > self._seconds:
+            with contextlib.suppress(OSError):
+                self._known = read_removals(self._store)
+            self._read_at = time.monotonic()
+        return self._known.covers_raw(stream, tenant, day)
 
 
 def state_removals(store: ObjectStore, plan_hash: str, removed: Iterable[Removed]) -> None:
@@ -93,12 +123,12 @@ def read_removals(store: ObjectStore) -> Removals:
     found: dict[tuple[str, str], tuple[Removed, ...]] = {}
     for info in store.list(REMOVAL_PREFIX):
         for entry in orjson.loads(store.get(info.key))["removed"]:
-            removed = _removed(entry)
+            removed = _removed(entry, info.key.rpartition("/")[2].removesuffix(".json"))
             place = (removed.dataset, removed.tenant)
             found[place] = (*found.get(place, ()), removed)
     return Removals(found)
 
 
-def _removed(entry: Mapping[str, Any]) -> Removed:
+def _removed(entry: Mapping[str, Any], plan: str) -> Removed:
     held = tuple(Span(date.fromisoformat(first), date.fromisoformat(last)) for first, last in entry.get("held", ()))
-    return Removed(entry["dataset"], entry["tenant"], date.fromisoformat(entry["through"]), held)
+    return Removed(entry["dataset"], entry["tenant"], date.fromisoformat(entry["through"]), held, plan)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from analytics_platform.catalog import Catalog
@@ -160,6 +160,8 @@ class RetentionDesk:
             return self.verify(plan, by=by, now=now, already_done=True)
         if not self._intended(plan):
             self.approvals.require(plan, now)
+        if plan.as_of > now.date() + timedelta(days=1):
+            raise StalePlanError(f"{plan.hash[:12]} is of {plan.as_of}, a day to come; apply it then")
         with removing(self._store, f"retention plan {plan.hash[:12]}", plan.newest or plan.as_of):
             self._begin(plan, by, now)
             held_back = self._remove(plan, now)
