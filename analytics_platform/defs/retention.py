@@ -92,13 +92,18 @@ def forgetful_desk(settings: Settings) -> RetentionDesk:
 def remove_again(settings: Settings, store: ObjectStore, removals: Removals, first: date) -> None:
     """Remove anew what was removed before of days from `first` on."""
     catalog = load_catalog(settings.tenants_file)
-    sinks = sinks_of(settings, catalog, store, warehouse_from(settings))
+    warehouse = warehouse_from(settings)
+    sinks = sinks_of(settings, catalog, store, warehouse)
+    came_back = False
     back = [each for every in removals.by_place.values() for each in every if each.through >= first]
     for removed in back:
         term = Term(removed.dataset, removed.tenant, removed.through, removed.held)
         for sink in sinks:
             if removed.dataset in sink.datasets() and sink.survivors(term):
                 sink.remove(term)
+                came_back = True
+    if came_back:
+        warehouse.purge()
 
 
 def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse) -> list[Sink]:

@@ -1,6 +1,6 @@
 """What retention has removed for good: the statements that keep it from coming back.
 
-A statement is put before the first deletion (write ahead) and never changed. Whoever builds a partition or counts what
+A statement is put before the first deletion (write ahead) and stays. Whoever builds a partition or counts what
 came in asks here: a day that is covered is not built, not loaded, and not missed by the ledger.
 
     removals/<plan hash>.json    datasets, the newest removed day of each tenant, and the days that a hold kept
@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from analytics_platform.lake.layout import REMOVAL_PREFIX, removal_key
-from analytics_platform.lake.store import ObjectExistsError, ObjectStore
+from analytics_platform.lake.store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,7 +104,7 @@ class RecentRemovals:
 
 
 def state_removals(store: ObjectStore, plan_hash: str, removed: Iterable[Removed]) -> None:
-    """Put the statement of a plan; one that is there already says the same."""
+    """Put the statement of a plan; of one that broke off, days that came under a hold since are left out anew."""
     said = [
         {
             "dataset": each.dataset,
@@ -114,8 +114,7 @@ def state_removals(store: ObjectStore, plan_hash: str, removed: Iterable[Removed
         }
         for each in sorted(removed, key=lambda each: (each.dataset, each.tenant))
     ]
-    with contextlib.suppress(ObjectExistsError):
-        store.put(removal_key(plan_hash), orjson.dumps({"version": 1, "removed": said}), if_none_match=True)
+    store.put(removal_key(plan_hash), orjson.dumps({"version": 1, "removed": said}))
 
 
 def read_removals(store: ObjectStore) -> Removals:
