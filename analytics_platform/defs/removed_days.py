@@ -7,7 +7,7 @@ removed (`lake.removals`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 
 import dagster as dg
@@ -30,12 +30,18 @@ def refuse_removed_day(removals: Removals, streams: Sequence[str], tenants: Sequ
     """Raise when all of raw was removed for a day.
 
     Raises:
-        RemovedDayError: naming the newest such day.
+        RemovedDayError: naming the first day that can be built.
     """
-    if tenants and all(removals.covers_all(f"raw.{stream}", tenants, day) for stream in streams):
-        newest = min(filter(None, (removals.newest([f"raw.{stream}"]) for stream in streams)), default=day)
+
+    def is_gone(day: date) -> bool:
+        return all(removals.covers_all(f"raw.{stream}", tenants, day) for stream in streams)
+
+    buildable = day
+    while is_gone(buildable):
+        buildable += timedelta(days=1)
+    if buildable > day:
         raise RemovedDayError(
-            f"{day} was removed at the end of its term and is not built again; days after {newest} can be"
+            f"{day} was removed at the end of its term and is not built again; days from {buildable} on can be"
         )
 
 

@@ -148,7 +148,7 @@ def test_a_backfill_brings_nothing_back(house: House, outcome: Outcome) -> None:
 
 
 def test_a_day_that_is_removed_for_everybody_is_refused_by_name(house: House, outcome: Outcome) -> None:
-    with pytest.raises(RemovedDayError, match=f"days after {OLD} can be"):
+    with pytest.raises(RemovedDayError, match=f"days from {OLD} on can be"):
         run(house, OLD - timedelta(days=1), KEPT)
 
 
