@@ -30,8 +30,8 @@ from analytics_platform.defs.partitions import partitions_from
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.resources import build_resources, store_from
-from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.defs.retention import daily_governance, retention_assets
+from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks

@@ -42,12 +42,14 @@ def retention_checks(settings: Settings, catalog: Catalog, manifest: Manifest) -
             "nothing_is_overdue",
             overdue,
             description="No place holds data beyond its class's max_keep, but for what a legal hold keeps.",
+            dimension="timeliness",
         ),
         check(
             keys.RETENTION_PLAN,
             "every_personal_column_is_registered",
             personal,
             description="Each column that the catalogue or dbt tags as personal data is one that removal reaches.",
+            dimension="completeness",
         ),
         check(
             keys.RETENTION_SWEEP,
@@ -56,12 +58,14 @@ def retention_checks(settings: Settings, catalog: Catalog, manifest: Manifest) -
                 settings, catalog, EvidenceChain(scope.store).entries(), read_removals(scope.store)
             ),
             description="Each removed day was past the term of its class and tenant when its removal was recorded.",
+            dimension="validity",
         ),
         check(
             keys.EVIDENCE,
             "chain_is_unbroken",
             lambda scope: chain_is_unbroken(EvidenceChain(scope.store), remembered(scope.warehouse)),
             description="Every entry of the evidence has the hash that its successor and the warehouse remember.",
+            dimension="consistency",
         ),
     ]
 
@@ -76,7 +80,9 @@ def nothing_is_overdue(sinks: Sequence[Sink], terms: Terms) -> Facts:
     ]
     units = sum(each.units for each in found)
     counts = {"datasets": len(terms.dated), "overdue_units": units}
-    return Facts(not found, f"{units} rows and objects may not be kept any more as of {terms.today}", counts, offenders)
+    late = len({each.dataset for each in found})
+    summary = f"{units} rows and objects may not be kept any more as of {terms.today}"
+    return Facts(not found, summary, counts, offenders, checked=len(terms.dated), failed=late)
 
 
 def nothing_was_removed_early(
@@ -98,7 +104,7 @@ def nothing_was_removed_early(
         elif begun[removed.plan] <= max(terms.must_until, terms.until):
             offenders.append(f"{place}: kept until {terms.until}, removed on {begun[removed.plan]:%Y-%m-%d}")
     summary = f"{len(offenders)} of {judged} removals were early or are on no record"
-    return Facts(not offenders, summary, {"removals": judged}, offenders)
+    return Facts(not offenders, summary, {"removals": judged}, offenders, checked=judged, failed=len(offenders))
 
 
 def every_personal_column_is_registered(catalog: Catalog, manifest: Manifest, sinks: Sequence[Sink]) -> Facts:
@@ -114,7 +120,8 @@ def every_personal_column_is_registered(catalog: Catalog, manifest: Manifest, si
         if name not in reached or column not in catalog.datasets[name].pii_columns
     ]
     summary = f"{len(offenders)} of {len(tagged)} personal columns are in no target of removal"
-    return Facts(not offenders, summary, {"personal_columns": len(tagged), "targets": len(reached)}, offenders)
+    counts = {"personal_columns": len(tagged), "targets": len(reached)}
+    return Facts(not offenders, summary, counts, offenders, checked=len(tagged), failed=len(offenders))
 
 
 def chain_is_unbroken(chain: EvidenceChain, seen: Mapping[int, str]) -> Facts:
@@ -123,7 +130,7 @@ def chain_is_unbroken(chain: EvidenceChain, seen: Mapping[int, str]) -> Facts:
         entries = chain.verify(seen)
     except BrokenChainError as error:
         return Facts(False, str(error), {"remembered": len(seen)})
-    return Facts(True, f"{entries} entries, each as its successor remembers it", {"entries": entries})
+    return Facts(True, f"{entries} entries, each as its successor remembers it", {"entries": entries}, checked=entries)
 
 
 def _tagged_by_dbt(nodes: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
