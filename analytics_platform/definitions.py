@@ -79,7 +79,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
         asset_checks=[
-            *all_checks(catalog, partitions),
+            *all_checks(catalog, manifest, partitions),
             *expectation_checks(catalog, manifest, partitions),
             *retention_checks(settings, catalog, manifest),
         ],

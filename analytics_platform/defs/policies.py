@@ -37,7 +37,6 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "dashboard": frozenset({"python", "html"}),
     "governance": frozenset({"python", "html", "pdf", "json"}),
     "report": frozenset({"python", "html"}),
-    "governance": frozenset({"python", "json"}),
 }
 """Kinds by layer; dbt's nodes bring their own."""
 

@@ -35,6 +35,7 @@ from analytics_platform.lake import layout
 from analytics_platform.lake.removals import Removals
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 from analytics_platform.reporting.dashboards import INDEX_KEY
+from analytics_platform.reporting.expectation_report import PAGE_KEY as EXPECTATIONS_PAGE
 from analytics_platform.reporting.extracts import extract_prefix
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import Warehouse
@@ -252,6 +253,9 @@ def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
         Family("landing", layout.LANDING_PREFIX, in_partition),
         Family("dead_letters", layout.DEAD_PREFIX, in_partition),
         Family("landing_manifests", layout.MANIFEST_PREFIX, _of_manifest),
+        Family("expectation_results", "quality/expectations/", _of_result),
+        Family("report.expectations", EXPECTATIONS_PAGE, partial(_of_file, zone)),
+        Family("governance.data_quality_review", layout.REVIEW_PREFIX, partial(_of_file, zone)),
         *(Family(f"raw.{stream}", layout.raw_prefix(stream), in_partition) for stream in catalog.streams),
         *(Family(f"dashboard.{name}", f"dashboards/{name}/", partial(_of_page, zone)) for name in catalog.dashboards),
     ]
@@ -259,6 +263,15 @@ def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
 
 def _of_manifest(info: ObjectInfo) -> tuple[str, date]:
     return NO_TENANT, layout.manifest_days(info.key)[1]
+
+
+def _of_result(info: ObjectInfo) -> tuple[str, date]:
+    return NO_TENANT, layout.expectations_placed(info.key)[1]
+
+
+def _of_file(zone: ZoneInfo, info: ObjectInfo) -> tuple[str, date]:
+    """What has no business day of its own is as old as its last change."""
+    return NO_TENANT, info.modified_at.astimezone(zone).date()
 
 
 def _of_page(zone: ZoneInfo, info: ObjectInfo) -> tuple[str, date]:
