@@ -32,11 +32,13 @@ from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.reports import weekly_report_asset
 from analytics_platform.defs.resources import build_resources, store_from
+from analytics_platform.defs.retention import daily_governance, retention_assets
 from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 from asset_checks.expectations import expectation_checks
+from asset_checks.retention import retention_checks
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -76,9 +78,14 @@ def _definitions(settings: Settings) -> dg.Definitions:
     ]
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     assets.append(review_asset(catalog, manifest, settings, assets))
+    assets += retention_assets(settings, catalog, assets)
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
-        asset_checks=[*all_checks(catalog, manifest, partitions), *expectation_checks(catalog, manifest, partitions)],
+        asset_checks=[
+            *all_checks(catalog, manifest, partitions),
+            *expectation_checks(catalog, manifest, partitions),
+            *retention_checks(settings, catalog, manifest),
+        ],
         jobs=all_jobs,
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
@@ -88,6 +95,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
             heartbeat(settings),
             hourly_look_back(settings, partitions),
             monday_report(settings, store_from(settings)),
+            daily_governance(settings),
         ],
         sensors=[
             tenants_from_registry(settings, partitions),

@@ -49,6 +49,17 @@ _CLAIMABLE = f"""
 """
 """The next message that may go; an incident's messages go in the order in which they were written."""
 
+AGEING = (
+    ("incidents", "recovered_at", "status = 'recovered'"),
+    ("mutes", "until", "true"),
+    (
+        "outbox",
+        "written_at",
+        f"state not in {_PENDING} and (incident is null or incident not in (select id from incidents))",
+    ),
+)
+"""What of the file grows old: table, its moment, and when. Messages stay as long as their incident does."""
+
 _OUTDATED = """
     update outbox set state = 'outdated'
     where state = 'waiting' and attempts = 0 and kind != 'report' and written_at < :before and (

@@ -83,6 +83,8 @@ class RetentionClass(Declared):
     """How long data must and may be kept, counted from ``clock``.
 
     ``business_date`` is the event's own; ``end_of_financial_year`` the end of the financial year that holds it.
+    Removal begins ``remove_after`` the clock's start, so that a plan can be approved and carried out before
+    ``max_keep``; by default that is ``min_keep``, or ``max_keep`` where nothing has to be kept.
     """
 
     name: Name
@@ -91,7 +93,15 @@ class RetentionClass(Declared):
     clock: Literal["business_date", "end_of_financial_year"]
     min_keep: Duration
     max_keep: Duration
+    remove_after: Duration | None = None
     basis: Text
+
+    @property
+    def removal_begins(self) -> Duration:
+        """How long after the clock's start removal begins."""
+        if self.remove_after is not None:
+            return self.remove_after
+        return self.min_keep if self.min_keep.about_days else self.max_keep
 
     @model_validator(mode="after")
     def _may_is_not_shorter_than_must(self) -> "RetentionClass":
@@ -102,6 +112,12 @@ class RetentionClass(Declared):
                 f"{self.max_keep} is shorter than min_keep, {self.min_keep}",
                 f"write {self.min_keep} or longer",
                 field="max_keep",
+            )
+        if not self.min_keep.about_days <= self.removal_begins.about_days <= self.max_keep.about_days:
+            raise wrong(
+                f"{self.removal_begins} is not between min_keep, {self.min_keep}, and max_keep, {self.max_keep}",
+                "write when removal begins, late enough for the one and early enough for the other",
+                field="remove_after",
             )
         return self
 
@@ -141,6 +157,9 @@ class Dataset(Declared):
     ``tenant_column`` is None where tenants are kept apart by path; ``subject_columns`` say whom a row is about,
     ``pii_columns`` are all whose class is not none (the subject columns among them). ``sla_tier`` is None where nothing
     is promised about time. ``demands`` are checks that the dataset must have beside those that its tier demands.
+    ``clock_column`` has a row's business date, which retention counts from; a row without one is still in force.
+    ``clock_unit: month`` says that the column names a month by its first day. ``standing`` says why nothing in the
+    dataset grows old, so that retention leaves it alone.
     """
 
     name: DatasetName
@@ -153,6 +172,9 @@ class Dataset(Declared):
     subject_columns: Listed[Name] = ()
     pii_columns: Listed[Name] = ()
     demands: Listed[CheckPattern] = ()
+    clock_column: Name = "day"
+    clock_unit: Literal["day", "month"] = "day"
+    standing: Text | None = None
 
     @model_validator(mode="after")
     def _subjects_are_pii(self) -> "Dataset":

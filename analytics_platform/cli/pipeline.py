@@ -234,6 +234,8 @@ def run_lines(report: RunReport) -> list[str]:
     lines = [f"Built {report.built.total():,} partitions of {len(report.built)} assets{span}"]
     if report.is_idle:
         lines = ["Nothing has changed since the last build"]
+    if report.left_out:
+        lines.append(f"  {report.left_out:,} partitions were left out: retention has removed them")
     lines += [f"  {run.job} run {run.run_id}: {run.status}: {run.error}" for run in report.runs if run.error]
     failed = [each for each in report.checks_failed if each.severity == "ERROR"]
     warnings = [each for each in report.checks_failed if each.severity != "ERROR"]

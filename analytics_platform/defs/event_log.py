@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as db
+from dagster import AssetKey
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
@@ -48,6 +49,9 @@ _OF_CHECK_AND_RUN = AssetCheckExecutionsTable.delete().where(
 )
 _PLANNED = _OF_CHECK_AND_RUN.where(_CHECKS.execution_status == AssetCheckExecutionRecordStatus.PLANNED.value)
 _OF_PARTITION = _OF_CHECK_AND_RUN.where(_CHECKS.partition.is_not_distinct_from(db.bindparam("of_partition")))
+
+_WIPED_AT_ONCE = 500
+"""SQLite takes a bounded number of values in one statement."""
 
 ENGINES_KEPT = 8
 """Engines kept open at once: the index, and the shards of the runs that a process looks at together."""
@@ -81,6 +85,24 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_asset_keys(index, events, ids)
             self._store_planned_checks(index, events, ids)
             self._store_evaluations(index, events, ids)
+
+    def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
+        """Forget that partitions of an asset were ever built: the stock storage refuses to.
+
+        Their events go from the index, which status and history of assets are read from; the runs that built them keep
+        their own logs.
+        """
+        events, tags, checks = SqlEventLogStorageTable, AssetEventTagsTable, AssetCheckExecutionsTable
+        with self.index_connection() as index:
+            for start in range(0, len(partition_keys), _WIPED_AT_ONCE):
+                wiped = partition_keys[start : start + _WIPED_AT_ONCE]
+                of_asset = events.c.asset_key == asset_key.to_string()
+                gone = db.select(events.c.id).where(of_asset, events.c.partition.in_(wiped))
+                index.execute(tags.delete().where(tags.c.event_id.in_(gone)))
+                index.execute(events.delete().where(of_asset, events.c.partition.in_(wiped)))
+                of_check = checks.c.asset_key == asset_key.to_string()
+                index.execute(checks.delete().where(of_check, checks.c.partition.in_(wiped)))
+        self.wipe_asset_cached_status(asset_key)
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table. Asked before each look-up; tables come with a migration and never go."""

@@ -32,6 +32,8 @@ LOOK_BACK = "look_back"
 
 REPORT = "report"
 """The report of a week."""
+GOVERN = "govern"
+"""What is past its term: planned, and removed as far as somebody has approved it."""
 
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
@@ -39,7 +41,6 @@ SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 
 FIGURE_LAYERS = ("marts", "kpi", "extract")
 PAGE_LAYERS = ("dashboard", "report")
-REVIEW_LAYERS = ("governance",)
 
 DAILY_REPORTS = (keys.EXPECTATIONS_REPORT,)
 """Reports of a day; those of other spans have jobs of their own."""
@@ -49,13 +50,14 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     LOAD: ("ops", "loaded"),
     BUILD: SOURCE_LAYERS + FIGURE_LAYERS,
     PUBLISH: PAGE_LAYERS,
-    REVIEW: REVIEW_LAYERS,
 }
 
 _ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {
     LOOK_BACK: keys.LOOKING_BACK,
     INCIDENTS: (keys.INCIDENTS,),
     REPORT: (keys.WEEKLY_REPORT,),
+    REVIEW: (keys.REVIEW,),
+    GOVERN: keys.GOVERNING,
 }
 
 _DESCRIPTIONS: Mapping[str, str] = {
@@ -67,6 +69,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     INCIDENTS: "Incidents as they stand.",
     REVIEW: "The data-quality review of a quarter.",
     REPORT: "The report of a week.",
+    GOVERN: "What is past its term: planned, and removed once it is approved.",
 }
 
 

@@ -14,11 +14,17 @@ LEDGER = AssetKey(["ops", "ledger"])
 COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
 SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
 CHECK_RESULTS = AssetKey(["ops", "check_results"])
+RETENTION_PLAN = AssetKey(["governance", "retention_plan"])
+RETENTION_SWEEP = AssetKey(["governance", "retention_sweep"])
+EVIDENCE = AssetKey(["governance", "evidence"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 INCIDENTS = AssetKey(["ops", "incidents"])
 WEEKLY_REPORT = AssetKey(["report", "weekly"])
 EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
+
+GOVERNING = (RETENTION_PLAN, RETENTION_SWEEP, EVIDENCE)
+"""What is past its term, day by day; the review of a quarter has a job of its own."""
 
 LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 """Histories of what runs did. They are built after the runs that they speak about, and by a job of their own."""
@@ -32,7 +38,6 @@ _SHARED_DOMAINS = {
     "ops": "intake",
     "reference": "seeds",
     "kpi": "insights",
-    "governance": "reviews",
 }
 """Domain of layers whose keys carry none: `raw/billing` is one of the raw streams."""
 
@@ -69,4 +74,6 @@ def group(key: AssetKey) -> str:
         return f"{layer_}_{domain[0]}"
     if layer_ == "loaded":
         return "loaded_registry" if name in REGISTRY_TABLES else "loaded_streams"
+    if layer_ == "governance":
+        return "governance_retention" if key in GOVERNING else "governance_reviews"
     return f"{layer_}_{_SHARED_DOMAINS.get(layer_, name)}"

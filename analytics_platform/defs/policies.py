@@ -41,6 +41,13 @@ _KINDS: Mapping[str, frozenset[str]] = {
 """Kinds by layer; dbt's nodes bring their own."""
 
 
+_GOVERNANCE: Mapping[dg.AssetKey, str] = {
+    keys.RETENTION_PLAN: "governance_records",
+    keys.RETENTION_SWEEP: "removals",
+    keys.EVIDENCE: "ops.evidence",
+}
+
+
 class UndeclaredDatasetError(AnalyticsError):
     """An asset writes a table or file that the dataset registry does not know."""
 
@@ -62,6 +69,8 @@ def dataset_name(key: dg.AssetKey) -> str:
     A raw stream is one dataset in two places, the lake's Parquet and the table loaded from it.
     """
     layer, *rest = key.path
+    if key in _GOVERNANCE:
+        return _GOVERNANCE[key]
     if key == keys.LANDING_EVENTS:
         return "landing"
     if layer == "landing":
@@ -123,6 +132,7 @@ def _governance(catalog: Catalog, dataset: Dataset, tier: SlaTier) -> dict[str, 
         "retention_class": retention.name,
         "kept_at_least": str(retention.min_keep),
         "kept_at_most": f"{retention.max_keep} after {retention.clock}",
+        "retain_until": dataset.standing or f"{retention.removal_begins} after {retention.clock}",
         "tenant_column": dataset.tenant_column or "none: kept apart by path",
         "subject_columns": ", ".join(dataset.subject_columns) or "none",
         "pii_columns": ", ".join(dataset.pii_columns) or "none",

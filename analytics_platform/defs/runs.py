@@ -23,6 +23,8 @@ from analytics_platform.defs.changes import Watermark, first_day_to_build, has_c
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
+    RANGE_END_TAG,
+    RANGE_START_TAG,
     TENANT_PARTITIONS,
     DayTenant,
     Rectangle,
@@ -32,10 +34,14 @@ from analytics_platform.defs.partitions import (
     range_tags,
     rectangles,
 )
+from analytics_platform.defs.removed_days import LeftOut, daily_parts, raw_parts, refuse_removed_day
 from analytics_platform.defs.resources import store_from
+from analytics_platform.defs.retention import remove_again
 from analytics_platform.defs.watch import Look
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.governance.retention.lock import refuse_while_removing
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
+from analytics_platform.lake.removals import Removals, read_removals
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
 
@@ -86,6 +92,7 @@ class RunReport:
         checks_passed: evaluations that held.
         checks_failed: those that did not.
         look: what the judges of incidents made of it, once they have looked.
+        left_out: partitions that were not built because retention has removed them.
     """
 
     first: date | None
@@ -95,6 +102,7 @@ class RunReport:
     checks_passed: int = 0
     checks_failed: list[FailedCheck] = field(default_factory=list)
     look: Look = field(default_factory=Look)
+    left_out: int = 0
 
     @property
     def ok(self) -> bool:
@@ -124,7 +132,7 @@ class RunReport:
 class Step:
     """One run to do: a job, the layers of it, and its partitions as run tags.
 
-    Where `assets` are named, those of them alone are built.
+    Where `assets` are named, those of them alone are built; those `left_out` are not.
     """
 
     job: str
@@ -132,10 +140,12 @@ class Step:
     tags: dict[str, str]
     partitions: int
     assets: frozenset[dg.AssetKey] = frozenset()
+    left_out: LeftOut = frozenset()
 
     def builds(self, key: dg.AssetKey) -> bool:
         """Whether the run builds an asset of its job."""
-        return keys.layer(key) in self.layers and (not self.assets or key in self.assets)
+        is_chosen = not self.assets or key in self.assets
+        return is_chosen and keys.layer(key) in self.layers and key not in self.left_out
 
 
 @dataclass(frozen=True)
@@ -189,6 +199,8 @@ def run_days(
 
     Raises:
         NothingLandedError: no day is given and the lake is empty.
+        RemovedDayError: retention has removed all of the first day.
+        RemovalUnderWayError: days of the run are being removed at this moment.
         DayOutOfRangeError: a day is outside the partitions, or `first` is after `last`.
     """
     definitions = definitions or load_definitions(settings)
@@ -250,6 +262,7 @@ class _Driver:
         instance: dg.DagsterInstance,
         progress: Progress | None,
     ) -> None:
+        self._settings = settings
         self._instance = instance
         self._definitions = definitions
         self._progress = progress
@@ -258,6 +271,7 @@ class _Driver:
         self._earliest, self._running = self._partitions.first_day, self._partitions.last_day(datetime.now(UTC))
         catalog = load_catalog(settings.tenants_file)
         self._registered, self._streams = list(catalog.tenants), list(catalog.streams)
+        self._removals = read_removals(self._store)
         self._report = RunReport(None, None)
         self._done = 0
         self._total = 0
@@ -268,9 +282,12 @@ class _Driver:
         reach = Reach(last, last) if last else self._reach(watermark)
         self._refuse_missing_days(first, reach.figures)
         tenants = self._sync_tenants()
+        if first:
+            refuse_removed_day(self._removals, self._streams, tenants, first)
         stale = [part for part in self._stale(reach.sources) if part[1] in tenants]
         asked = [(day, tenant) for day in (days_between(first, reach.figures) if first else []) for tenant in tenants]
-        self._do(_ingest_steps({*stale, *asked}, tenants))
+        refuse_while_removing(self._store, min([*stale, *asked], default=(reach.figures, ""))[0], datetime.now(UTC))
+        self._do(_ingest_steps({*stale, *asked}, tenants, self._streams, self._removals))
         # What raw holds by now is loaded below; what is written from now on is the next run's business.
         seen_until = datetime.now(UTC)
         needed = first_day_to_build(self._store, watermark)
@@ -280,7 +297,7 @@ class _Driver:
             self._build(start, needed, oldest, reach, watermark, seen_until)
         elif watermark and (oldest or has_changed_since(self._store, watermark)):
             tags = Watermark(seen_until, watermark.built_to).tags()
-            self._do([_source_step(oldest or reach.sources, reach.sources, tags)])
+            self._do(self._cut(_source_step(oldest or reach.sources, reach.sources, tags)))
         self._look_back()
         return self._report
 
@@ -304,7 +321,34 @@ class _Driver:
         as_of = max(reach.figures, watermark.built_to) if watermark else reach.figures
         complete = needed is None or (start <= needed and reach.figures == as_of)
         tags = Watermark(seen_until, as_of).tags() if complete else {}
-        self._do([*_build_steps(min(start, oldest or start), start, reach), _publish_step(as_of, tags)])
+        refuse_while_removing(self._store, start, datetime.now(UTC))
+        steps = [part for step in _build_steps(min(start, oldest or start), start, reach) for part in self._cut(step)]
+        self._do([*steps, _publish_step(as_of, tags)])
+        self._remove_again(min(start, oldest or start))
+
+    def _cut(self, step: Step) -> list[Step]:
+        """A step over days, apart where retention has removed an asset's days for every tenant."""
+        if not self._removals:
+            return [step]
+        days = days_between(*(date.fromisoformat(step.tags[tag]) for tag in (RANGE_START_TAG, RANGE_END_TAG)))
+        assets = self._definitions.resolve_job_def(step.job).asset_layer.executable_asset_keys
+        chosen = [key for key in assets if keys.layer(key) in step.layers]
+        parts = daily_parts(days, chosen, self._removals, self._registered)
+        return [
+            replace(
+                step,
+                tags={**step.tags, **range_tags(first.isoformat(), last.isoformat())},
+                partitions=(last - first).days + 1,
+                left_out=left_out,
+            )
+            for left_out, first, last in parts
+        ]
+
+    def _remove_again(self, first: date) -> None:
+        """A build makes days of all tenants: take out what was removed of one of them and came back with the others."""
+        newest = max((each.through for every in self._removals.by_place.values() for each in every), default=date.min)
+        if newest >= first:
+            remove_again(self._settings, self._store, self._removals, first)
 
     def _do(self, steps: Sequence[Step]) -> None:
         """Run the steps in order; nothing follows a run that failed, it would build on yesterday's rows."""
@@ -325,6 +369,7 @@ class _Driver:
     def _run(self, step: Step) -> None:
         job = self._definitions.resolve_job_def(step.job)
         chosen = [key for key in job.asset_layer.executable_asset_keys if step.builds(key)]
+        self._report.left_out += len(step.left_out) * step.partitions
         result = job.execute_in_process(
             instance=self._instance,
             asset_selection=chosen or None,
@@ -366,21 +411,25 @@ class _Driver:
         landed = set(landed_partitions(self._store, self._earliest, last))
         for stream in self._streams:
             known = self._instance.get_materialized_partitions(keys.raw(stream))
-            stale |= landed - {parse_raw_key(key) for key in known}
+            unknown = landed - {parse_raw_key(key) for key in known}
+            stale |= {(day, tenant) for day, tenant in unknown if not self._removals.covers_raw(stream, tenant, day)}
         return sorted(stale)
 
 
-def _ingest_steps(partitions: set[DayTenant], tenants: Sequence[str]) -> list[Step]:
+def _ingest_steps(
+    partitions: set[DayTenant], tenants: Sequence[str], streams: Sequence[str], removals: Removals
+) -> list[Step]:
     """One run per rectangle; landing is observed by the first of them alone."""
     steps: list[Step] = []
-    for rectangle in rectangles(partitions, tenants):
-        layers = ("raw",) if steps else jobs.INGEST_LAYERS
-        steps.append(_ingest_step(rectangle, layers))
+    for left_out, part in raw_parts(partitions, streams, removals):
+        for rectangle in rectangles(part, tenants):
+            layers = ("raw",) if steps else jobs.INGEST_LAYERS
+            steps.append(_ingest_step(rectangle, layers, left_out))
     return steps
 
 
-def _ingest_step(rectangle: Rectangle, layers: tuple[str, ...]) -> Step:
-    return Step(jobs.INGEST, layers, rectangle.tags, len(rectangle.partitions))
+def _ingest_step(rectangle: Rectangle, layers: tuple[str, ...], left_out: LeftOut) -> Step:
+    return Step(jobs.INGEST, layers, rectangle.tags, len(rectangle.partitions), left_out)
 
 
 def _build_steps(load_from: date, first: date, reach: Reach) -> list[Step]:

@@ -9,7 +9,7 @@ which field was at fault and how to mend it, and never repeats a value, since th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -28,6 +28,9 @@ from analytics_platform.tracking.plan import spec_call_stream
 HISTORY_START = date(2022, 1, 1)
 MAX_AHEAD = timedelta(minutes=5)
 MAX_BEHIND = timedelta(days=30)
+
+Removed = Callable[[str, str, date], bool]
+"""Whether a stream's day of a tenant was removed."""
 
 _PROJECT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEYS_REMEMBERED = 10_000
@@ -55,6 +58,7 @@ class Gate:
         tenant: the tenant that the operator of an import named, if any.
         history_start: the first day that an imported message may belong to.
         keys: the write keys by which imported messages are known; by default the catalogue's.
+        removed: whether retention has removed a stream's day of a tenant; such a day takes nothing in any more.
 
     Raises:
         UnknownTenantError: `tenant` is not registered.
@@ -67,12 +71,14 @@ class Gate:
         tenant: str | None = None,
         history_start: date = HISTORY_START,
         keys: WriteKeys | None = None,
+        removed: Removed = lambda stream, tenant, day: False,
     ) -> None:
         if tenant is not None and tenant not in catalog.tenants:
             known = ", ".join(sorted(catalog.tenants))
             raise UnknownTenantError(f"tenant {tenant!r} is not registered; known tenants: {known}")
         self._write_keys = keys or WriteKeys(catalog, None)
         self._tenant = tenant
+        self._removed = removed
         self._plan = PlanCheck(catalog)
         self._days = BusinessDays()
         self._zones = {name: entry.time_zone for name, entry in catalog.tenants.items()}
@@ -139,7 +145,14 @@ class Gate:
         self._same_tenant(message, properties, sender, is_import=key is None)
         recent_only = key is not None and key.kind != "import"
         day = self._on_time(times, received_at, known.day, earliest=received_at - MAX_BEHIND if recent_only else None)
+        self._refuse_removed(known.stream, sender.tenant, day)
         return _landed(message, message_id, sender, day, times, planned, known.stream)
+
+    def _refuse_removed(self, stream: str, tenant: str, day: date) -> None:
+        """Refuse what retention would have to remove again; older days that it never reached are taken in."""
+        if self._removed(stream, tenant, day):
+            detail = f"timestamp: {stream} of {day} was removed at the end of its term; do not send it again"
+            raise Refusal(Reason.PAST_RETENTION, detail)
 
     def _sender(self, message: dict[str, Any], properties: dict[str, Any] | None) -> WriteKeyContext:
         """Who sent an imported message: the tenant that the operator named, else its write key's, else its own word."""

@@ -23,6 +23,7 @@ from analytics_platform.intake.seen import Seen
 from analytics_platform.intake.write_keys import WriteKeys
 from analytics_platform.lake.dead_letters import DeadLetter
 from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT
+from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
 
 Progress = Callable[[int, int], None]
@@ -99,7 +100,7 @@ def import_paths(
         SourceMissingError: a path does not exist; nothing was read.
         UnknownTenantError: `tenant` is not registered; nothing was read.
     """
-    gate = Gate(catalog, tenant=tenant, history_start=history_start, keys=keys)
+    gate = Gate(catalog, tenant=tenant, history_start=history_start, keys=keys, removed=read_removals(store).covers_raw)
     call = _Call(gate, store, now or datetime.now(UTC))
     sources = find_sources(paths)
     total, done = sum(source.size for source in sources), 0

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     UNKNOWN_EVENT = "unknown_event"
     SCHEMA_VIOLATION = "schema_violation"
     ID_CONFLICT = "id_conflict"
+    PAST_RETENTION = "past_retention"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from analytics_platform.lake.layout import (
     placed,
 )
 from analytics_platform.lake.manifest import Counts, Manifest, MovedLetters, WrittenObject
+from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.replays import ReplayLog
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 
@@ -198,6 +199,7 @@ class _Judge:
         self, store: ObjectStore, catalog: Catalog, history_start: date, keys: WriteKeys | None, now: datetime
     ) -> None:
         self._catalog, self._history_start, self._keys, self._now = catalog, history_start, keys, now
+        self._removals = read_removals(store)
         self._landed = LandedMessages(store)
         self._gates: dict[str | None, Gate] = {}
 
@@ -227,7 +229,13 @@ class _Judge:
 
     def _gate(self, tenant: str | None) -> Gate:
         if tenant not in self._gates:
-            self._gates[tenant] = Gate(self._catalog, tenant=tenant, history_start=self._history_start, keys=self._keys)
+            self._gates[tenant] = Gate(
+                self._catalog,
+                tenant=tenant,
+                history_start=self._history_start,
+                keys=self._keys,
+                removed=self._removals.covers_raw,
+            )
         return self._gates[tenant]
 
 

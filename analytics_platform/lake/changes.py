@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from analytics_platform.lake.layout import LANDING_PREFIX, RAW_PREFIX, placed, raw_prefix
 from analytics_platform.lake.partition import RawPartition, read_partition
+from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
 
 # A business day may begin up to twelve hours after the UTC day of the same date (UTC-12).
@@ -29,7 +30,7 @@ def stale_partitions(
     *,
     streams: Sequence[str] | None = None,
 ) -> list[tuple[date, str]]:
-    """Every (day, tenant) with a landing object that one of the streams does not hold, in order.
+    """Every (day, tenant) with a landing object that one of the streams does not hold and is not rid of, in order.
 
     `streams` are those that must hold it: all of the catalogue. Without it the streams that raw has anything of are
     asked, so that a lake can be judged alone.
@@ -37,12 +38,14 @@ def stale_partitions(
     landed = _landed(store, first_day, last_day)
     asked = _streams_of_raw(store) if streams is None else list(streams)
     stale = set() if asked else set(landed)
+    removals = read_removals(store)
     for stream in asked:
         held = {
             (partition.day, partition.tenant): partition.landing_objects.keys()
             for partition in _partitions(store, stream, first_day, last_day)
         }
-        stale |= {place for place, names in landed.items() if names - held.get(place, set())}
+        lacking = (place for place, names in landed.items() if names - held.get(place, set()))
+        stale |= {(day, tenant) for day, tenant in lacking if not removals.covers_raw(stream, tenant, day)}
     return sorted(stale)
 
 

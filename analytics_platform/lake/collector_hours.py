@@ -1,9 +1,9 @@
 """The account of the collectors: acknowledged = landed + dead letters, per hour, tenant and collector.
 
 The sides are counted apart. *Acknowledged* was counted when the answers left, and stands in the manifests of closed
-hours; *landed* and *dead-lettered* are counted in the objects that those manifests name (in raw, where retention has
-removed a landing object since). So an object that vanished or lost lines makes the right side smaller, a spool segment
-that never arrived leaves the left side larger, and either is a row that does not add up.
+hours; *landed* and *dead-lettered* are counted in the objects that those manifests name (in raw where a landing object
+is gone, in its manifest where retention has removed it). So an object that vanished or lost lines makes the right side
+smaller, a spool segment that never arrived leaves the left side larger, and either is a row that does not add up.
 
 What lies in objects that no manifest names yet is `waiting`: its hour is not closed, or its collector died and has not
 come back. Hours are those of the acknowledgement, in UTC, so a row's events may belong to any business day.
@@ -33,6 +33,7 @@ from analytics_platform.lake.layout import (
 )
 from analytics_platform.lake.manifest import parse_manifest
 from analytics_platform.lake.partition import read_partition
+from analytics_platform.lake.removals import Removals, read_removals
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 
 COLLECTOR_HOURS_SCHEMA = pa.schema(
@@ -74,6 +75,7 @@ class _Books:
 
     rows: dict[_Key, _Row] = field(default_factory=dict)
     named: dict[str, Collected] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
     present: dict[str, Collected] = field(default_factory=dict)
 
     def row(self, origin: Collected, tenant: str) -> _Row:
@@ -94,12 +96,17 @@ def collector_hours(store: ObjectStore, first_day: date, last_day: date, streams
         manifest = parse_manifest(store.get(info.key))
         for tenant, acked in manifest.acked.items():
             books.row(origin, tenant).acked += acked
-        books.named |= {item.key: origin for item in (*manifest.landing, *manifest.dead_letters)}
+        items = (*manifest.landing, *manifest.dead_letters)
+        books.named |= {item.key: origin for item in items}
+        books.lines |= {item.key: sum(item.lines.values()) for item in items}
     for prefix in (LANDING_PREFIX, DEAD_PREFIX):
         books.present |= {info.key: origin for info, origin in _of_collectors(store, prefix, first_day, last_day)}
-    in_raw = _names_in_raw(store)
+    in_raw, removals = _names_in_raw(store), read_removals(store)
     for key, origin in sorted((books.named | books.present).items()):
-        _book(books, key, origin, _lines(store, key, streams, in_raw, is_present=key in books.present))
+        if key not in books.present and _is_removed(removals, key):
+            _book(books, key, origin, books.lines[key])
+        else:
+            _book(books, key, origin, _lines(store, key, streams, in_raw, is_present=key in books.present))
     return _table(books.rows)
 
 
@@ -108,6 +115,12 @@ def unaccounted(hours: pa.Table, now: datetime) -> pa.Table:
     wrong = pc.not_equal(hours["acked"], pc.add(hours["landed"], hours["dead_lettered"]))
     late = pc.less(hours["hour"], pa.scalar(now - OVERDUE - timedelta(hours=1), hours.schema.field("hour").type))
     return hours.filter(pc.or_(wrong, pc.and_(late, pc.greater(hours["waiting"], 0))))
+
+
+def _is_removed(removals: Removals, key: str) -> bool:
+    """Whether retention has removed an object: its manifest is then all that is left to count."""
+    place = placed(key)
+    return removals.covers("landing" if key.startswith(LANDING_PREFIX) else "dead_letters", place.tenant, place.day)
 
 
 def _of_collectors(

@@ -22,6 +22,8 @@ COLLECTOR = "collector"
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _WRITER = re.compile(r"[a-z0-9]{1,63}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_RECORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,80}")
 _HOUR = "%Y%m%dT%H"
 _COLLECTED = re.compile(rf"(\d{{8}}T\d{{2}})-({COLLECTOR}[a-z0-9]+)-[^-]+\Z")
 _PARTITION = re.compile(r"day=(\d{4}-\d{2}-\d{2})/tenant=([a-z0-9_-]+)/([^/]+)")
@@ -214,12 +216,37 @@ def week_of_report(key: str) -> date:
 
 
 WEEKLY_REPORT_PREFIX = "reports/weekly/"
+
+
+def removal_key(name: str) -> str:
+    """Key of a statement of what retention removes; `name` is the hash of the plan that asks for it."""
+    return f"{REMOVAL_PREFIX}{_checked(_HASH, name, 'plan hash')}.json"
+
+
+def evidence_key(number: int) -> str:
+    """Key of an entry of the chain of evidence; entries are numbered from 1 without gaps."""
+    return f"{EVIDENCE_PREFIX}{number:010d}.json"
+
+
+def governance_key(kind: str, name: str) -> str:
+    """Key of a record of governance: a plan, an approval, a hold."""
+    return f"{governance_prefix(kind)}{_checked(_RECORD, name, 'name')}.json"
+
+
+def governance_prefix(kind: str) -> str:
+    """Prefix of all records of a kind."""
+    return f"{GOVERNANCE_PREFIX}{_checked(_NAME, kind, 'kind')}/"
+
+
 MANIFEST_PREFIX = "landing_manifests/"
 LANDING_PREFIX = "landing/"
 DEAD_PREFIX = "dead/"
 RAW_PREFIX = "raw/"
 REPLAY_PREFIX = "replays/"
 REVIEW_PREFIX = "reviews/"
+REMOVAL_PREFIX = "removals/"
+EVIDENCE_PREFIX = "evidence/"
+GOVERNANCE_PREFIX = "governance/"
 
 
 def manifest_days(key: str) -> tuple[date, date]:

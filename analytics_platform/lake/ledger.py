@@ -8,6 +8,8 @@ lost object, a raw object that lost rows, or a dead letter that vanished makes a
 A letter that was replayed is received where it went, and no longer where it was refused; the dead-letter object stays,
 so that what a collector acknowledged in an hour still adds up (`collector_hours`).
 
+What retention has removed is no part of it: a partition of raw has no row any more, a letter is not missed.
+
 Lines in landing objects that raw does not hold yet are `pending`, and no part of `received`: arrivals after a build
 make a partition stale (`changes`), not wrong.
 """
@@ -28,12 +30,14 @@ from analytics_platform.lake.layout import (
     DEAD_PREFIX,
     LANDING_PREFIX,
     RAW_PREFIX,
+    conflicts_key,
     is_conflicts_of_raw,
     landing_prefix,
     placed,
 )
 from analytics_platform.lake.manifest import LedgerKey, Manifest, MovedLetters, WrittenObject, read_manifests
 from analytics_platform.lake.partition import RawPartition, read_partition
+from analytics_platform.lake.removals import Removals, read_removals
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 
 LEDGER_SCHEMA = pa.schema(
@@ -79,6 +83,7 @@ class _Books:
     letters: dict[str, Counter[str]] = field(default_factory=dict)
     namings: Counter[str] = field(default_factory=Counter)
     moved: list[MovedLetters] = field(default_factory=list)
+    removals: Removals = field(default_factory=Removals)
 
     def row(self, key: LedgerKey) -> _Row:
         return self.rows.setdefault(key, _Row())
@@ -89,13 +94,18 @@ class _Books:
     def covers(self, day: date) -> bool:
         return within(day, self.first_day, self.last_day)
 
+    def let_go(self, letters_key: str) -> bool:
+        """Whether retention has removed a dead-letter object: nobody misses it."""
+        place = placed(letters_key)
+        return letters_key not in self.letters and self.removals.covers("dead_letters", place.tenant, place.day)
+
 
 def ledger_rows(store: ObjectStore, first_day: date, last_day: date) -> pa.Table:
     """The ledger of the days from `first_day` to `last_day`, ordered by stream, day and tenant (`LEDGER_SCHEMA`).
 
     `bytes` and `changed_at` are the raw object's size and time of writing, `watermark` its latest `received_at`.
     """
-    books = _Books(store, first_day, last_day)
+    books = _Books(store, first_day, last_day, removals=read_removals(store))
     landed = {info.key for info in books.objects(LANDING_PREFIX)}
     books.letters = {info.key: count_by_stream(store.get(info.key)) for info in books.objects(DEAD_PREFIX)}
     _book_raw(books)
@@ -108,7 +118,8 @@ def ledger_rows(store: ObjectStore, first_day: date, last_day: date) -> pa.Table
     _book_unnamed_letters(books, books.letters.keys() - named)
     for moved in books.moved:
         _book_moved(books, moved)
-    return _table(books.rows)
+    live = {key: row for key, row in books.rows.items() if not books.removals.covers_raw(key[0], key[2], key[1])}
+    return _table(live)
 
 
 def unbalanced(ledger: pa.Table) -> pa.Table:
@@ -123,6 +134,7 @@ def _book_raw(books: _Books) -> None:
         key = (partition.stream, partition.day, partition.tenant)
         books.held[key] = partition.landing_objects
         _book_partition(books.row(key), partition, info)
+        _book_conflicts(books, partition)
 
 
 def _book_partition(row: _Row, partition: RawPartition, info: ObjectInfo) -> None:
@@ -132,6 +144,14 @@ def _book_partition(row: _Row, partition: RawPartition, info: ObjectInfo) -> Non
     row.watermark = partition.watermark
     row.landing_objects = len(partition.landing_objects)
     row.changed_at = info.modified_at
+
+
+def _book_conflicts(books: _Books, partition: RawPartition) -> None:
+    """Take lines out of `received` that raw set aside and whose letters retention has removed since."""
+    letters_key = conflicts_key(partition.stream, partition.day, partition.tenant)
+    if books.removals.covers("dead_letters", partition.tenant, partition.day):
+        gone = partition.conflicts - books.letters.get(letters_key, Counter[str]()).total()
+        books.row((partition.stream, partition.day, partition.tenant)).received -= max(gone, 0)
 
 
 def _book_manifest(books: _Books, manifest: Manifest, landed: set[str]) -> None:
@@ -144,6 +164,7 @@ def _book_manifest(books: _Books, manifest: Manifest, landed: set[str]) -> None:
         _book_pending(books, item, landed)
     for item in manifest.dead_letters:
         _book_letters(books, item.key)
+        _book_let_go(books, item)
     books.moved += manifest.moved
 
 
@@ -166,13 +187,21 @@ def _book_letters(books: _Books, object_key: str) -> None:
         books.row((stream, place.day, place.tenant)).dead_lettered += lines
 
 
+def _book_let_go(books: _Books, item: WrittenObject) -> None:
+    """Take the letters of an object out of `received` that retention has removed: the ledger is of what there is."""
+    place = placed(item.key)
+    if books.covers(place.day) and books.let_go(item.key):
+        for stream, lines in item.lines.items():
+            books.row((stream, place.day, place.tenant)).received -= lines
+
+
 def _book_moved(books: _Books, moved: MovedLetters) -> None:
     """Take replayed letters out of where they were refused; those of them that were refused again are duplicates.
 
     The same file, imported again, is refused into the same object, which then stands in as many manifests.
     """
     place = placed(moved.key)
-    if not books.covers(place.day):
+    if not books.covers(place.day) or books.let_go(moved.key):
         return
     refused = books.namings[moved.key] if moved.key in books.letters else 0
     for stream, lines in moved.lines.items():

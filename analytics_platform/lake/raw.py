@@ -34,6 +34,7 @@ from analytics_platform.lake.merge import (
     read_parquet_rows,
 )
 from analytics_platform.lake.partition import RawPartition, read_partition, statement
+from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.schema import DICTIONARY_COLUMNS, JSON_COLUMNS, RAW_SCHEMA, landing_line
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 
@@ -106,7 +107,7 @@ def build_partitions(
     """Bring the raw objects of the given streams and (day, tenant) partitions up to what has landed.
 
     A partition that holds all its landing objects already is not written (`changed` is false). One without any row
-    gets an object too, so that it can be told from one that was never built.
+    gets an object too, so that it can be told from one that was never built; one that retention has removed gets none.
 
     Args:
         store: the lake.
@@ -144,9 +145,10 @@ def _read_all(store: ObjectStore, keys: Sequence[str]) -> Iterator[pa.RecordBatc
 
 
 def _batches(store: ObjectStore, streams: Sequence[str], partitions: Sequence[tuple[date, str]]) -> Iterator[_Batch]:
-    batch = _Batch()
+    batch, removals = _Batch(), read_removals(store)
     for day, tenant in sorted(set(partitions)):
-        current, stale = _planned(store, streams, day, tenant)
+        kept = [stream for stream in streams if not removals.covers_raw(stream, tenant, day)]
+        current, stale = _planned(store, kept, day, tenant)
         batch.add(current, stale, _size_in_memory(store, stale))
         if batch.is_full:
             yield batch
@@ -212,7 +214,7 @@ def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path, *, is_lar
             landing.setdefault(store.local_path(info.key), set()).add(item.stream)
         if item.held is not None and item.held.accepted:
             held[store.local_path(item.held.key)] = item.stream
-        if item.held is not None and item.held.conflicts:
+        if item.held is not None and item.held.conflicts and store.info(conflicts_key(*item.key)):
             path = folder / f"{len(conflicts)}.ndjson.zst"
             path.write_bytes(_lost_before(store, item))
             conflicts.append(path)
@@ -236,13 +238,21 @@ def _outcome(store: ObjectStore, merged: Merge, stale: Sequence[_Stale]) -> dict
     kept, dropped, conflicts = merged.kept(), merged.dropped(), merged.conflicts()
     outcome: dict[PartitionKey, RawPartition] = {}
     for item in stale:
-        lost = conflicts.get(item.key, [])
+        lost, gone = conflicts.get(item.key, []), _letters_gone(store, item)
         if lost:
             store.put(conflicts_key(*item.key), _letters(item, lost))
         fresh = dict.fromkeys((placed(info.key).name for info in item.fresh), 0)
         fresh |= lines.get(item.key, {})
-        outcome[item.key] = _accounted(item, kept.get(item.key), fresh, dropped.get(item.key, 0), len(lost))
+        outcome[item.key] = _accounted(item, kept.get(item.key), fresh, dropped.get(item.key, 0), len(lost) + gone)
     return outcome
+
+
+def _letters_gone(store: ObjectStore, item: _Stale) -> int:
+    """Conflicts of earlier builds whose letters retention has removed since: they stay in the account."""
+    if item.held is None or not item.held.conflicts:
+        return 0
+    key = conflicts_key(*item.key)
+    return item.held.conflicts - (len(lines_of(store.get(key))) if store.info(key) else 0)
 
 
 def _lines_by_object(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, dict[str, int]]:

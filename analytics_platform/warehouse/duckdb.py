@@ -79,6 +79,30 @@ class DuckDBWarehouse:
             connection.execute(f"create or replace table {table} as select * from incoming limit 0")
             return _inserted(connection, table)
 
+    def remove_rows(self, table: str, condition: str, parameters: Sequence[object]) -> int:
+        """Delete in one transaction; the bytes stay in the file until `purge`."""
+        with self._writing() as connection:
+            (count,) = connection.execute(f"delete from {table} where {condition}", list(parameters)).fetchall()[0]
+            return int(count)
+
+    def purge(self) -> None:
+        """Copy what is left into a new file that takes the old one's place: deleting leaves the plaintext in it."""
+        with self.exclusive():
+            if not self._path.exists():
+                return
+            fresh = self._path.with_name(f"{self._path.name}.purged")
+            fresh.unlink(missing_ok=True)
+            connection = self._wait_for_file(read_only=False)
+            try:
+                (name,) = connection.execute("select current_database()").fetchall()[0]
+                connection.execute(f"attach '{fresh}' as purged")
+                connection.execute(f'copy from database "{name}" to purged')
+                connection.execute("detach purged")
+            finally:
+                connection.close()
+            fresh.replace(self._path)
+            Path(f"{self._path}.wal").unlink(missing_ok=True)
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Answer a read-only query; waits while a writer is at work."""
         connection = self._open_for_reading()

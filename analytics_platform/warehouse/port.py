@@ -37,6 +37,12 @@ class Warehouse(Protocol):
     def replace_table(self, table: str, rows: pa.Table) -> int:
         """Replace a whole table; return the rows written."""
 
+    def remove_rows(self, table: str, condition: str, parameters: Sequence[object]) -> int:
+        """Delete the rows for which the condition holds; return how many. The condition is ours, values are bound."""
+
+    def purge(self) -> None:
+        """Make sure that deleted rows are in no file of the warehouse any more, as far as it is in our hands."""
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Answer a read-only query.
 

@@ -157,7 +157,7 @@ def test_every_dashboard_descends_from_landing(definitions: dg.Definitions) -> N
 
 
 def test_every_asset_belongs_to_a_job(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
-    names = ("ingest", "load", "build", "publish", "incidents", "look_back", "review", "report")
+    names = ("ingest", "load", "build", "publish", "incidents", "look_back", "review", "report", "govern")
     built = {
         key.to_user_string()
         for name in names

@@ -11,7 +11,7 @@ from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
 from analytics_platform.defs.manifest import build_manifest, manifest_path
 from analytics_platform.defs.resources import store_from, warehouse_from
-from analytics_platform.intake.importer import import_paths
+from analytics_platform.intake.importer import ImportReport, import_paths
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.settings import Settings
 
@@ -31,8 +31,12 @@ class House:
         return store_from(self.settings)
 
     def land(self, path: Path) -> None:
-        report = import_paths([path], catalog=load_catalog(), store=self.store, tenant=None)
+        report = self.imported(path)
         assert report.accepted, report.as_dict()
+
+    def imported(self, path: Path) -> ImportReport:
+        history_start = self.settings.history_start
+        return import_paths([path], catalog=load_catalog(), store=self.store, history_start=history_start)
 
     def land_invoice(self, name: str, issued_at: str, tenant: str = "brabant-rental") -> None:
         """Import one message that nobody has sent before."""
@@ -80,8 +84,8 @@ class House:
         return prints
 
 
-def new_house(home: Path) -> House:
-    settings = Settings(home=home, history_start=date(2026, 1, 1))
+def new_house(home: Path, history_start: date = date(2026, 1, 1)) -> House:
+    settings = Settings(home=home, history_start=history_start)
     if not manifest_path(settings).exists():
         build_manifest(settings)
     return House(settings, build_definitions(settings))

@@ -31,6 +31,7 @@ from analytics_platform.intake.collector.webhook import WebhookSource
 from analytics_platform.intake.collector.writers import writer_of
 from analytics_platform.intake.gate import Gate
 from analytics_platform.intake.write_keys import WriteKeys
+from analytics_platform.lake.removals import RecentRemovals
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
 
@@ -157,7 +158,7 @@ def _started(settings: Settings, store: ObjectStore) -> Parts:
     shipper.start()
     collector = Collector(
         catalog=catalog,
-        gate=Gate(catalog, history_start=settings.history_start),
+        gate=Gate(catalog, history_start=settings.history_start, removed=RecentRemovals(store).removed),
         keys=keys,
         spool=spool,
         metrics=metrics,

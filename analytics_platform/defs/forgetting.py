@@ -1,0 +1,46 @@
+"""What Dagster remembers of partitions that retention removed is wiped, so that nobody takes them for built.
+
+A raw partition is forgotten when its day and tenant are removed, a daily one when the day is removed for every tenant.
+Wiping by partition is the work of the event log (`defs.event_log` has it for SQLite; Dagster's own storages refuse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+import dagster as dg
+
+from analytics_platform.catalog import Catalog
+from analytics_platform.defs import keys
+from analytics_platform.defs.partitions import parse_raw_key
+from analytics_platform.defs.policies import dataset_name
+from analytics_platform.lake.removals import Removals
+
+
+def forget_partitions(instance: dg.DagsterInstance, catalog: Catalog, removals: Removals) -> int:
+    """Wipe the status of every removed partition that Dagster takes for built; answer how many there were."""
+    wiped = 0
+    for key in instance.all_asset_keys() if removals else ():
+        removed = sorted(_removed(instance, key, catalog, removals))
+        if removed:
+            instance.wipe_asset_partitions(key, removed)
+            wiped += len(removed)
+    return wiped
+
+
+def _removed(instance: dg.DagsterInstance, key: dg.AssetKey, catalog: Catalog, removals: Removals) -> Iterable[str]:
+    dataset = dataset_name(key)
+    newest = removals.newest([dataset])
+    if newest is None:
+        return []
+    built = instance.get_materialized_partitions(key)
+    if keys.layer(key) == "raw":
+        places = {partition: parse_raw_key(partition) for partition in built}
+        return [partition for partition, (day, tenant) in places.items() if removals.covers(dataset, tenant, day)]
+    return [
+        partition
+        for partition in built
+        if partition <= newest.isoformat()
+        and removals.covers_all(dataset, catalog.tenants, date.fromisoformat(partition))
+    ]
