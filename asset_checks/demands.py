@@ -26,7 +26,7 @@ def lacking(catalog: Catalog, checks: Mapping[dg.AssetKey, Collection[str]]) -> 
     """
     by_asset = [
         f"{asset.to_user_string()}: {demand}"
-        for asset in sorted(checks, key=lambda key: key.path)
+        for asset in sorted(checks, key=lambda key: key.to_user_string())
         for demand in demands_of_asset(catalog, asset)
         if not _has(checks[asset], demand)
     ]

@@ -71,7 +71,7 @@ def check_group(
         store: dg.ResourceParam[ObjectStore],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[dg.AssetCheckResult]:
-        scope = Scope(store, warehouse, partition_keys(context))
+        scope = Scope(store, warehouse, partition_keys(context), context.instance)
         selected = sorted(context.selected_asset_check_keys, key=lambda key: key.to_user_string())
         answer = _answer(judge, scope, {key.asset_key for key in selected})
         for key in selected:

@@ -19,24 +19,12 @@ _COUNTED = (
 )
 
 _STAGED = " union all ".join(
-    f"select day, tenant_id, '{event}' as event, count(*) as rows "
-    f"from staging.stg_billing__{event.replace('.', '_')} group by all"
-    for event in _COUNTED
+    f"select tenant_id, message_id from staging.stg_billing__{event.replace('.', '_')}" for event in _COUNTED
 )
 
-# A day outside of the run that was loaded again waits for its build, as a whole; within the run nothing is left out.
+# A message that came since its day was built (outside of the run) waits for the next build; within the run all count.
 _MESSAGES = f"""
     staged as ({_STAGED}),
-    arrived as (
-        select day, tenant_id, event, count(*) as rows from raw.billing where type = 'track' group by all
-    ),
-    built as (
-        select arrived.day, arrived.tenant_id, arrived.event
-        from arrived
-        inner join staged
-            on arrived.day = staged.day and arrived.tenant_id = staged.tenant_id
-            and arrived.event = staged.event and arrived.rows = staged.rows
-    ),
     messages as (
         select
             billing.tenant_id, billing.event, billing.event_at, billing.message_id, billing.properties,
@@ -46,9 +34,12 @@ _MESSAGES = f"""
             billing.properties ->> '$.invoice_id' as invoice_id
         from raw.billing as billing
         inner join raw.tenants as tenants on billing.tenant_id = tenants.tenant_id
-        left join built
-            on billing.day = built.day and billing.tenant_id = built.tenant_id and billing.event = built.event
-        where billing.type = 'track' and (billing.day between $1 and $2 or built.day is not null)
+        where
+            billing.type = 'track'
+            and (
+                billing.day between $1 and $2
+                or (billing.tenant_id, billing.message_id) in (select (tenant_id, message_id) from staged)
+            )
     )
 """
 

@@ -34,7 +34,19 @@ class Owner(Declared):
 
 
 AssetLayer = Literal[
-    "landing", "raw", "ops", "loaded", "registry", "reference", "staging", "marts", "kpi", "extract", "dashboard"
+    "landing",
+    "raw",
+    "ops",
+    "loaded",
+    "registry",
+    "reference",
+    "staging",
+    "marts",
+    "kpi",
+    "extract",
+    "dashboard",
+    "report",
+    "governance",
 ]
 """A layer of assets, for what is asked of it; ``registry`` is the tables loaded from the tenant registry."""
 

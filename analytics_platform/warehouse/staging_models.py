@@ -158,7 +158,9 @@ def _model_yaml(stream: Stream, event: Event) -> dict[str, Any]:
         "name": model_name(event),
         "description": event.description,
         "config": {"meta": {"owner": stream.owner, "event": event.name}},
-        "data_tests": [{"sound_events": {"arguments": {"required": required}}}],
+        "data_tests": [
+            {"sound_events": {"arguments": {"stream": stream.name, "event": event.name, "required": required}}}
+        ],
         "columns": list(_columns_yaml(own_columns(event))),
     }
 

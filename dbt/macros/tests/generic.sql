@@ -49,13 +49,30 @@
         {% endfor %}
 {% endtest %}
 
-{# Staged events of the build: one row per tenant and message, and nothing missing that the plan requires. #}
-{% test sound_events(model, required) %}
+{#
+  Staged events of the build: one row per tenant and message, and nothing missing that the plan requires. With `stream` and
+  `event` also the same messages, day by day, as are loaded: none lost, none that is not there any more.
+#}
+{% test sound_events(model, required, stream=none, event=none) %}
     with built as (
         select *
         from {{ model }}
         where {{ built_days("day") }}
     )
+    {%- if stream and event %},
+
+    loaded as (
+        select
+            day,
+            tenant_id,
+            message_id
+        from {{ source("raw", stream) }}
+        where
+            type = 'track'
+            and event = '{{ event }}'
+            and {{ built_days("day") }}
+    )
+    {%- endif %}
 
     select tenant_id, message_id
     from built
@@ -67,6 +84,21 @@
     select tenant_id, message_id
     from built
     where {% for column in required %}{{ column }} is null{{ " or " if not loop.last }}{% endfor %}
+    {%- if stream and event %}
+
+    union all
+
+    select
+        coalesce(loaded.tenant_id, built.tenant_id) as tenant_id,
+        coalesce(loaded.message_id, built.message_id) as message_id
+    from loaded
+    full outer join built
+        on
+            loaded.day = built.day
+            and loaded.tenant_id = built.tenant_id
+            and loaded.message_id = built.message_id
+    where loaded.message_id is null or built.message_id is null
+    {%- endif %}
 {% endtest %}
 
 {# Spans of one key follow each other without overlap; an open end is NULL. #}
