@@ -24,6 +24,22 @@ UNSENT: tuple[State, ...] = ("waiting", "sending", "unsure")
 Block = dict[str, Any]
 
 
+class Attachment(Fact):
+    """A picture that a message shows.
+
+    Attributes:
+        key: where its bytes are in the lake.
+        sha256: of those bytes, in hexadecimal digits: what was uploaded of it is known by this.
+        filename: what readers save it as.
+        alt: what it shows, for who does not see it.
+    """
+
+    key: str
+    sha256: str
+    filename: str
+    alt: str
+
+
 class Message(Fact):
     """A message as it will be sent.
 
@@ -34,6 +50,7 @@ class Message(Fact):
         channel: name of the channel.
         text: the whole of it where blocks cannot be shown: notifications, screen readers, and Slack's refusal.
         blocks: Block Kit.
+        pictures: shown below the blocks, in order.
     """
 
     key: str
@@ -42,6 +59,7 @@ class Message(Fact):
     channel: str
     text: str
     blocks: tuple[Block, ...]
+    pictures: tuple[Attachment, ...] = ()
 
 
 class Waiting(Fact):

@@ -30,6 +30,9 @@ INCIDENTS = "incidents"
 LOOK_BACK = "look_back"
 """What runs did: promises kept, and every evaluation of a check. It changes no figure, so nothing waits for it."""
 
+REPORT = "report"
+"""The report of a week."""
+
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 """What figures are made from: it has to reach as far back as new data does."""
@@ -49,7 +52,11 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     REVIEW: REVIEW_LAYERS,
 }
 
-_ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {LOOK_BACK: keys.LOOKING_BACK, INCIDENTS: (keys.INCIDENTS,)}
+_ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {
+    LOOK_BACK: keys.LOOKING_BACK,
+    INCIDENTS: (keys.INCIDENTS,),
+    REPORT: (keys.WEEKLY_REPORT,),
+}
 
 _DESCRIPTIONS: Mapping[str, str] = {
     INGEST: "What has landed, into raw partitions (days x tenants).",
@@ -59,6 +66,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     LOOK_BACK: "Promises kept, and evaluations of checks, by day.",
     INCIDENTS: "Incidents as they stand.",
     REVIEW: "The data-quality review of a quarter.",
+    REPORT: "The report of a week.",
 }
 
 

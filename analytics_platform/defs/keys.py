@@ -16,6 +16,7 @@ SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
 CHECK_RESULTS = AssetKey(["ops", "check_results"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 INCIDENTS = AssetKey(["ops", "incidents"])
+WEEKLY_REPORT = AssetKey(["report", "weekly"])
 EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
 
