@@ -303,7 +303,10 @@ class Words:
     def _measured(self, measured: Measured | None, otherwise: str) -> str:
         if measured is None:
             return otherwise
-        return f"{measured.value:,.10g} {measured.unit}" if isinstance(measured, Amount) else self._time(measured.at)
+        if not isinstance(measured, Amount):
+            return self._time(measured.at)
+        number = f"{measured.value:,.10g}"
+        return number if measured.unit == "count" else f"{number} {measured.unit}"
 
     def _time(self, at: datetime) -> str:
         return f"{at.astimezone(self._zone):%a %d %b %Y %H:%M} ({self._places.time_zone})"

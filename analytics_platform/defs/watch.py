@@ -155,4 +155,10 @@ class Watch:
         return Observation(findings, frozenset(right for each in seen for right in each.found_right))
 
     def _observe(self, judge: str, seen: Observation, reading: Reading, look: Look, now: datetime) -> None:
-        look.events.update(change.event for change in self._desk.observe(judge, seen, now, reading))
+        hit = {asset: self._graph.dashboards_of(asset) for asset in {each.asset for each in seen.findings}}
+        findings = tuple(
+            each if each.dashboards else each.model_copy(update={"dashboards": hit[each.asset]})
+            for each in seen.findings
+        )
+        changes = self._desk.observe(judge, seen._replace(findings=findings), now, reading)
+        look.events.update(change.event for change in changes)

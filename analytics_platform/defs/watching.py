@@ -102,6 +102,14 @@ class Graph:
             return dataset.replace(".", "/")
         return (assets[-1] if promise == LANDED_WITHIN_LAG else assets[0]).to_user_string()
 
+    def dashboards_of(self, asset: str) -> tuple[str, ...]:
+        """The dashboards that are made from an asset, by name."""
+        key = dg.AssetKey.from_user_string(asset)
+        if not self._repository.asset_graph.has(key):
+            return ()
+        downstream = dg.AssetSelection.assets(key).downstream().resolve(self._repository.asset_graph)
+        return tuple(sorted(each.path[-1] for each in downstream if keys.layer(each) == "dashboard"))
+
     def judges_everything(self, check: dg.AssetCheckKey) -> bool:
         """Whether a check speaks for its whole table, whatever the run's partitions."""
         return check in self._whole

@@ -149,6 +149,7 @@ def test_a_broken_partition_is_told_once_and_repaired_by_the_command_of_its_mess
     assert (incident.severity, incident.cause.day, incident.cause.asset) == ("critical", BROKEN, "ops/ledger")
     assert deployment.tell() == [(":red_circle: CRITICAL · Check failed: ops/ledger", False)]
     (parent,) = slack.posted(CHANNEL)
+    assert "Dashboards: Customer health, Executive overview, Finance" in parent["text"]
 
     # Step 1: read the message. Step 2: mend the cause. Step 3: its command, as it stands.
     (command,) = set(COMMAND.findall(html.unescape(parent["text"])))
