@@ -11,6 +11,7 @@ from analytics_platform.defs.automation import (
     hourly_ingestion,
     hourly_look_back,
     loads_follow_ingestion,
+    monday_report,
     nightly_build,
     pages_follow_build,
     tenants_from_registry,
@@ -29,6 +30,7 @@ from analytics_platform.defs.manifest import load_manifest
 from analytics_platform.defs.partitions import partitions_from
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
+from analytics_platform.defs.reports import weekly_report_asset
 from analytics_platform.defs.resources import build_resources, store_from
 from analytics_platform.defs.retention import daily_governance, retention_assets
 from analytics_platform.defs.reviews import quarterly_review, review_asset
@@ -72,6 +74,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         *extract_assets(catalog, manifest, partitions),
         *dashboard_assets(catalog, partitions),
         expectations_report_asset(catalog, manifest, partitions),
+        weekly_report_asset(settings, catalog, partitions),
     ]
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     assets.append(review_asset(catalog, manifest, settings, assets))
@@ -91,6 +94,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
             daily_digest(settings),
             heartbeat(settings),
             hourly_look_back(settings, partitions),
+            monday_report(settings, store_from(settings)),
             daily_governance(settings),
         ],
         sensors=[

@@ -126,6 +126,14 @@ class Settings(BaseSettings):
     slack_api_url: str = Field(
         default="https://slack.com/api/", pattern="^https?://", description="Slack's API, such as GovSlack's own."
     )
+    executives_channel: str | None = Field(
+        default=None,
+        pattern=r"^#[a-z0-9_-]{1,79}$",
+        description="Slack channel of the weekly report over all tenants; by default that of the report's owner.",
+    )
+    report_language: Literal["en-GB", "nl-NL"] = Field(
+        default="en-GB", description="Language of reports and how they write numbers."
+    )
     dagster_url: str = Field(
         default="http://127.0.0.1:3000", pattern="^https?://", description="Dagster's UI as readers of alerts reach it."
     )

@@ -2,10 +2,10 @@
 
 `intake` judges what came in, `streams` and `against_plan` what it is like, `columns`, `limits` and `privacy` the tables
 that are made of it, `money` whether they still add up to it, `published` what goes out, `figures` the numbers on it,
-`look_back` and `incidents` the histories of runs. dbt's tests are asset checks too. Which ones a dataset must have is
-declared (`demands` in the catalogue). To add one: write a pure function that returns `Facts`, give it a name that is a
-fact and a dimension, and list it in its module (many tables at once: `grouped`); where its asset has partitions, answer
-by partition.
+`reports` those of a week, `reviews` what is signed, `look_back` and `incidents` the histories of runs. dbt's tests are
+asset checks too. Which ones a dataset must have is declared (`demands` in the catalogue). To add one: write a pure
+function that returns `Facts`, give it a name that is a fact and a dimension, and list it in its module (many tables at
+once: `grouped`); where its asset has partitions, answer by partition.
 """
 
 import dagster as dg
@@ -25,6 +25,7 @@ from asset_checks.look_back import look_back_checks
 from asset_checks.money import money_checks
 from asset_checks.privacy import privacy_checks
 from asset_checks.published import published_checks
+from asset_checks.reports import report_checks
 from asset_checks.reviews import review_checks
 from asset_checks.streams import stream_checks
 
@@ -47,4 +48,5 @@ def all_checks(catalog: Catalog, manifest: Manifest, partitions: Partitions) -> 
         *figures_checks(catalog),
         *look_back_checks(catalog, partitions),
         *review_checks(catalog, partitions.time_zone),
+        *report_checks(catalog, partitions),
     ]

@@ -111,7 +111,7 @@ def _check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
         pages = {name: scope.store.get(dashboard_key(dashboard, name)) for name in audiences(catalog, dashboard)}
         shown = [figure for name, page in pages.items() for figure in shown_figures(catalog, name, page)]
         published = [_published_part(scope.store, catalog, figure) for figure in shown]
-        return figures_equal_warehouse(published, _computed(scope, catalog, published))
+        return figures_equal_warehouse(published, computed_figures(scope, catalog, published))
 
     return check(
         keys.dashboard(dashboard),
@@ -129,8 +129,8 @@ def _published_part(store: ObjectStore, catalog: Catalog, figure: ShownFigure) -
     return replace(figure, first=max(figure.first, min(published, default=figure.first)))
 
 
-def _computed(scope: Scope, catalog: Catalog, shown: Sequence[ShownFigure]) -> dict[str, float | None]:
-    """All figures in one query: opening the warehouse costs more than reading it."""
+def computed_figures(scope: Scope, catalog: Catalog, shown: Sequence[ShownFigure]) -> dict[str, float | None]:
+    """Each figure as SQL gives it, by name; all in one query: opening the warehouse costs more than reading it."""
     if not shown:
         return {}
     selects = [headline_sql(catalog.kpis[figure.kpi], figure) for figure in shown]

@@ -59,7 +59,7 @@ def _is_in_order(row: Row) -> bool:
     has_ended = row["recovered_at"] is not None
     ends_after = not has_ended or row["recovered_at"] >= row["opened_at"]
     is_marked = (row["status"] == "recovered") == has_ended == (row["minutes_to_repair"] is not None)
-    return ends_after and is_marked and row["minutes_to_detect"] >= 0
+    return bool(ends_after and is_marked and row["minutes_to_detect"] >= 0)
 
 
 def _rows(scope: Scope) -> list[Row]:

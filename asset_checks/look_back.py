@@ -81,6 +81,17 @@ def evaluations_are_complete(in_log: Sequence[Mapping[str, Any]], recorded: Sequ
     return Facts(not missing, summary, counts, offenders, len(in_log), len(missing))
 
 
+def log_is_recorded(scope: Scope, partitions: Partitions) -> Facts:
+    """Dagster's log of the scope's days, read a second time, against what is recorded of them."""
+    if scope.instance is None:
+        raise ValueError("the check reads Dagster's log, so it judges in a run only")
+    until = recorded_until(scope.instance)
+    days = scope.days() if scope.partition_keys else (partitions.first_day, partitions.last_day(until))
+    in_log = evaluations(scope.instance, *days, partitions.time_zone, until=until)
+    recorded = scope.warehouse.query(_IDENTITIES, days)
+    return evaluations_are_complete(in_log.select(IDENTITY).to_pylist(), recorded.to_pylist())
+
+
 def _agrees(row: Mapping[str, Any]) -> bool:
     if row["is_attained"] is None:
         return row["reason"] in {NOT_DUE, NOT_EXPECTED} and row["attained_at"] is None
@@ -135,19 +146,10 @@ def _once_check(partitions: Partitions) -> dg.AssetChecksDefinition:
 
 
 def _complete_check(partitions: Partitions) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> Facts:
-        if scope.instance is None:
-            raise ValueError("the check reads Dagster's log, so it judges in a run only")
-        until = recorded_until(scope.instance)
-        days = scope.days() if scope.partition_keys else (partitions.first_day, partitions.last_day(until))
-        in_log = evaluations(scope.instance, *days, partitions.time_zone, until=until)
-        recorded = scope.warehouse.query(_IDENTITIES, days)
-        return evaluations_are_complete(in_log.select(IDENTITY).to_pylist(), recorded.to_pylist())
-
     return check(
         keys.CHECK_RESULTS,
         "evaluations_are_complete",
-        judge,
+        lambda scope: log_is_recorded(scope, partitions),
         description="Every evaluation that Dagster's log held when the table was drawn up is in it.",
         dimension="completeness",
     )

@@ -18,7 +18,19 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 TOKEN = "xoxb-test-token"
-CHANNELS = ("data-platform", "data-finance", "data-operations", "data-growth", "data-customer-success", "data-product")
+CHANNELS = (
+    "data-platform",
+    "data-finance",
+    "data-operations",
+    "data-growth",
+    "data-customer-success",
+    "data-product",
+    "executives",
+    "brabant-weekly",
+)
+UPLOAD = "upload"
+"""What the server calls the address that files' bytes go to: no method, and asked without a token."""
+
 
 Json = dict[str, Any]
 
@@ -45,6 +57,7 @@ class SlackServer(ThreadingHTTPServer):
         self.messages: dict[str, list[Json]] = {f"C{number}": [] for number in range(len(CHANNELS))}
         self.faults: dict[str, list[Fault]] = defaultdict(list)
         self.missing_scopes: set[str] = set()
+        self.files: dict[str, Json] = {}
         self.page = 2  # small, so that a short history has several pages
         self.clock = time.time()
 
@@ -78,13 +91,40 @@ class SlackServer(ThreadingHTTPServer):
             "conversations.history": self._history,
             "conversations.replies": self._replies,
             "conversations.list": self._list,
+            "files.getUploadURLExternal": self._upload_url,
+            "files.completeUploadExternal": self._complete,
         }[method](body)
+
+    def shown_pictures(self, message: Json) -> list[bytes]:
+        """The bytes of the files that a message shows."""
+        return [
+            self.files[block["slack_file"]["id"]]["bytes"]
+            for block in message.get("blocks") or []
+            if block["type"] == "image"
+        ]
+
+    def _upload_url(self, body: Json) -> Json:
+        file_id = f"F{len(self.files)}"
+        self.files[file_id] = {"length": int(body["length"]), "bytes": b"", "is_complete": False}
+        return {"ok": True, "file_id": file_id, "upload_url": f"{self.address}{UPLOAD}?{file_id}"}
+
+    def take_bytes(self, file_id: str, raw: bytes) -> None:
+        self.files[file_id]["bytes"] = raw
+
+    def _complete(self, body: Json) -> Json:
+        assert "channel_id" not in body, "a file that is completed with a channel is a message of its own"
+        for each in json.loads(body["files"]):
+            file = self.files[each["id"]]
+            if len(file["bytes"]) != file["length"]:
+                return {"ok": False, "error": "file_update_failed"}
+            file["is_complete"] = True
+        return {"ok": True, "files": json.loads(body["files"])}
 
     def _post(self, body: Json) -> Json:
         channel = _id(body["channel"])
         if channel not in self.messages:
             return {"ok": False, "error": "channel_not_found"}
-        if problem := _refused(body):
+        if problem := _refused(body) or self._shows_what_is_not_there(body):
             return {"ok": False, "error": problem}
         thread = body.get("thread_ts")
         if thread and not any(each["ts"] == thread for each in self.messages[channel]):
@@ -92,6 +132,11 @@ class SlackServer(ThreadingHTTPServer):
         message = {**body, "channel": channel, "ts": self.next_ts(), "edits": 0}
         self.messages[channel].append(message)
         return {"ok": True, "channel": channel, "ts": message["ts"]}
+
+    def _shows_what_is_not_there(self, body: Json) -> str | None:
+        shown = [block["slack_file"]["id"] for block in body.get("blocks") or [] if block["type"] == "image"]
+        is_there = all(self.files.get(file_id, {}).get("is_complete") for file_id in shown)
+        return None if is_there else "invalid_blocks"
 
     def _update(self, body: Json) -> Json:
         found = [each for each in self.messages.get(body["channel"], []) if each["ts"] == body["ts"]]
@@ -148,6 +193,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if f"/{UPLOAD}?" in self.path:
+            self._take(self.path.rsplit("?", 1)[-1], raw)
+            return
         is_json = self.headers["Content-Type"].startswith("application/json")
         body = json.loads(raw) if is_json else dict(parse_qsl(raw.decode()))
         method = self.path.rsplit("/", 1)[-1]
@@ -161,6 +209,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._strike(fault)
         elif answer:
             self._send(200, answer)
+
+    def _take(self, file_id: str, raw: bytes) -> None:
+        """The bytes of a file; its address is the permission, so a token has no business here."""
+        self.server.calls.append((UPLOAD, {}))
+        assert "Authorization" not in self.headers
+        fault = self.server.faults[UPLOAD].pop(0) if self.server.faults[UPLOAD] else None
+        if not fault or fault.after_the_work:
+            self.server.take_bytes(file_id, raw)
+        if fault:
+            self._strike(fault)
+        else:
+            self._send(200, "OK")
 
     def _strike(self, fault: Fault) -> None:
         if fault.kind == "silence":

@@ -29,11 +29,16 @@ _HALF_A_LINK = re.compile(r"<[^>]*\Z")
 
 def literal(text: str) -> str:
     """Text from elsewhere, such as a tenant's name: one line, of a bearable length, that Slack shows as it is."""
-    visible = (" " if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") else char for char in text)
-    line = " ".join("".join(visible).split())
+    line = one_line(text)
     if len(line) > MAX_LITERAL_CHARACTERS:
         line = line[: MAX_LITERAL_CHARACTERS - 1] + _CUT
     return escaped(line)
+
+
+def one_line(text: str) -> str:
+    """Text on one line, without characters that nobody sees."""
+    visible = (" " if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") else char for char in text)
+    return " ".join("".join(visible).split())
 
 
 def escaped(text: str) -> str:
@@ -77,6 +82,11 @@ def fields(pairs: Sequence[tuple[str, str]]) -> list[Block]:
 def context(markup: str) -> Block:
     """A line in small type."""
     return {"type": "context", "elements": [_markup(markup, MAX_FIELD_CHARACTERS)]}
+
+
+def image(file_id: str, alt: str) -> Block:
+    """A picture that Slack holds as a file."""
+    return {"type": "image", "slack_file": {"id": file_id}, "alt_text": clipped(alt, MAX_FIELD_CHARACTERS)}
 
 
 def within_limit(blocks: Sequence[Block], left_out: str) -> tuple[Block, ...]:

@@ -7,14 +7,27 @@ the history cannot be read, it is posted all the same: twice is better than neve
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from analytics_platform.alerting.outbox import Waiting
-from analytics_platform.alerting.slack import BlocksRefused, Found, Gone, NotPosted, Outcome, Posted, Slack, Unsure
+from analytics_platform.alerting.block_kit import image
+from analytics_platform.alerting.outbox import Attachment, Waiting
+from analytics_platform.alerting.slack import (
+    BlocksRefused,
+    Found,
+    Gone,
+    NotPosted,
+    Outcome,
+    Posted,
+    Slack,
+    Unsure,
+    Uploaded,
+)
 from analytics_platform.alerting.store import AlertStore
+from analytics_platform.errors import AnalyticsError
 
 LEASE = timedelta(minutes=5)
 """How long a sender may take over one message before another may suspect that it died."""
@@ -24,10 +37,17 @@ SETTLING = timedelta(seconds=30)
 
 CLOCK_SKEW = timedelta(minutes=5)
 BACK_OFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30))
+PICTURE_MISSING = "picture_missing"
 USELESS_AFTER = timedelta(days=1)
 LOOKS_BEFORE_POSTING_BLIND = 5
+REPORTS_USELESS_AFTER = timedelta(days=6)
+"""Before the next one is made."""
+
+ATTEMPTS_WITH_PICTURES = 4
+"""Slack refuses blocks for a while that show a file which it still looks at; after so many it gets the words alone."""
 
 Clock = Callable[[], datetime]
+ReadBytes = Callable[[str], bytes]
 
 
 @dataclass
@@ -50,10 +70,26 @@ class DeliveryReport:
 class Delivery:
     """Sends what waits."""
 
-    def __init__(self, store: AlertStore, slack: Slack, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        store: AlertStore,
+        slack: Slack,
+        clock: Clock = lambda: datetime.now(UTC),
+        *,
+        read: ReadBytes | None = None,
+    ) -> None:
+        """Send from an outbox to Slack.
+
+        Args:
+            store: where the outbox is.
+            slack: where it goes.
+            clock: tells the time.
+            read: the bytes of a picture by its key; raises an `AnalyticsError` where there are none.
+        """
         self._store = store
         self._slack = slack
         self._clock = clock
+        self._read = read
 
     def deliver(self, within: timedelta | None = None) -> DeliveryReport:
         """Send everything that may be sent now; where a time is given, begin no message after it."""
@@ -61,6 +97,7 @@ class Delivery:
         report = DeliveryReport()
         with self._store.transaction() as session:
             session.drop_outdated(self._clock() - USELESS_AFTER)
+            session.outdate_reports(self._clock() - REPORTS_USELESS_AFTER)
         while (ends_at is None or self._clock() < ends_at) and (waiting := self._claim()):
             sent = self._sent(waiting, report)
             with self._store.transaction() as session:
@@ -80,13 +117,64 @@ class Delivery:
                 return self._settled(waiting, there, report)
             if there is not None and waiting.attempts < LOOKS_BEFORE_POSTING_BLIND:
                 return self._settled(waiting, there, report)
-        outcome = self._attempt(waiting, parent, plain=waiting.is_plain)
+        shown = waiting if waiting.is_plain else self._with_pictures(waiting)
+        if isinstance(shown, NotPosted):
+            return self._settled(waiting, shown, report)
+        outcome = self._attempt(shown, parent, plain=waiting.is_plain)
+        if isinstance(outcome, BlocksRefused) and self._may_be_the_pictures(waiting):
+            return self._settled(waiting, NotPosted(outcome.error), report)
         if isinstance(outcome, BlocksRefused) and not waiting.is_plain:
             waiting = waiting.model_copy(update={"is_plain": True, "error": outcome.error})
             report.plain += 1
             report.errors[outcome.error] += 1
             outcome = self._attempt(waiting, parent, plain=True)
         return self._settled(waiting, outcome, report)
+
+    def _with_pictures(self, waiting: Waiting) -> Waiting | NotPosted:
+        """The message with its pictures as blocks, each uploaded once for its bytes; as it is where it has none."""
+        blocks = list(waiting.message.blocks)
+        for picture in waiting.message.pictures:
+            uploaded = self._uploaded(picture)
+            if isinstance(uploaded, NotPosted):
+                if uploaded.error != PICTURE_MISSING and waiting.attempts < ATTEMPTS_WITH_PICTURES:
+                    return uploaded
+                continue
+            blocks.append(image(uploaded.file_id, picture.alt))
+        return waiting.model_copy(
+            update={"message": waiting.message.model_copy(update={"blocks": tuple(blocks), "pictures": ()})}
+        )
+
+    def _uploaded(self, picture: Attachment) -> Uploaded | NotPosted:
+        with self._store.transaction() as session:
+            known = session.file_id(picture.sha256)
+        if known:
+            return Uploaded(known)
+        body = self._bytes_of(picture)
+        uploaded = self._slack.upload(picture, body) if body else NotPosted(PICTURE_MISSING)
+        if isinstance(uploaded, Uploaded):
+            with self._store.transaction() as session:
+                session.keep_file_id(picture.sha256, uploaded.file_id)
+        return uploaded
+
+    def _bytes_of(self, picture: Attachment) -> bytes | None:
+        """The picture that the message speaks of; one that was replaced since would contradict its words."""
+        if self._read is None:
+            return None
+        try:
+            body = self._read(picture.key)
+        except AnalyticsError:
+            return None
+        return body if hashlib.sha256(body).hexdigest() == picture.sha256 else None
+
+    def _may_be_the_pictures(self, waiting: Waiting) -> bool:
+        """Whether blocks that were refused are tried again: the files may be gone, or not be ready yet."""
+        if waiting.is_plain or not waiting.message.pictures or waiting.attempts >= ATTEMPTS_WITH_PICTURES:
+            return False
+        if waiting.attempts == ATTEMPTS_WITH_PICTURES - 2:
+            with self._store.transaction() as session:
+                for picture in waiting.message.pictures:
+                    session.keep_file_id(picture.sha256, None)
+        return True
 
     def _parent(self, waiting: Waiting) -> Posted | None:
         if waiting.message.incident is None or waiting.message.kind == "parent":

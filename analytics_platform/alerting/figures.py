@@ -17,10 +17,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from analytics_platform.alerting.findings import Amount, Failure, Finding, Moment, Observation, Unit
+from analytics_platform.alerting.routing import gravest
 from analytics_platform.catalog import Catalog, Kpi
 from analytics_platform.catalog.quality import ShareLimit
 from analytics_platform.insights.alerts import Alert, KpiFigure, evaluate_alert_rules
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
+from analytics_platform.insights.promises import ATTAINMENT_TABLE, LANDED_WITHIN_LAG
 from analytics_platform.insights.rules import SETTLING
 from analytics_platform.insights.series import HEADLINE
 from analytics_platform.warehouse import Warehouse, WarehouseMissingError
@@ -30,10 +32,10 @@ NEWS_DAYS = 3
 """Closed days that are news: what Friday brought is still told on Monday, when somebody is there to look."""
 
 LEDGER_TABLE = "ops.ledger"
-ATTAINMENT_TABLE = "ops.sla_attainment"
 DEAD_LETTERS_DATASET = "dead_letters"
-LANDED = "landed_within_lag"
-"""The promise about the first asset of a dataset; the other one, about a closed day, is about its last."""
+
+PROMISE_OPEN_DAYS = 7
+"""So long a missed promise may still be made good, by what `ops.sla_attainment` is asked again; then it is history."""
 
 PROMISES = frozenset({Failure.SLA_BREACHED})
 FIGURES = frozenset({Failure.KPI_LIMIT, Failure.ANOMALY})
@@ -91,6 +93,9 @@ class FigureJudges:
     def promises(self, rows: Iterable[Row], news: News, known: Sequence[Finding]) -> Observation:
         """Promises about time: broken while what was promised is not there; there too late is history, not an alarm.
 
+        A team's promises about a day are told together, and what is late because of a stream is told with the stream,
+        as gravely as the gravest: a night that failed is six messages, not two hundred.
+
         Args:
             rows: of `ops.sla_attainment`.
             news: which days are.
@@ -98,9 +103,13 @@ class FigureJudges:
         """
         rows = list(rows)
         late = [row for row in rows if row["is_attained"] is False and row["attained_at"] is None]
-        findings = [self._late(row) for row in late]
-        kept = {self._late(row).fingerprint for row in rows} - {finding.fingerprint for finding in findings}
-        return _observation([each for each in findings if each.day and news.is_news(each.day)], kept, known)
+        places = {(row["dataset"], *_promise(row)) for row in late}
+        causes = [row for row in late if row["cause"] is None or (row["cause"], *_promise(row)) not in places]
+        own = [self._late(row, _behind(row, late)) for row in causes]
+        kept = {self._late(row, ()).fingerprint for row in rows} - {finding.fingerprint for finding in own}
+        given_up = news.closed - timedelta(days=PROMISE_OPEN_DAYS)
+        kept |= {each.fingerprint for each in known if each.day and each.day < given_up}
+        return _observation([each for each in own if each.day and news.is_news(each.day)], kept, known)
 
     def limits(self, rows: Iterable[Row], news: News, known: Sequence[Finding]) -> Observation:
         """What the business does not want a figure to be, by the newest settled day of each KPI.
@@ -167,7 +176,9 @@ class FigureJudges:
             if news.is_news(newest, kpi.settling_days):
                 yield kpi, newest, headlines
 
-    def _late(self, row: Row) -> Finding:
+    def _late(self, row: Row, behind: Sequence[Row]) -> Finding:
+        """A broken promise, with what is late because of it."""
+        boards = {each["dataset"].partition(".")[2] for each in behind if each["dataset"].startswith("dashboard.")}
         return Finding(
             failure=Failure.SLA_BREACHED,
             asset=self._asset_of(row["dataset"], row["promise"]),
@@ -177,8 +188,10 @@ class FigureJudges:
             day=row["day"],
             since=row["promised_at"],
             promised=Moment(at=row["promised_at"]),
-            severity=row["severity"],
+            severity=gravest([row["severity"], *(each["severity"] for each in behind)]),
             owner=row["owner"],
+            dashboards=tuple(sorted(boards)),
+            together=f"{row['promise']}-{row['day']}-{row['owner']}",
         )
 
     def _limit(self, kpi: Kpi, alert: Alert, news: News) -> Finding:
@@ -215,12 +228,12 @@ class FigureJudges:
 
     def _refused(self, row: Row, news: News) -> tuple[Finding, bool]:
         """The finding that a row would be, and whether it is one."""
-        stream, limit = self._catalog.streams.get(row["stream"]), self._limit(row["stream"])
+        stream, limit = self._catalog.streams.get(row["stream"]), self._bears(row["stream"])
         share = 100 * row["dead_lettered"] / row["received"] if row["received"] else 0.0
         dataset = f"raw.{stream.name}" if stream else DEAD_LETTERS_DATASET
         finding = Finding(
             failure=Failure.DEAD_LETTERS,
-            asset=self._asset_of(dataset, LANDED),
+            asset=self._asset_of(dataset, LANDED_WITHIN_LAG),
             dataset=dataset,
             tenant=row["tenant_id"],
             day=row["day"],
@@ -230,7 +243,7 @@ class FigureJudges:
         )
         return finding, limit.is_exceeded(row["dead_lettered"], row["received"])
 
-    def _limit(self, stream: str) -> ShareLimit:
+    def _bears(self, stream: str) -> ShareLimit:
         """The stream's limit of refused messages; of those of no stream that we know, the one that bears least."""
         declared = self._catalog.stream_quality
         if stream in declared:
@@ -250,7 +263,7 @@ def tables_there(warehouse: Warehouse) -> frozenset[str]:
 def attainment_rows(warehouse: Warehouse, news: News, known: Iterable[Finding]) -> list[Row]:
     """What became of the promises about days that are news, and about those that somebody was told of."""
     sql = (
-        "select day, tenant_id, dataset, promise, promised_at, attained_at, is_attained, severity, owner "
+        "select day, tenant_id, dataset, promise, promised_at, attained_at, is_attained, severity, owner, cause "
         f"from {ATTAINMENT_TABLE} where day >= ? order by all"
     )
     return _rows(warehouse, sql, [_first(news, known)])
@@ -287,6 +300,16 @@ def _observation(findings: Sequence[Finding], judged: Iterable[Any], known: Iter
     wrong = {finding.fingerprint for finding in findings}
     right = {finding.fingerprint for finding in known} & set(judged)
     return Observation(tuple(findings), frozenset(right - wrong))
+
+
+def _promise(row: Row) -> tuple[Any, ...]:
+    """What a stream's row and those made from it have in common."""
+    return row["day"], row["tenant_id"], row["promise"]
+
+
+def _behind(row: Row, late: Iterable[Row]) -> tuple[Row, ...]:
+    """What else is late because of a stream."""
+    return tuple(each for each in late if each["cause"] == row["dataset"] and _promise(each) == _promise(row))
 
 
 def _is_of(finding: Finding, kpi: str) -> bool:

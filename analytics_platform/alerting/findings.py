@@ -23,6 +23,7 @@ AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(/[a-z0-9
 CheckName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$", max_length=300)]
 """The name of a check, of a KPI's rule, or of what governance looks for."""
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 
 class Failure(StrEnum):
@@ -93,7 +94,8 @@ class Finding(Fact):
         dashboards: those downstream; where empty, those that the catalogue knows to show the dataset.
         blocking: whether it keeps what lies downstream from being built.
         run_id: the run that it comes from.
-        together: what it is told together with, where one run breaks more than can be told each for itself.
+        together: what it is told together with, where one cause breaks more than can be told each for itself; findings
+            of one class with the same word are one incident.
         could_not_run: whether the check itself broke, which says nothing about the data.
     """
 
@@ -112,7 +114,7 @@ class Finding(Fact):
     dashboards: tuple[str, ...] = ()
     blocking: bool = False
     run_id: RunId | None = None
-    together: RunId | None = None
+    together: GroupName | None = None
     could_not_run: bool = False
 
     @property

@@ -115,6 +115,10 @@ class Event(StrEnum):
     UNMUTED = "unmuted"
 
 
+_TELLING = (Event.NOTED, Event.REFRESHED, Event.UPDATED, Event.FLAPPING, Event.REOPENED, Event.OPENED)
+"""What findings do to an incident, from what says least to what says most."""
+
+
 class Change(NamedTuple):
     """What happened, and the incident after it."""
 
@@ -153,15 +157,17 @@ class LifeCycle:
             at: when.
 
         Returns:
-            The changes in order; an incident may have several, each with the incident after it.
+            The changes in order; an incident has one for all that was found wrong of it, and one for what was right,
+            each with the incident after it.
         """
         current = {incident.id: incident for incident in known}
-        changes: list[Change] = []
+        found: dict[str, Change] = {}
         for finding in sorted(observation.findings, key=_checks_first):
             change = self._found(list(current.values()), finding, at)
             if change:
                 current[change.incident.id] = change.incident
-                changes.append(change)
+                found[change.incident.id] = _as_one(found.get(change.incident.id), change)
+        changes = [*found.values()]
         right = observation.found_right - {finding.fingerprint for finding in observation.findings}
         for incident in list(current.values()):
             change = self._found_right(incident, right, at)
@@ -216,6 +222,13 @@ class LifeCycle:
             return Change(Event.REFRESHED, after)
         after = _changed(after, turned_at=at)
         return Change(Event.NOTED, after) if incident.status == "flapping" else _recovered(after, at)
+
+
+def _as_one(before: Change | None, change: Change) -> Change:
+    """What was seen at once is told at once, by what says most: thirty partitions are one opening."""
+    if before is None:
+        return change
+    return Change(max(before.event, change.event, key=_TELLING.index), change.incident)
 
 
 def _checks_first(finding: Finding) -> tuple[bool, str, str, str, str]:

@@ -17,6 +17,7 @@ Dagster records them (`defs.watching`), and figures, promises and dead letters (
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -206,7 +207,7 @@ def _broken(run: RunSeen) -> Iterator[Finding]:
     blocking: list[Finding] = []
     for checks in _latest(run).values():
         failed = _failed(checks)
-        together = run.run_id if len(failed) > MOST_EACH else None
+        together = _group(run, failed[0].asset, failed[0].check) if len(failed) > MOST_EACH else None
         findings = [_failed_check(check, run, together) for check in failed]
         yield from findings
         blocking += [each for each in findings if each.blocking]
@@ -273,9 +274,14 @@ def _failed_run(run: RunSeen, blocking: Sequence[Finding]) -> Iterator[Finding]:
             dataset=dataset,
             since=run.ended_at,
             run_id=run.run_id,
-            together=run.run_id if len(cells) > 1 else None,
+            together=_group(run, asset) if len(cells) > 1 else None,
             **_where(cell),
         )
+
+
+def _group(run: RunSeen, *names: str) -> str:
+    """A word for what one run broke in one place."""
+    return hashlib.sha256("\x1f".join((run.run_id, *names)).encode()).hexdigest()[:16]
 
 
 def _where(place: Place) -> dict[str, date | str | None]:

@@ -187,7 +187,9 @@ class Words:
         cause = incident.told
         standing = {"open": incident.severity.upper(), "flapping": "FLAPPING", "recovered": "RECOVERED"}
         mark = ":white_check_mark:" if incident.status == "recovered" else _MARKS[incident.severity]
-        return f"{mark} {standing[incident.status]} · {TITLES[cause.failure]}: {cause.asset}"
+        others = len({each.asset for each in incident.failing} - {cause.asset})
+        more = f" and {others} more" if others else ""
+        return f"{mark} {standing[incident.status]} · {TITLES[cause.failure]}: {cause.asset}{more}"
 
     def _facts(self, incident: Incident) -> list[tuple[str, str]]:
         cause = incident.told

@@ -13,8 +13,7 @@ from pydantic import AwareDatetime
 from analytics_platform.alerting.findings import Fact
 
 MessageKind = Literal["parent", "reply", "edit", "digest", "heartbeat", "report"]
-"""A parent opens an incident's thread, a reply follows in it, an edit replaces the parent's words, a report tells of
-a document that was built."""
+"""A parent opens an incident's thread, a reply follows in it, an edit replaces the parent's words."""
 
 State = Literal["waiting", "sending", "unsure", "sent", "superseded", "outdated", "refused"]
 """Unsure: Slack may have it. Superseded: a newer edit says more. Outdated: too late to be of use. Refused: for good."""
@@ -23,6 +22,22 @@ UNSENT: tuple[State, ...] = ("waiting", "sending", "unsure")
 """What is still to be sent."""
 
 Block = dict[str, Any]
+
+
+class Attachment(Fact):
+    """A picture that a message shows.
+
+    Attributes:
+        key: where its bytes are in the lake.
+        sha256: of those bytes, in hexadecimal digits: what was uploaded of it is known by this.
+        filename: what readers save it as.
+        alt: what it shows, for who does not see it.
+    """
+
+    key: str
+    sha256: str
+    filename: str
+    alt: str
 
 
 class Message(Fact):
@@ -35,6 +50,7 @@ class Message(Fact):
         channel: name of the channel.
         text: the whole of it where blocks cannot be shown: notifications, screen readers, and Slack's refusal.
         blocks: Block Kit.
+        pictures: shown below the blocks, in order.
     """
 
     key: str
@@ -43,6 +59,7 @@ class Message(Fact):
     channel: str
     text: str
     blocks: tuple[Block, ...]
+    pictures: tuple[Attachment, ...] = ()
 
 
 class Waiting(Fact):

@@ -10,6 +10,7 @@ from collections.abc import Container, Sequence
 
 from analytics_platform.alerting.findings import Failure, Finding
 from analytics_platform.alerting.incidents import Incident
+from analytics_platform.insights.promises import LANDED_WITHIN_LAG
 
 RUNBOOKS = "docs/runbooks"
 """Where they lie in the repository."""
@@ -33,9 +34,15 @@ def command_for(incident: Incident, tenants: Container[str]) -> str | None:
     told = incident.told
     if told.failure in NOT_REPAIRED_BY_BUILDING:
         return None
-    failing = [each for each in incident.failing or (told,) if each.asset == told.asset]
-    asset, tenant = _target(told, failing, tenants)
-    parts = ["analytics backfill", f"--asset {asset}"]
+    if told.check == LANDED_WITHIN_LAG:
+        return "analytics run"  # its day is that of landing, and what landed may be of any business day
+    failing = [each for each in incident.failing or (told,) if each.failure is told.failure]
+    if told.failure is Failure.SLA_BREACHED and len({each.asset for each in failing}) > 1:
+        parts, tenant = ["analytics backfill"], None  # several assets of a day: all of it is built again
+    else:
+        failing = [each for each in failing if each.asset == told.asset]
+        asset, tenant = _target(told, failing, tenants)
+        parts = ["analytics backfill", f"--asset {asset}"]
     days = [day for finding in failing if finding.days for day in finding.days]
     if days:
         parts += [f"--from {min(days)}", f"--to {max(days)}"]

@@ -104,8 +104,8 @@ def is_one_failure(finding: Finding, failing: Iterable[Finding]) -> bool:
     """Whether a finding and what is failing already are one failure told twice.
 
     Dagster tells a blocking check that fails by the check and by its run. One run is told with one check: a second
-    blocking check of it stays an incident of its own, whichever of them is seen first. And where one check fails for
-    many partitions of a run, they are told together.
+    blocking check of it stays an incident of its own, whichever of them is seen first. And what its judge has
+    put together is told together: many partitions of a check, a team's promises about a day.
     """
     failing = tuple(failing)
     if any(_are_told_together(finding, other) for other in failing):
@@ -118,13 +118,7 @@ def is_one_failure(finding: Finding, failing: Iterable[Finding]) -> bool:
 
 
 def _are_told_together(one: Finding, other: Finding) -> bool:
-    same = (one.failure, one.asset, one.check, one.together) == (
-        other.failure,
-        other.asset,
-        other.check,
-        other.together,
-    )
-    return same and one.together is not None
+    return one.together is not None and (one.failure, one.together) == (other.failure, other.together)
 
 
 def _is_blocking_check(finding: Finding) -> bool:

@@ -3,6 +3,10 @@
 `slack_sdk` repeats a request by itself when the connection breaks, and may be told to when Slack answers 500. Either
 may come after the message was posted, so posts are repeated here by nobody but the rate limit's handler: Slack answers
 429 without having done anything. Reading and editing may be repeated freely.
+
+A picture is uploaded without a channel, where nobody sees it, and shown by the message that names it. So an upload may
+be repeated too, and what must happen once is one post; `files_upload_v2` with a channel would post for itself, without
+a key to find it by.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
@@ -21,7 +26,7 @@ from slack_sdk.http_retry import ConnectionErrorRetryHandler, RateLimitErrorRetr
 from slack_sdk.http_retry.builtin_handlers import ServerErrorRetryHandler
 from slack_sdk.web import SlackResponse
 
-from analytics_platform.alerting.outbox import Message
+from analytics_platform.alerting.outbox import Attachment, Message
 
 METADATA_EVENT = "analytics_alert"
 """Type of the metadata that carries the idempotency key in each message."""
@@ -76,6 +81,12 @@ class Gone(NamedTuple):
     error: str
 
 
+class Uploaded(NamedTuple):
+    """Slack has the file, and nobody was shown it."""
+
+    file_id: str
+
+
 Outcome = Posted | Unsure | NotPosted | BlocksRefused | Gone
 
 
@@ -99,11 +110,15 @@ class Slack(Protocol):
     ) -> Found | Unsure | NotPosted:
         """Look for a message by its key among those since then; anything but `Found` is a failure to look."""
 
+    def upload(self, picture: Attachment, body: bytes) -> Uploaded | NotPosted:
+        """Give Slack a picture's bytes without showing them to anybody."""
+
 
 class SlackClient:
     """Slack over HTTP."""
 
     def __init__(self, token: str, base_url: str, *, timeout_seconds: int = TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout_seconds
         limited = RateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES)
         repeated = [
             limited,
@@ -160,6 +175,22 @@ class SlackClient:
             return Unsure(type(error).__name__)
         return Found(None)
 
+    def upload(self, picture: Attachment, body: bytes) -> Uploaded | NotPosted:
+        """Give Slack a picture's bytes without showing them to anybody; may be repeated."""
+        try:
+            answer = self._repeated.files_getUploadURLExternal(
+                filename=picture.filename, length=len(body), alt_txt=picture.alt
+            )
+            file_id = str(answer["file_id"])
+            _send_bytes(str(answer["upload_url"]), body, self._timeout)
+            self._repeated.files_completeUploadExternal(files=[{"id": file_id, "title": picture.filename}])
+        except SlackApiError as error:
+            judged = _judged(error)
+            return judged if isinstance(judged, NotPosted) else NotPosted(judged.error)
+        except _NETWORK as error:
+            return NotPosted(_network(error).error)
+        return Uploaded(file_id)
+
     def _messages(self, channel_id: str, thread_ts: str | None, since: datetime) -> Iterator[Mapping[str, Any]]:
         oldest = f"{since.timestamp():.6f}"
         if thread_ts:
@@ -182,6 +213,14 @@ class SlackClient:
                 if each["name"] == channel.removeprefix("#"):
                     return str(each["id"])
         return None
+
+
+def _send_bytes(url: str, body: bytes, timeout: float) -> None:
+    """Put a file's bytes where Slack said; the address itself is the permission, so no token goes there."""
+    if not url.startswith(("https://", "http://127.0.0.1:")):
+        raise http.client.HTTPException("the address for the upload is not encrypted")
+    with urlopen(Request(url, data=body, method="POST"), timeout=timeout) as answer:  # noqa: S310 - checked above
+        answer.read()
 
 
 def _tried(write: Callable[[], SlackResponse]) -> Outcome:

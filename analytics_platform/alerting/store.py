@@ -27,6 +27,7 @@ _TABLES = (
     "create table if not exists mutes (until real not null, document text not null) strict",
     "create table if not exists marks (name text primary key, at real not null) strict",
     "create table if not exists positions (name text primary key, position text not null) strict",
+    "create table if not exists uploads (sha256 text primary key, file_id text not null) strict",
     """create table if not exists outbox (
         number integer primary key autoincrement, key text not null unique, incident text, kind text not null,
         channel text not null, document text not null, state text not null, written_at real not null,
@@ -61,7 +62,7 @@ AGEING = (
 
 _OUTDATED = """
     update outbox set state = 'outdated'
-    where state = 'waiting' and attempts = 0 and written_at < :before and (
+    where state = 'waiting' and attempts = 0 and kind != 'report' and written_at < :before and (
         incident is null or incident in (select id from incidents where status = 'recovered')
     )
 """
@@ -100,6 +101,18 @@ class Session(Protocol):
 
     def write(self, message: Message, at: datetime) -> None:
         """Put a message into the outbox, once for its key; an edit takes the place of those that wait."""
+
+    def renew(self, message: Message) -> None:
+        """Put newer words into a message that waits and was never tried; one that was tried stays as it is."""
+
+    def outdate_reports(self, before: datetime) -> None:
+        """Give up untried reports from before then: a newer one says more."""
+
+    def file_id(self, sha256: str) -> str | None:
+        """Slack's id of the file with those bytes, where it was uploaded."""
+
+    def keep_file_id(self, sha256: str, file_id: str | None) -> None:
+        """Note that bytes were uploaded; None forgets them."""
 
     def outbox(self, states: tuple[State, ...] = ()) -> list[Waiting]:
         """Messages in those states, or all, in order."""
@@ -236,6 +249,33 @@ class SqliteSession:
                 at.timestamp(),
             ),
         )
+
+    def renew(self, message: Message) -> None:
+        """Put newer words into a message that waits and was never tried; one that was tried stays as it is."""
+        self._connection.execute(
+            "update outbox set document = ?, channel = ? where key = ? and state = 'waiting' and attempts = 0",
+            (message.model_dump_json(), message.channel, message.key),
+        )
+
+    def outdate_reports(self, before: datetime) -> None:
+        """Give up untried reports from before then: a newer one says more."""
+        self._connection.execute(
+            "update outbox set state = 'outdated'"
+            " where kind = 'report' and state = 'waiting' and attempts = 0 and written_at < ?",
+            (before.timestamp(),),
+        )
+
+    def file_id(self, sha256: str) -> str | None:
+        """Slack's id of the file with those bytes, where it was uploaded."""
+        row = self._connection.execute("select file_id from uploads where sha256 = ?", (sha256,)).fetchone()
+        return str(row["file_id"]) if row else None
+
+    def keep_file_id(self, sha256: str, file_id: str | None) -> None:
+        """Note that bytes were uploaded; None forgets them."""
+        if file_id is None:
+            self._connection.execute("delete from uploads where sha256 = ?", (sha256,))
+        else:
+            self._connection.execute("insert or replace into uploads values (?, ?)", (sha256, file_id))
 
     def outbox(self, states: tuple[State, ...] = ()) -> list[Waiting]:
         """Messages in those states, or all, in order."""

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
 from analytics_platform.catalog.plan import Event, PiiClass, Stream
-from analytics_platform.catalog.values import ClockTime, Name, Text
+from analytics_platform.catalog.values import ClockTime, Name, SlackChannel, Text
 
 _DAYS_A_MONTH = 30.4375  # 365.25 / 12
 
@@ -29,7 +29,7 @@ class Owner(Declared):
 
     name: Name
     title: Text
-    slack_channel: Annotated[str, matching(r"#[a-z0-9_-]{1,79}", 'write a channel such as "#data-finance"')]
+    slack_channel: SlackChannel
     escalation: Text
 
 

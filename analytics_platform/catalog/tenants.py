@@ -9,7 +9,17 @@ from pydantic import AfterValidator, model_validator
 from pydantic import Field as Constrained
 
 from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
-from analytics_platform.catalog.values import ClockTime, CurrencyCode, Day, MonthDay, Name, TenantId, Text, TimeZoneName
+from analytics_platform.catalog.values import (
+    ClockTime,
+    CurrencyCode,
+    Day,
+    MonthDay,
+    Name,
+    SlackChannel,
+    TenantId,
+    Text,
+    TimeZoneName,
+)
 
 KeyKind = Literal["server", "browser", "scanner", "import"]
 Site = Literal["product", "marketing"]
@@ -59,7 +69,8 @@ class Tenant(Declared):
     """An organisation whose data is kept apart from all others'.
 
     ``financial_year_end`` is ``MM-DD``; ``business_hours`` go by ISO weekday (1 is Monday; absent is closed);
-    ``holidays`` are the calendar's days and the tenant's own, in order.
+    ``holidays`` are the calendar's days and the tenant's own, in order. ``report_channel`` is a Slack channel that the
+    tenant's own people read: its weekly report goes there and nowhere else, and without one it is a file alone.
     """
 
     tenant_id: TenantId
@@ -72,6 +83,7 @@ class Tenant(Declared):
     business_hours: Mapping[Annotated[int, Constrained(ge=1, le=7)], OpeningHours]
     holiday_calendar: Name | None = None
     holidays: Listed[Day] = ()
+    report_channel: SlackChannel | None = None
     write_keys: Listed[WriteKey] = ()
 
     @model_validator(mode="after")

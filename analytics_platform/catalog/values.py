@@ -48,6 +48,7 @@ Name = Annotated[
 Text = Annotated[
     str, judged_by(lambda text: bool(text.strip()), "says nothing", "write a sentence that a newcomer understands")
 ]
+SlackChannel = Annotated[str, matching(r"#[a-z0-9_-]{1,79}", 'write a channel such as "#data-finance"')]
 TenantId = Annotated[
     str,
     matching(r"[a-z0-9][a-z0-9_-]{0,62}", "write 1 to 63 lower-case letters, digits, - and _"),

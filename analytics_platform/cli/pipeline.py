@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analytics_platform.cli import reports
 from analytics_platform.cli.answers import FORMATS, show
 from analytics_platform.cli.common import Day, as_json, expected_failures, progress_bar, read_catalog, read_settings
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from analytics_platform.defs.runs import RunReport
     from analytics_platform.demo.live import LiveReport
     from analytics_platform.intake.importer import ImportReport
@@ -103,13 +106,17 @@ def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
     with expected_failures():
         imported = _import([_simulated(seed, last)], None, quiet=as_json)
         burst = _live(seed) if live else None
-        report = _run(None, None, quiet=as_json)
+        definitions = _definitions()
+        report = _run(None, None, quiet=as_json, definitions=definitions)
+        week = reports.build_week(reports.newest(), definitions) if report.ok else None
+    answer = {"import": imported.as_dict(), "live": burst and burst.as_dict(), "run": report.as_dict()}
+    lines = [*_import_lines(imported), *_live_lines(burst), *run_lines(report)]
     show(
-        {"import": imported.as_dict(), "live": burst and burst.as_dict(), "run": report.as_dict()},
+        {**answer, "report": week and week.as_dict()},
         as_json,
-        [*_import_lines(imported), *_live_lines(burst), *run_lines(report), *_where_things_are()],
+        [*lines, *(run_lines(week) if week and not week.ok else []), *_where_things_are()],
     )
-    sys.exit(0 if report.ok else 1)
+    sys.exit(0 if report.ok and week and week.ok else 1)
 
 
 @click.command()
@@ -162,13 +169,22 @@ def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> Import
         )
 
 
-def _run(first: date | None, last: date | None, *, quiet: bool) -> RunReport:
+def _run(first: date | None, last: date | None, *, quiet: bool, definitions: dg.Definitions | None = None) -> RunReport:
     from analytics_platform.defs.manifest import ensure_manifest
     from analytics_platform.defs.runs import run_days
 
     ensure_manifest(read_settings())
     with progress_bar("Building", quiet) as progress:
-        return run_days(read_settings(), first, last, progress=progress)
+        return run_days(read_settings(), first, last, progress=progress, definitions=definitions)
+
+
+def _definitions() -> dg.Definitions:
+    """The graph, made once for a command that runs it more than once."""
+    from analytics_platform.defs.manifest import ensure_manifest
+    from analytics_platform.defs.runs import load_definitions
+
+    ensure_manifest(read_settings())
+    return load_definitions(read_settings())
 
 
 def _simulated(seed: int, last: date | None) -> Path:
@@ -214,10 +230,10 @@ def _live_lines(report: LiveReport | None) -> list[str]:
 
 def run_lines(report: RunReport) -> list[str]:
     """A run as a person reads it; warnings stand apart from what failed."""
-    if not report.runs:
-        return ["Nothing has changed since the last build", *incident_lines(report)]
     span = f", {report.first} to {report.last}" if report.first else ""
     lines = [f"Built {report.built.total():,} partitions of {len(report.built)} assets{span}"]
+    if report.is_idle:
+        lines = ["Nothing has changed since the last build"]
     if report.left_out:
         lines.append(f"  {report.left_out:,} partitions were left out: retention has removed them")
     lines += [f"  {run.job} run {run.run_id}: {run.status}: {run.error}" for run in report.runs if run.error]
@@ -246,6 +262,7 @@ def _where_things_are() -> list[str]:
     settings = read_settings()
     return [
         f"Dashboards  {settings.lake_root / 'dashboards' / 'index.html'}",
+        *reports.newest_written(),
         f"Lake        {settings.lake_root}",
         f"Warehouse   {settings.warehouse_path}  (ask it with: analytics sql 'select * from kpi.kpi_mrr limit 5')",
     ]

@@ -3,6 +3,7 @@
     hourly_ingestion ──► ingest ──success──► load            (stale partitions only, tenants named one by one)
     nightly_build    ──► build  ──success──► publish         (the closed day, and older days that late data touched)
     hourly_look_back ──► look_back                           (promises that may have fallen due, checks evaluated since)
+    monday_report    ──► report                              (the week that is over, once its Sunday is published)
 
 All schedules go by the reporting time zone. Nobody picks late data up by hand: a late event makes its raw partition
 stale, the next hour builds and loads it, and the next night builds every day from the earliest that it touches.
@@ -35,6 +36,7 @@ from analytics_platform.defs.removed_days import LeftOut, raw_parts
 from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
+from analytics_platform.reporting.weekly import late_extracts, newest_week
 from analytics_platform.settings import Settings
 
 HOURLY = "5 * * * *"
@@ -46,10 +48,23 @@ NIGHTLY = "30 2 * * *"
 LOOKING_BACK = "20 * * * *"
 """After the hour's ingestion and loads, and soon after each deadline, which are on the hour."""
 
+MONDAY = "0 5-9 * * 1"
+"""Hours after the night begins and one before the first deadline (06:00); each later hour is another chance."""
+
+LAST_CHANCE = 9
+"""From this hour on the report is made of what there is, and says what is missing."""
+
 ATTEMPTS_A_DAY = 3
 """A partition that fails for a reason in its data fails every time; hourly retries would bury the alert."""
 
-PRIORITY = {jobs.INGEST: "10", jobs.LOAD: "10", jobs.BUILD: "5", jobs.PUBLISH: "5", jobs.LOOK_BACK: "7"}
+PRIORITY = {
+    jobs.INGEST: "10",
+    jobs.LOAD: "10",
+    jobs.BUILD: "5",
+    jobs.PUBLISH: "5",
+    jobs.REPORT: "5",
+    jobs.LOOK_BACK: "7",
+}
 """In Dagster's queue the hour goes before the night, and both before backfills, which have none."""
 
 _UNFINISHED = [
@@ -187,6 +202,33 @@ def hourly_look_back(settings: Settings, partitions: Partitions) -> dg.ScheduleD
             )
             for key, (first, last) in spans.items()
         ]
+
+    return evaluate
+
+
+def monday_report(settings: Settings, store: ObjectStore) -> dg.ScheduleDefinition:
+    """On Monday morning, ask once for the report of the week that is over, as soon as its Sunday is published."""
+
+    @dg.schedule(
+        name="monday_report",
+        job_name=jobs.REPORT,
+        cron_schedule=MONDAY,
+        execution_timezone=settings.reporting_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="The report of the week that is over, once its Sunday is published; at nine in any case.",
+    )
+    def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        local = context.scheduled_execution_time.astimezone(ZoneInfo(settings.reporting_time_zone))
+        week = newest_week(local.date())
+        late = late_extracts(store, load_catalog(settings.tenants_file), week + timedelta(days=6))
+        if late and local.hour < LAST_CHANCE:
+            return dg.SkipReason(f"not published for the week's Sunday yet: {', '.join(late)}")
+        # One run a week, however many hours ask for it.
+        return dg.RunRequest(
+            run_key=week.isoformat(),
+            partition_key=week.isoformat(),
+            tags={"dagster/priority": PRIORITY[jobs.REPORT]},
+        )
 
     return evaluate
 

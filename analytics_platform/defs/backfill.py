@@ -33,8 +33,10 @@ from analytics_platform.defs.partitions import (
     rectangles,
 )
 from analytics_platform.defs.pools import BACKFILL_TAG
+from analytics_platform.defs.resources import store_from
 from analytics_platform.defs.runs import CODE_LOCATION, Progress, RunReport, Step, run_steps
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.settings import Settings
 
 CHUNK_DAYS = 31
@@ -44,6 +46,7 @@ REASON_TAG = "analytics/reason"
 MAX_REASON_CHARACTERS = 200
 
 _BUILD_LAYERS = jobs.SOURCE_LAYERS + jobs.FIGURE_LAYERS
+_JOBS = (jobs.INGEST, jobs.BUILD, jobs.LOOK_BACK, jobs.PUBLISH)
 _BY_TENANT = frozenset(jobs.INGEST_LAYERS)
 _SIMILAR = 5
 
@@ -99,8 +102,9 @@ def backfill(
 ) -> BackfillReport:
     """Build partitions again, and everything that is made from them for those days.
 
-    Raw assets are built for the tenants that are named; all others hold a day of all tenants together. Dashboards show
-    the newest built day, so they are built as of that.
+    Raw assets are built for the tenants that are named; all others hold a day of all tenants together, and before them
+    come the raw partitions of those days that lack something which has landed. Dashboards show the newest built day, so
+    they are built as of that.
 
     Args:
         settings: the deployment.
@@ -114,7 +118,7 @@ def backfill(
     """
     definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
     with _alone(settings), open_instance(settings.dagster_home) as instance:
-        plan = _Plan(settings, definitions, instance)
+        plan = Plan(settings, definitions, instance)
         understood = plan.understood(asked)
         done = BackfillReport(understood, uuid.uuid4().hex[:8])
         tags = {BACKFILL_TAG: done.backfill_id, REASON_TAG: understood.reason}
@@ -124,14 +128,19 @@ def backfill(
     return done
 
 
-class _Plan:
+class Plan:
     """From what is asked for to steps."""
 
     def __init__(self, settings: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
         self._graph = definitions.resolve_asset_graph()
+        self._of_job = {
+            job: frozenset(definitions.resolve_job_def(job).asset_layer.executable_asset_keys) for job in _JOBS
+        }
         self._partitions: Partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
         self._running = self._partitions.last_day(datetime.now(UTC))
-        registered = list(load_catalog(settings.tenants_file).tenants)
+        self._store = store_from(settings)
+        catalog = load_catalog(settings.tenants_file)
+        self._streams, registered = list(catalog.streams), list(catalog.tenants)
         known = instance.get_dynamic_partitions(TENANT_PARTITIONS)
         instance.add_dynamic_partitions(TENANT_PARTITIONS, [each for each in registered if each not in known])
         self._tenants = [*instance.get_dynamic_partitions(TENANT_PARTITIONS)]
@@ -165,27 +174,29 @@ class _Plan:
         chosen = self._chosen(asked)
         for first, last in _chunks(asked.first, asked.last):
             yield from self._ingest(chosen, first, last, asked.tenants or tuple(self._tenants))
-            built = frozenset(key for key in chosen if keys.layer(key) in _BUILD_LAYERS)
-            if built:
+            if built := chosen & self._of_job[jobs.BUILD]:
                 yield _daily(jobs.BUILD, _BUILD_LAYERS, built, first, last)
-        pages = frozenset(key for key in chosen if keys.layer(key) in jobs.PAGE_LAYERS)
-        if pages:
+            if named := chosen & self._of_job[jobs.LOOK_BACK]:
+                yield _daily(jobs.LOOK_BACK, _BUILD_LAYERS, named, first, last)
+        if pages := chosen & self._of_job[jobs.PUBLISH]:
             as_of = max(asked.last, self._built_to or asked.last)
             yield _daily(jobs.PUBLISH, jobs.PAGE_LAYERS, pages, as_of, as_of)
 
     def _ingest(
         self, chosen: frozenset[dg.AssetKey], first: date, last: date, tenants: Sequence[str]
     ) -> Iterator[Step]:
-        raw = frozenset(key for key in chosen if keys.layer(key) in jobs.INGEST_LAYERS)
-        if not raw:
-            return
-        asked = [(day, tenant) for day in days_between(first, last) for tenant in tenants]
-        for rectangle in rectangles(asked, self._tenants):
+        """Raw partitions that are asked for; else those that lack what has landed, which the rest would lack too."""
+        raw = chosen & self._of_job[jobs.INGEST]
+        asked = {(day, tenant) for day in days_between(first, last) for tenant in tenants}
+        wanted = asked if raw else asked.intersection(stale_partitions(self._store, first, last, streams=self._streams))
+        for rectangle in rectangles(wanted, self._tenants):
             yield Step(jobs.INGEST, jobs.INGEST_LAYERS, rectangle.tags, len(rectangle.partitions), raw)
 
     def _chosen(self, asked: Asked) -> frozenset[dg.AssetKey]:
+        """What is named and what is made from it; histories of what runs did follow every run by themselves."""
         named = [dg.AssetKey.from_user_string(name) for name in asked.assets]
-        return frozenset(dg.AssetSelection.assets(*named).downstream(include_self=True).resolve(self._graph))
+        chosen = dg.AssetSelection.assets(*named).downstream(include_self=True).resolve(self._graph)
+        return frozenset(chosen) - (frozenset(keys.LOOKING_BACK) - frozenset(named))
 
     def _heads(self) -> list[str]:
         """What everything is made from, where no asset is named."""
@@ -195,6 +206,10 @@ class _Plan:
         name = name.strip().strip("/")
         known = sorted(key.to_user_string() for key in self._graph.get_all_asset_keys())
         if name in known:
+            if not any(dg.AssetKey.from_user_string(name) in of_job for of_job in self._of_job.values()):
+                raise BackfillRefusedError(
+                    f"--asset: {name} is not of days, so no day of it can be built; start its own job in Dagster's UI"
+                )
             return name
         similar = [each for each in known if name and name in each] or difflib.get_close_matches(name, known)
         similar = similar[:_SIMILAR]

@@ -24,7 +24,7 @@ from analytics_platform.defs.partitions import Partitions, span_of
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 from analytics_platform.insights.deadlines import day_of, ends_at
-from analytics_platform.warehouse import QueryError, Warehouse
+from analytics_platform.warehouse import Warehouse, has_table
 
 CHECK_RESULTS_TABLE = "ops.check_results"
 
@@ -88,9 +88,9 @@ def check_results_asset(partitions: Partitions) -> dg.AssetsDefinition:
         first, last = span_of(context)
         until = datetime.now(UTC)
         found = evaluations(context.instance, first, last, partitions.time_zone)
-        before = stored_results(warehouse, first, last)
-        rows = union(before, found)
-        warehouse.replace_days(CHECK_RESULTS_TABLE, rows, first, last)
+        with warehouse.exclusive():
+            rows = union(stored_results(warehouse, first, last), found)
+            warehouse.replace_days(CHECK_RESULTS_TABLE, rows, first, last)
         return dg.MaterializeResult(
             metadata={
                 "rows": rows.num_rows,
@@ -142,11 +142,10 @@ def recorded_until(instance: dg.DagsterInstance) -> datetime:
 
 def stored_results(warehouse: Warehouse, first: date, last: date) -> pa.Table:
     """The rows of some days as they were recorded before; none before the first time."""
-    query = f"select {', '.join(SCHEMA.names)} from {CHECK_RESULTS_TABLE} where day between ? and ?"
-    try:
-        return warehouse.query(query, [first, last]).cast(SCHEMA)
-    except QueryError:  # the table is made by the first write
+    if not has_table(warehouse, CHECK_RESULTS_TABLE):
         return SCHEMA.empty_table()
+    query = f"select {', '.join(SCHEMA.names)} from {CHECK_RESULTS_TABLE} where day between ? and ?"
+    return warehouse.query(query, [first, last]).cast(SCHEMA)
 
 
 def union(before: pa.Table, found: pa.Table) -> pa.Table:

@@ -30,6 +30,8 @@ INCIDENTS = "incidents"
 LOOK_BACK = "look_back"
 """What runs did: promises kept, and every evaluation of a check. It changes no figure, so nothing waits for it."""
 
+REPORT = "report"
+"""The report of a week."""
 GOVERN = "govern"
 """What is past its term: planned, and removed as far as somebody has approved it."""
 
@@ -53,6 +55,7 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
 _ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {
     LOOK_BACK: keys.LOOKING_BACK,
     INCIDENTS: (keys.INCIDENTS,),
+    REPORT: (keys.WEEKLY_REPORT,),
     REVIEW: (keys.REVIEW,),
     GOVERN: keys.GOVERNING,
 }
@@ -65,6 +68,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     LOOK_BACK: "Promises kept, and evaluations of checks, by day.",
     INCIDENTS: "Incidents as they stand.",
     REVIEW: "The data-quality review of a quarter.",
+    REPORT: "The report of a week.",
     GOVERN: "What is past its term: planned, and removed once it is approved.",
 }
 

@@ -19,6 +19,7 @@ RETENTION_SWEEP = AssetKey(["governance", "retention_sweep"])
 EVIDENCE = AssetKey(["governance", "evidence"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 INCIDENTS = AssetKey(["ops", "incidents"])
+WEEKLY_REPORT = AssetKey(["report", "weekly"])
 EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
 

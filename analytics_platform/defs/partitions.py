@@ -34,6 +34,7 @@ class Partitions:
         day: of everything after raw.
         tenant: the registered tenants.
         day_tenant: of raw.
+        week: of weekly reports, named by their Mondays; a week has a partition once it is over.
     """
 
     first_day: date
@@ -41,6 +42,7 @@ class Partitions:
     day: dg.DailyPartitionsDefinition
     tenant: dg.DynamicPartitionsDefinition
     day_tenant: dg.MultiPartitionsDefinition
+    week: dg.WeeklyPartitionsDefinition
 
     def last_day(self, now: datetime) -> date:
         """The running day, which is the last that has a partition."""
@@ -56,9 +58,10 @@ def partitions_from(history_start: date, time_zone: str) -> Partitions:
     """
     day = dg.DailyPartitionsDefinition(start_date=history_start.isoformat(), timezone=time_zone, end_offset=1)
     tenant = dg.DynamicPartitionsDefinition(name=TENANT_PARTITIONS)
-    return Partitions(
-        history_start, time_zone, day, tenant, dg.MultiPartitionsDefinition({"day": day, "tenant": tenant})
-    )
+    first_monday = history_start + timedelta(days=-history_start.weekday() % 7)
+    week = dg.WeeklyPartitionsDefinition(start_date=first_monday.isoformat(), timezone=time_zone, day_offset=1)
+    day_tenant = dg.MultiPartitionsDefinition({"day": day, "tenant": tenant})
+    return Partitions(history_start, time_zone, day, tenant, day_tenant, week)
 
 
 def raw_key(partition: DayTenant) -> dg.MultiPartitionKey:

@@ -84,12 +84,12 @@ def dataset_name(key: dg.AssetKey) -> str:
     return f"{layer}.{rest[-1]}"
 
 
-def freshness_policy(layer: str, tier: SlaTier, time_zone: str) -> dg.FreshnessPolicy:
+def freshness_policy(layer: str, tier: SlaTier, time_zone: str, *, weekly: bool = False) -> dg.FreshnessPolicy:
     """The tier's promise as Dagster shows it.
 
     Hourly layers may be quiet over a night without events, so they fail a day and the tier's lag after the last
-    build. A review is due once a quarter, the others each morning. Per tenant and event day, the ledger judges; this
-    is the UI's view.
+    build. A review is due once a quarter, a weekly report on Mondays, the others each morning. Per tenant and day,
+    the ledger judges; this is the UI's view.
     """
     lag = timedelta(minutes=tier.max_lag_minutes)
     if layer in HOURLY_LAYERS:
@@ -99,8 +99,9 @@ def freshness_policy(layer: str, tier: SlaTier, time_zone: str) -> dg.FreshnessP
     if layer in QUARTERLY_LAYERS:
         return dg.FreshnessPolicy.time_window(fail_window=_QUARTER + _WORKING_DAY_AFTER)
     due = datetime.strptime(tier.deadline, "%H:%M")  # noqa: DTZ007  a time of day, in the schedule's own zone
+    weekday = "1" if weekly else "*"
     return dg.FreshnessPolicy.cron(
-        deadline_cron=f"{due.minute} {due.hour} * * *",
+        deadline_cron=f"{due.minute} {due.hour} * * {weekday}",
         lower_bound_delta=timedelta(hours=due.hour, minutes=due.minute),
         timezone=time_zone,
     )
@@ -114,7 +115,7 @@ def _policy(catalog: Catalog, time_zone: str) -> Callable[[dg.AssetSpec], dg.Ass
         return spec.replace_attributes(
             owners=[f"team:{dataset.owner}"],
             group_name=keys.group(spec.key),
-            freshness_policy=freshness_policy(layer, tier, time_zone),
+            freshness_policy=freshness_policy(layer, tier, time_zone, weekly=spec.key == keys.WEEKLY_REPORT),
             kinds=set(spec.kinds) or set(_KINDS[layer]),
             metadata={**spec.metadata, **_governance(catalog, dataset, tier)},
         )

@@ -53,7 +53,7 @@ def delivery_from(settings: Settings) -> Delivery | None:
     if settings.slack_token is None:
         return None
     slack = SlackClient(settings.slack_token.get_secret_value(), settings.slack_api_url)
-    return Delivery(alert_store_from(settings), slack)
+    return Delivery(alert_store_from(settings), slack, read=store_from(settings).get)
 
 
 def build_resources(settings: Settings) -> dict[str, object]:

@@ -110,6 +110,11 @@ class RunReport:
         succeeded = all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in self.runs)
         return succeeded and not any(check.severity == "ERROR" for check in self.checks_failed)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to build, so that nothing but looking back was done."""
+        return all(run.job == jobs.LOOK_BACK for run in self.runs)
+
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values, for `--json`; the names are stable."""
         return {
@@ -198,7 +203,7 @@ def run_days(
         RemovalUnderWayError: days of the run are being removed at this moment.
         DayOutOfRangeError: a day is outside the partitions, or `first` is after `last`.
     """
-    definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
+    definitions = definitions or load_definitions(settings)
     with open_instance(settings.dagster_home) as instance:
         report = _Driver(settings, definitions, instance, progress).run(first, last)
         report.look = judge_and_tell(settings, definitions, instance)
@@ -216,6 +221,34 @@ def run_steps(
     driver = _Driver(settings, definitions, instance, progress)
     report = driver.run_steps(steps)
     report.look = judge_and_tell(settings, definitions, instance)
+    return report
+
+
+def load_definitions(settings: Settings) -> dg.Definitions:
+    """The deployment's own graph."""
+    definitions = importlib.import_module(CODE_LOCATION).build_definitions(settings)
+    assert isinstance(definitions, dg.Definitions)
+    return definitions
+
+
+def run_partition(
+    settings: Settings, job: str, partition: str, *, definitions: dg.Definitions | None = None
+) -> RunReport:
+    """Run a job over one of its partitions, in this process.
+
+    Args:
+        settings: the deployment.
+        job: its name; all its assets have the same partitions.
+        partition: Dagster's key.
+        definitions: the graph; by default the deployment's own.
+    """
+    resolved = (definitions or load_definitions(settings)).resolve_job_def(job)
+    report = RunReport(None, None)
+    with open_instance(settings.dagster_home) as instance:
+        result = resolved.execute_in_process(
+            instance=instance, partition_key=partition, raise_on_error=False, run_config=QUIET
+        )
+        _add_to_report(report, Step(job, (), {}, 1), result)
     return report
 
 
@@ -269,8 +302,9 @@ class _Driver:
         return self._report
 
     def run_steps(self, steps: Sequence[Step]) -> RunReport:
-        """These steps and no others."""
+        """These steps and no others, and what they have made good."""
         self._do(steps)
+        self._look_back()
         return self._report
 
     def _build(

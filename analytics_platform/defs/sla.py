@@ -30,7 +30,7 @@ from analytics_platform.insights.promises import (
 )
 from analytics_platform.insights.receipts import Landed, landed
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.warehouse import QueryError, Warehouse
+from analytics_platform.warehouse import Warehouse, has_table
 
 JUDGED_LAYERS = frozenset({"raw", "kpi", "extract", "dashboard"})
 """Layers of the registry that somebody waits for; what lies between is judged with what is made from it."""
@@ -78,12 +78,13 @@ def sla_attainment_asset(
     ) -> dg.MaterializeResult[None]:
         first, last = span_of(context)
         now = clock()
-        before = stored_attainment(warehouse, first, last)
-        days = days_to_judge(before, first, last, partitions.last_day(now))
-        evidence = _evidence(context.instance, store, warehouse, catalog, lineage, partitions, days)
-        found = evaluate(catalog, promised, evidence, days, partitions.time_zone, now) if evidence else []
-        rows = settled(before, found)
-        warehouse.replace_days(ATTAINMENT_TABLE, as_table(rows), first, last)
+        with warehouse.exclusive():
+            before = stored_attainment(warehouse, first, last)
+            days = days_to_judge(before, first, last, partitions.last_day(now))
+            evidence = _evidence(context.instance, store, warehouse, catalog, lineage, partitions, days)
+            found = evaluate(catalog, promised, evidence, days, partitions.time_zone, now) if evidence else []
+            rows = settled(before, found)
+            warehouse.replace_days(ATTAINMENT_TABLE, as_table(rows), first, last)
         broken = sum(row.is_attained is False for row in rows)
         return dg.MaterializeResult(metadata={"rows": len(rows), "broken": broken, "days_judged": len(days)})
 
@@ -128,10 +129,9 @@ def promised_datasets(catalog: Catalog, lineage: Lineage) -> list[Promised]:
 
 def stored_attainment(warehouse: Warehouse, first: date, last: date) -> list[Attainment]:
     """What was decided of the days before; nothing before the first evaluation."""
-    try:
-        return from_table(warehouse.query(f"select * from {ATTAINMENT_TABLE} where day between ? and ?", [first, last]))
-    except QueryError:  # the table is made by the first write
+    if not has_table(warehouse, ATTAINMENT_TABLE):
         return []
+    return from_table(warehouse.query(f"select * from {ATTAINMENT_TABLE} where day between ? and ?", [first, last]))
 
 
 def days_to_judge(before: Iterable[Attainment], first: date, last: date, running: date) -> list[date]:
@@ -165,7 +165,7 @@ def _evidence(
     since = first_run_at(instance)
     if not days or since is None:
         return None
-    found = landed(store, list(catalog.streams), days, partitions.time_zone)
+    found = landed(store, list(catalog.streams), days, partitions.time_zone, since)
     return Evidence(
         since=since,
         receipts=found.receipts,

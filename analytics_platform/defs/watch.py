@@ -16,7 +16,6 @@ import dagster as dg
 
 from analytics_platform.alerting.desk import AlertDesk, OvertakenError, Reading
 from analytics_platform.alerting.figures import (
-    ATTAINMENT_TABLE,
     FIGURES,
     LEDGER_TABLE,
     PROMISES,
@@ -34,6 +33,7 @@ from analytics_platform.alerting.judges import RUNS_AND_CHECKS, judge_runs
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs.watching import Graph, Position, Record
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
+from analytics_platform.insights.promises import ATTAINMENT_TABLE
 from analytics_platform.warehouse import Warehouse, WarehouseBusyError
 
 RUNS, TABLES = "runs and checks", "figures, promises and refused events"

@@ -20,12 +20,12 @@ from dagster import DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.dagster_run import RunRecord
 
-from analytics_platform.alerting.figures import LANDED
 from analytics_platform.alerting.judges import EVERYTHING, CheckSeen, Place, RunSeen, place_of
 from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import UNIQUE_ID
 from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG, TENANT_PARTITIONS, parse_raw_key
 from analytics_platform.defs.policies import dataset_name
+from analytics_platform.insights.promises import LANDED_WITHIN_LAG
 
 FIRST_LOOK = timedelta(days=2)
 """How far back the first look goes: what failed before anybody watched is history."""
@@ -100,7 +100,7 @@ class Graph:
         assets = sorted(self._assets_of_dataset[dataset], key=lambda key: keys.layer(key) == "raw")
         if not assets:
             return dataset.replace(".", "/")
-        return (assets[-1] if promise == LANDED else assets[0]).to_user_string()
+        return (assets[-1] if promise == LANDED_WITHIN_LAG else assets[0]).to_user_string()
 
     def judges_everything(self, check: dg.AssetCheckKey) -> bool:
         """Whether a check speaks for its whole table, whatever the run's partitions."""

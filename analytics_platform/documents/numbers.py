@@ -116,7 +116,7 @@ def _default(given: int | None, otherwise: int) -> int:
 
 
 def _round(value: float, decimals: int) -> Decimal:
-    return Decimal(repr(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
 
 
 def _digits(value: Decimal, language: Language) -> str:

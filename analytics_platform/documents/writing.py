@@ -41,6 +41,13 @@ _UP, _DOWN, _FLAT = "▲", "▼", "▸"
 Tree = dict[str, Any]
 
 
+def arrow(change: Quantity) -> str:
+    """Which way a change went; one that shows in no digit went nowhere."""
+    if change.value is None or is_flat(change):
+        return _FLAT
+    return _UP if change.value > 0 else _DOWN
+
+
 @dataclass(frozen=True)
 class Written:
     """The tree of a document, and the pictures that it refers to by position."""
@@ -154,11 +161,11 @@ class _Writer:
             verdict = cell.verdict or "neutral"
             mark = _MARKS[verdict]
             return mark, words[verdict] if mark else ""
-        if is_flat(cell.value):
-            return _FLAT, words["flat"]
-        is_up = cell.value.value > 0
+        mark = arrow(cell.value)
+        if mark == _FLAT:
+            return mark, words["flat"]
         judged = {"good": f", {words['better']}", "bad": f", {words['worse']}"}.get(cell.verdict or "", "")
-        return (_UP if is_up else _DOWN), words["up" if is_up else "down"] + judged
+        return mark, words["up" if mark == _UP else "down"] + judged
 
     def _picture(self, picture: Picture) -> Tree:
         self.pictures.append(picture)

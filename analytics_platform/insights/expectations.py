@@ -13,10 +13,13 @@ from datetime import date, datetime, timedelta
 
 from analytics_platform.catalog import Catalog, SlaTier, Stream, Tenant
 from analytics_platform.insights.deadlines import due
-from analytics_platform.warehouse import QueryError, Warehouse
+from analytics_platform.warehouse import Warehouse, has_table
 
 WEEKS = 8
 """Weeks of history that a pattern is drawn from; they end with the last day that was sent, however long ago."""
+
+GAP_DAYS = 14
+"""After so many days without anything a stream has begun anew: what lies before tells nothing of it."""
 
 ENOUGH = 3
 """Days of a kind that must be known before anything is expected of the next."""
@@ -27,7 +30,8 @@ USUALLY = 0.75
 DAYS_READ = 400
 """A tenant that has been quiet for longer has left; take it out of the registry."""
 
-_SENT = "select stream, tenant_id, day from ops.ledger where accepted + duplicates > 0 and day between ? and ?"
+LEDGER_TABLE = "ops.ledger"
+_SENT = f"select stream, tenant_id, day from {LEDGER_TABLE} where accepted + duplicates > 0 and day between ? and ?"
 
 SentDays = Mapping[tuple[str, str], frozenset[date]]
 """Event days with data, by stream and tenant."""
@@ -62,10 +66,9 @@ class StaleTenant:
 
 def sent_days(warehouse: Warehouse, last: date) -> SentDays:
     """Event days with data up to a day, from the ledger; empty before the ledger was first drawn up."""
-    try:
-        rows = warehouse.query(_SENT, [last - timedelta(days=DAYS_READ), last]).to_pylist()
-    except QueryError:
+    if not has_table(warehouse, LEDGER_TABLE):
         return {}
+    rows = warehouse.query(_SENT, [last - timedelta(days=DAYS_READ), last]).to_pylist()
     found: dict[tuple[str, str], set[date]] = {}
     for row in rows:
         found.setdefault((row["stream"], row["tenant_id"]), set()).add(row["day"])
@@ -80,18 +83,26 @@ def is_expected(day: date, tenant: Tenant, sent: Iterable[date]) -> bool:
     history = frozenset(each for each in sent if each < day)
     if not history or day in tenant.holidays:
         return False
-    newest = max(history)
-    known = [
-        each
-        for each in (newest - timedelta(n) for n in range(7 * WEEKS))
-        if each >= min(history) and each not in tenant.holidays
-    ]
+    known = [each for each in _last_period(history) if each not in tenant.holidays]
     alike = [each for each in known if each.weekday() == day.weekday()]
     if len(alike) < ENOUGH:
         if day.isoweekday() not in tenant.business_hours:
             return False
         alike = [each for each in known if each.isoweekday() in tenant.business_hours]
     return len(alike) >= ENOUGH and sum(each in history for each in alike) >= USUALLY * len(alike)
+
+
+def _last_period(history: frozenset[date]) -> list[date]:
+    """The days from the newest one back to a longer gap, or to as many weeks as a pattern is drawn from."""
+    newest = max(history)
+    days = [newest - timedelta(n) for n in range(7 * WEEKS)]
+    last = 0
+    for n, day in enumerate(days):
+        if day in history:
+            last = n
+        elif n - last > GAP_DAYS:
+            break
+    return days[: last + 1]
 
 
 def stale_tenants(catalog: Catalog, sent: SentDays, reporting_zone: str, now: datetime) -> list[StaleTenant]:

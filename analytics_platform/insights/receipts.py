@@ -34,14 +34,15 @@ class Landed:
     begun: dict[str, datetime]
 
 
-def landed(store: ObjectStore, streams: Sequence[str], days: Iterable[date], zone: str) -> Landed:
-    """All that landed for some business days, and all that landed on dates of the same names.
+def landed(store: ObjectStore, streams: Sequence[str], days: Iterable[date], zone: str, since: datetime) -> Landed:
+    """All that landed for some business days, and all that landed on dates of the same names after `since`.
 
     Args:
         store: the lake.
         streams: all streams of the catalogue.
         days: business days, and dates of landing in the reporting time zone.
         zone: the reporting time zone.
+        since: when the platform ran first; years of history may have been imported before.
     """
     wanted = set(days)
     begun: dict[str, datetime] = {}
@@ -49,7 +50,7 @@ def landed(store: ObjectStore, streams: Sequence[str], days: Iterable[date], zon
     for info in store.list(LANDING_PREFIX):
         place = placed(info.key)
         begun[place.tenant] = min(info.modified_at, begun.get(place.tenant, info.modified_at))
-        if place.day in wanted or day_of(info.modified_at, zone) in wanted:
+        if place.day in wanted or (info.modified_at > since and day_of(info.modified_at, zone) in wanted):
             objects.append(info)
     held = dict(_held(store, streams, {(placed(info.key).day, placed(info.key).tenant) for info in objects}))
     return Landed(

@@ -36,6 +36,7 @@ _SIGNATURE = re.compile(r"reviews/quarter=\d{4}Q[1-4]/signatures/(\d{4})\.json")
 _DATASET = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MOMENT = "%Y%m%dT%H%M%S%fZ"
 _EXPECTATIONS = re.compile(r"quality/expectations/[a-z0-9_.]+/(\d{8})_(\d{8})-(\d{8}T\d{12}Z)\.json")
+_WEEKLY_REPORT = re.compile(r"reports/weekly/week=(\d{4}-\d{2}-\d{2})/[^/]+")
 _MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
 
 
@@ -192,6 +193,29 @@ def expectations_placed(key: str) -> tuple[date, date, datetime]:
         raise UnsafeKeyError(f"{key!r} is no result: quality/expectations/<dataset>/<days>-<time>.json is expected")
     first, last = (datetime.strptime(part, "%Y%m%d").date() for part in match.groups()[:2])  # noqa: DTZ007
     return first, last, datetime.strptime(match[3], _MOMENT).replace(tzinfo=UTC)
+
+
+def weekly_report_key(week: date, audience: str, form: str) -> str:
+    """Key of a weekly report in one of its forms; the week is named by its Monday."""
+    return f"{weekly_report_prefix(week)}{_checked(_TENANT, audience, 'audience')}.{_checked(_NAME, form, 'form')}"
+
+
+def weekly_report_prefix(week: date) -> str:
+    """Prefix of all reports of a week."""
+    if week.weekday() != 0:
+        raise UnsafeKeyError(f"{week} is a {week:%A}; a week is named by its Monday")
+    return f"{WEEKLY_REPORT_PREFIX}week={week.isoformat()}/"
+
+
+def week_of_report(key: str) -> date:
+    """The Monday of the week that a weekly report is about, by its key."""
+    match = _WEEKLY_REPORT.fullmatch(key)
+    if match is None:
+        raise UnsafeKeyError(f"{key!r} is no weekly report: {WEEKLY_REPORT_PREFIX}week=D/<audience>.<form> is expected")
+    return date.fromisoformat(match[1])
+
+
+WEEKLY_REPORT_PREFIX = "reports/weekly/"
 
 
 def removal_key(name: str) -> str:

@@ -1,8 +1,7 @@
 """Dashboards: one self-contained HTML file per dashboard and audience, made from published extracts.
 
-Filtering in a browser is not access control, so an audience's rows are picked here, before anything is computed or
-embedded: a tenant's file holds nothing of another tenant. This module decides who gets which rows and where files go;
-``figures`` computes and ``page`` draws.
+A tenant's file holds nothing of another tenant. This module decides who gets a file and where it goes; ``sources``
+picks the rows, ``figures`` computes and ``page`` draws.
 """
 
 from __future__ import annotations
@@ -10,29 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
-from typing import cast
 
-import polars as pl
-
-from analytics_platform.catalog import Catalog, Dashboard, Kpi, Tenant
+from analytics_platform.catalog import Catalog, Dashboard, Kpi
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.extracts import (
-    ExtractMissingError,
-    arrow_schema,
-    find_dashboard,
-    published_days,
-    read_extract,
-)
+from analytics_platform.reporting.extracts import find_dashboard, published_days
 from analytics_platform.reporting.figures import CardNumber, KpiFigures, days_to_mature, kpi_figures
-from analytics_platform.reporting.headlines import KpiSource, kpi_source
-from analytics_platform.reporting.measures import REPORTING_CURRENCY, Series, reduce_rows
+from analytics_platform.reporting.headlines import kpi_source
 from analytics_platform.reporting.page import IndexRow, PageContent, render_index, render_page
-from analytics_platform.reporting.periods import periods_ending
-from analytics_platform.warehouse.headlines import money_column
-
-STAFF = "all"
-"""The audience that sees every tenant."""
+from analytics_platform.reporting.periods import Span, periods_ending
+from analytics_platform.reporting.sources import STAFF as STAFF
+from analytics_platform.reporting.sources import KpiRows, load_rows, seen_series, tenant_names
 
 INDEX_KEY = "dashboards/index.html"
 
@@ -45,24 +31,6 @@ class DashboardFile:
     key: str
     bytes: int
     numbers: tuple[CardNumber, ...]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A KPI with all published rows of its extract, over all tenants."""
-
-    kpi: Kpi
-    source: KpiSource
-    rows: pl.DataFrame
-    days: frozenset[date]
-
-    def seen_by(self, audience: str) -> pl.DataFrame:
-        """The rows that an audience may see: all for platform staff, its own for a tenant."""
-        return self.rows if audience == STAFF else self._by_tenant.get((audience,), self.rows.clear())
-
-    @cached_property
-    def _by_tenant(self) -> dict[tuple[object, ...], pl.DataFrame]:
-        return self.rows.partition_by("tenant_id", as_dict=True)
 
 
 def dashboard_key(dashboard: str, audience: str) -> str:
@@ -137,68 +105,16 @@ def _links(catalog: Catalog, audience: str, present: set[str], prefix: str) -> l
     ]
 
 
-def _load(store: ObjectStore, catalog: Catalog, kpi: Kpi, day: date) -> _Source:
+def _load(store: ObjectStore, catalog: Catalog, kpi: Kpi, day: date) -> KpiRows:
     """A KPI's published rows, as far back as any period of the page looks."""
-    source = kpi_source(catalog, kpi)
     oldest = periods_ending(day - timedelta(days_to_mature(kpi)))
     first = min(period.previous.first for period in oldest)
-    table = source.extract.name
-    days = frozenset(known for known in published_days(store, source.dashboard, table) if first <= known <= day)
-    try:
-        rows = read_extract(store, source.dashboard, table, first, day)
-    except ExtractMissingError:
-        rows = cast("pl.DataFrame", pl.from_arrow(arrow_schema(source.extract).empty_table()))
-    return _Source(kpi, source, rows, days)
+    return load_rows(store, catalog, kpi, [Span(first, day)])
 
 
-def _figures_for(source: _Source, catalog: Catalog, audience: str, day: date) -> KpiFigures:
-    staff = audience == STAFF
-    rows = source.seen_by(audience)
-    own_currency = None if staff else _only_currency(rows, catalog.tenants[audience])
-    drill_downs = _drill_downs(source, rows, staff=staff)
-    reduced = reduce_rows(
-        source.kpi,
-        rows,
-        day_column=source.source.extract.day_column,
-        drill_downs=drill_downs,
-        in_reporting=own_currency is None,
-    )
-    currency = _shown_currency(source, rows, own_currency)
-    series = Series(source.kpi, reduced, source.days, currency)
-    names = {tenant.tenant_id: tenant.name for tenant in catalog.tenants.values()} if staff else {}
-    return kpi_figures(series, day, drill_downs, names)
-
-
-def _drill_downs(source: _Source, rows: pl.DataFrame, *, staff: bool) -> list[str]:
-    """The KPI's drill-downs that the extract has and that tell this audience something."""
-    chosen = []
-    for column in source.kpi.drill_downs:
-        if column not in rows.columns or (column == "tenant_id" and not staff):
-            continue
-        if column == "currency" and rows["currency"].n_unique() < 2:
-            continue
-        chosen.append(column)
-    return chosen
-
-
-def _only_currency(rows: pl.DataFrame, tenant: Tenant) -> str | None:
-    """The one currency that a tenant's amounts are in; None where it has several."""
-    if "currency" not in rows.columns:
-        return None
-    currencies = rows["currency"].drop_nulls().unique().to_list()
-    if not currencies:
-        return tenant.currency
-    return currencies[0] if len(currencies) == 1 else None
-
-
-def _shown_currency(source: _Source, rows: pl.DataFrame, own_currency: str | None) -> str | None:
-    if source.kpi.unit != "money_minor":
-        return None
-    has_own = any(
-        money_column(name, rows.columns, in_reporting=False) != money_column(name, rows.columns, in_reporting=True)
-        for name in source.kpi.headline.numerator
-    )
-    return own_currency if own_currency and has_own else REPORTING_CURRENCY
+def _figures_for(rows: KpiRows, catalog: Catalog, audience: str, day: date) -> KpiFigures:
+    seen = seen_series(rows, catalog, audience)
+    return kpi_figures(seen.series, day, seen.drill_downs, tenant_names(catalog, audience))
 
 
 def _content(

@@ -210,7 +210,10 @@ def _worst(found: Sequence[DatasetStanding]) -> Block:
 
 def _told(line: Line) -> str:
     on = f" on {_days(line.days)}" if line.days else ""
-    return f"{line.expectation.sentence}: not so in {line.unexpected} {'row' if line.unexpected == 1 else 'rows'}{on}"
+    rows = (
+        f" in {line.unexpected} {'row' if line.unexpected == 1 else 'rows'}" if line.expectation.is_about_rows else ""
+    )
+    return f"{line.expectation.sentence}: not so{rows}{on}"
 
 
 def _overview(found: Sequence[DatasetStanding], catalog: Catalog) -> Table:
@@ -246,27 +249,25 @@ def _section(each: DatasetStanding) -> Section:
     rows = [_row(line) for line in shown]
     if kept:
         what = f"Columns, types, values that must be given and keys are as declared ({len(kept)} expectations)"
-        rows.append(
-            [Cell(what), Cell(None, note="as declared"), Cell(Quantity(0, "count")), Cell(""), _verdict("holds")]
-        )
+        rows.append([Cell(what), Cell("as declared"), Cell(Quantity(0, "count")), _verdict("holds")])
     columns = [
         Column("What is expected, and why", width=4),
-        Column("Observed"),
-        Column("Rows that do not hold", "end"),
-        Column("Days"),
-        Column("Verdict"),
+        Column("Last observed", width=2),
+        Column("Not so", "end", "rows", width=2),
+        Column("Verdict", width=2),
     ]
-    caption = f"Expectations of {each.dataset.name}"
-    return Section(each.dataset.name, [Paragraph(each.dataset.description), Table(caption, columns, rows, "None.")])
+    table = Table(f"Expectations of {each.dataset.name}", columns, rows, "Nothing is expected.")
+    notes = each.newest.notes if each.newest else ""
+    return Section(each.dataset.name, [Paragraph(notes), table])
 
 
 def _row(line: Line) -> list[Cell]:
     expectation = line.expectation
+    on = f"on {_days(line.days)}" if line.days else ""
     return [
         Cell(expectation.sentence, note=expectation.why),
-        Cell(expectation.observed or expectation.not_judged or ""),
-        Cell(Quantity(None if expectation.not_judged and not line.unexpected else line.unexpected, "count")),
-        Cell(_days(line.days)),
+        Cell(expectation.observed or expectation.not_judged or f"{expectation.checked:,} rows judged"),
+        Cell(Quantity(None if expectation.not_judged and not line.unexpected else line.unexpected, "count"), note=on),
         _verdict(line.standing),
     ]
 

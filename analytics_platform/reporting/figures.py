@@ -73,7 +73,7 @@ def kpi_figures(series: Series, day: date, drill_downs: Sequence[str], tenant_na
         "unit": kpi.unit,
         "direction": kpi.direction,
         "currency": series.currency,
-        "target": kpi.target if _target_applies(kpi, tenant_names) else None,
+        "target": kpi.target if target_applies(kpi, tenant_names) else None,
         "shape": "bar" if kpi.headline.kind == "sum" and not kpi.headline.snapshot else "line",
         "snapshot": kpi.headline.snapshot,
         "additive": kpi.headline.kind == "sum",
@@ -89,7 +89,7 @@ def days_to_mature(kpi: Kpi) -> int:
     return kpi.settling_days if kpi.is_cohort else 0
 
 
-def _target_applies(kpi: Kpi, tenant_names: Mapping[str, str]) -> bool:
+def target_applies(kpi: Kpi, tenant_names: Mapping[str, str]) -> bool:
     """A target for a sum is set for the whole platform; a tenant's page has no tenants to name."""
     return kpi.headline.kind != "sum" or bool(tenant_names)
 
@@ -151,7 +151,7 @@ def _parts(
     if len(shown) < len(ranked):
         earlier = series.rest(column, shown, period.previous) if comparable else NOTHING
         figures.append((series.rest(column, shown, period.span), earlier))
-    label = _labeller(column, tenant_names)
+    label = labeller(column, tenant_names)
     return {
         "dimension": dimension_name(column),
         "label": [label(part) for part in shown],
@@ -168,7 +168,7 @@ def _weight(series: Series, measured: Measured) -> float:
     return weight or 0.0
 
 
-def _labeller(column: str, tenant_names: Mapping[str, str]) -> Label:
+def labeller(column: str, tenant_names: Mapping[str, str]) -> Label:
     """How a part is shown: tenants by name, words without underscores, identifiers as they are."""
     if column == "tenant_id":
         return lambda part: tenant_names.get(part, part) if part else part

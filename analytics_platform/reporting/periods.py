@@ -45,6 +45,35 @@ def periods_ending(day: date) -> tuple[Period, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Week:
+    """A week that begins on a Monday, the two that it is compared with, and those of its trend (itself the last)."""
+
+    span: Span
+    previous: Span
+    year_before: Span
+    trend: tuple[Span, ...]
+
+
+def week_of(monday: date, *, weeks_ago: int = 0) -> Week:
+    """The calendar week of ``monday``, or one of that many weeks before, with what it is compared with.
+
+    The same week of last year is 52 weeks before, so that every weekday is compared with its like.
+
+    Raises:
+        ValueError: the day is no Monday.
+    """
+    if monday.weekday() != 0:
+        raise ValueError(f"{monday} is a {monday:%A}; a week is named by its Monday")
+    first = monday - timedelta(weeks=weeks_ago)
+
+    def span(back: int) -> Span:
+        start = first - timedelta(weeks=back)
+        return Span(start, start + timedelta(6))
+
+    return Week(span(0), span(1), span(52), tuple(span(back) for back in range(12, -1, -1)))
+
+
 def months_before(day: date, months: int) -> date:
     """The same day of the month, earlier; a month end stays a month end (30 June - 1 = 31 May)."""
     index = day.year * 12 + day.month - 1 - months

@@ -5,6 +5,12 @@ Models and KPI logic stay out: they are dbt's.
 """
 
 from analytics_platform.warehouse.duckdb import DuckDBWarehouse
-from analytics_platform.warehouse.port import QueryError, Warehouse, WarehouseBusyError, WarehouseMissingError
+from analytics_platform.warehouse.port import (
+    QueryError,
+    Warehouse,
+    WarehouseBusyError,
+    WarehouseMissingError,
+    has_table,
+)
 
-__all__ = ["DuckDBWarehouse", "QueryError", "Warehouse", "WarehouseBusyError", "WarehouseMissingError"]
+__all__ = ["DuckDBWarehouse", "QueryError", "Warehouse", "WarehouseBusyError", "WarehouseMissingError", "has_table"]

@@ -54,3 +54,13 @@ class Warehouse(Protocol):
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold the warehouse for writing by another program (dbt) while no connection of ours is open."""
+
+
+def has_table(warehouse: Warehouse, table: str) -> bool:
+    """Whether a table, given as ``schema.table``, was ever written; tables are made by their first write."""
+    schema, _, name = table.partition(".")
+    asked = "select 1 as found from information_schema.tables where table_schema = ? and table_name = ?"
+    try:
+        return warehouse.query(asked, [schema, name]).num_rows > 0
+    except WarehouseMissingError:
+        return False

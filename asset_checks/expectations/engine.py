@@ -86,8 +86,8 @@ def engine_error(result: Mapping[str, Any]) -> str | None:
     Args:
         result: its `to_json_dict()`.
     """
-    info = result["exception_info"]
-    shapes = [info] if "raised_exception" in info else [each for each in info.values() if isinstance(each, Mapping)]
+    info: Mapping[str, Any] = result["exception_info"]
+    shapes = [info] if "raised_exception" in info else list(info.values())
     for each in shapes:
         if each["raised_exception"]:
             return str(each["exception_message"])

@@ -139,6 +139,17 @@ def test_anomalies_are_judged_after_every_kpi_table_and_each_kpi_has_its_warning
     }
 
 
+def test_every_kpi_table_and_extract_has_its_expectations_judged_before_the_page_that_shows_them(
+    definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]
+) -> None:
+    promised = {key for key in specs if key.startswith(("kpi/", "extract/"))}
+    checks = definitions.resolve_asset_graph().asset_check_keys
+    assert {key.asset_key.to_user_string() for key in checks if key.name == "expectations_hold"} == promised
+    assert {dep.asset_key.to_user_string() for dep in specs["report/expectations"].deps} == promised
+    published = definitions.resolve_job_def("publish").asset_layer.executable_asset_keys
+    assert keys.EXPECTATIONS_REPORT in published
+
+
 def test_every_dashboard_descends_from_landing(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     downstream = dg.AssetSelection.assets(keys.LANDING_EVENTS).downstream().resolve(graph)
@@ -146,7 +157,7 @@ def test_every_dashboard_descends_from_landing(definitions: dg.Definitions) -> N
 
 
 def test_every_asset_belongs_to_a_job(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
-    names = ("ingest", "load", "build", "publish", "incidents", "look_back", "review", "govern")
+    names = ("ingest", "load", "build", "publish", "incidents", "look_back", "review", "report", "govern")
     built = {
         key.to_user_string()
         for name in names

@@ -66,8 +66,9 @@ def test_schedules_and_sensors_run_without_being_switched_on(definitions: House)
     repository = definitions.definitions.get_repository_def()
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "hourly_ingestion",
-        "nightly_build",
         "hourly_look_back",
+        "nightly_build",
+        "monday_report",
         "quarterly_review",
         "daily_governance",
         "daily_digest",
@@ -254,3 +255,25 @@ def test_days_that_landed_beyond_the_last_built_one_are_built_though_raw_is_old(
     build_raw(house, (DAY, "brabant-rental"))
     watermark = Watermark(datetime.now(UTC), date(2026, 3, 2))
     assert first_day_to_build(house.store, watermark) == DAY
+
+
+def test_every_hour_looks_back_on_the_open_days_and_on_those_of_checks(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    requests = tick(house, "hourly_look_back", instance, NOON)
+    assert {each.asset_selection[0]: span(each) for each in requests if each.asset_selection} == {
+        keys.SLA_ATTAINMENT: ("2026-02-27", "2026-03-06"),
+        keys.CHECK_RESULTS: ("2026-03-06", "2026-03-06"),
+    }
+
+
+def test_after_a_standstill_no_day_is_left_unjudged(house: House, instance: dg.DagsterInstance) -> None:
+    for key, day in ((keys.SLA_ATTAINMENT, "2026-02-10"), (keys.CHECK_RESULTS, "2026-02-11")):
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=day))
+    spans = [span(each) for each in tick(house, "hourly_look_back", instance, NOON)]
+    assert spans == [("2026-02-10", "2026-03-06"), ("2026-02-11", "2026-03-06")]
+
+
+def test_each_hour_has_its_own_look_back(house: House, instance: dg.DagsterInstance) -> None:
+    first, second = (tick(house, "hourly_look_back", instance, at) for at in (NOON, NOON + timedelta(hours=1)))
+    assert len({each.run_key for each in [*first, *second]}) == 4

@@ -103,4 +103,4 @@ def test_events_of_today_are_loaded_at_once_and_counted_tomorrow(tmp_path: Path)
     assert (second.first, second.last) == (None, None)
     assert second.built["loaded/product"] == 1
     assert "kpi/revenue/kpi_mrr" not in second.built
-    assert house.run().runs == []
+    assert house.run().is_idle

@@ -19,7 +19,6 @@ def write(value: float) -> str:
 def drawn() -> dict[str, Picture]:
     return {
         "line": line_chart(WEEKS, write, alt="a line", png=True),
-        "board": line_board([(WEEKS, write)] * 3, alt="lines"),
         "bars": bar_chart([Bar(HOSTILE, 5, "+5", "good"), Bar("b", -3, "-3", "bad")], alt="bars", png=True),
         "spark": sparkline([1, None, 2], alt="trend", target=1.5),
     }
@@ -42,7 +41,6 @@ def test_other_numbers_give_another_drawing() -> None:
 def test_labels_are_text_and_neither_markup_nor_mathematics() -> None:
     pictures = drawn()
     assert "$5.5$" in texts(pictures["line"].svg)
-    assert HOSTILE in texts(pictures["board"].svg)
     assert any(text.startswith("</script><img") for text in texts(pictures["bars"].svg))
     for picture in pictures.values():
         assert b"<img" not in picture.svg
@@ -59,7 +57,19 @@ def test_a_drawing_for_dark_screens_differs_in_colours_alone() -> None:
 def test_a_png_has_twice_the_pixels_of_its_drawing() -> None:
     line = drawn()["line"]
     assert line.png
-    assert struct.unpack(">II", line.png[16:24]) == (2 * line.width, 2 * line.height)
+    assert size_of(line.png) == (2 * line.width, 2 * line.height)
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
+def test_a_board_of_lines_is_one_png_with_a_row_for_every_two() -> None:
+    three = line_board([(WEEKS, write)] * 3)
+    assert size_of(three) == (2 * 2 * 460, 2 * 2 * 170)
+    assert three == line_board([(WEEKS, write)] * 3)
+    assert size_of(line_board([])) == (2 * 2 * 460, 2 * 170)
 
 
 @pytest.mark.parametrize("values", [[], [None], [None, None], [2.0]])
@@ -68,6 +78,12 @@ def test_a_series_without_figures_is_drawn_empty(values: list[float | None]) -> 
     assert ElementTree.fromstring(line_chart(Line(labels, values), write, alt="x").svg) is not None
     assert ElementTree.fromstring(sparkline(values, alt="x").svg) is not None
     assert ElementTree.fromstring(bar_chart([], alt="x").svg) is not None
+
+
+def test_an_axis_of_time_is_labelled_in_whole_steps() -> None:
+    line = Line(["a", "b"], [100.0, 1500.0], steps=(60, 240, 480, 1440))
+    labels = texts(line_chart(line, lambda minutes: f"{minutes / 60:g} h", alt="x").svg)
+    assert {"0 h", "8 h", "16 h", "24 h"} <= set(labels)
 
 
 def test_bars_start_at_zero() -> None:

@@ -157,7 +157,7 @@ def test_a_dataset_with_a_promise_that_nobody_measured_is_a_reservation(tables: 
     names = ("kpi.kpi_mrr", "kpi.kpi_receivables")
     content = tables.content(small_catalog(catalog, datasets={name: catalog.datasets[name] for name in names}))
     (reason,) = verdict(content).reasons
-    assert (reason.rule, reason.saw) == ("R5", "1 of 2 datasets with a promise: kpi.kpi_receivables")
+    assert (reason.rule, reason.saw) == ("R5", "1 of 2 datasets with a promise were not measured: kpi.kpi_receivables")
 
 
 def test_a_running_quarter_is_a_preview(tables: Tables, declared: Catalog) -> None:

@@ -51,6 +51,7 @@ def evidence_sections(content: Content, time_zone: str) -> list[Section | PageBr
     return [
         _incidents(content, ZoneInfo(time_zone)),
         _failing_checks(content),
+        PageBreak(),
         _intake(content),
         _schema_changes(content),
         PageBreak(),

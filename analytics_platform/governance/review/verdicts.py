@@ -217,7 +217,7 @@ def _unmeasured(domain: Domain) -> Seen:
     missing = sorted(domain.promised - domain.measured)
     if not missing or not domain.measured:
         return None
-    return f"{len(missing)} of {len(domain.promised)} datasets with a promise: {_named(missing)}"
+    return f"{len(missing)} of {len(domain.promised)} datasets with a promise were not measured: {_named(missing)}"
 
 
 def _money_unmeasured(domain: Domain) -> Seen:

@@ -1,0 +1,122 @@
+"""The published rows of a KPI, and what one audience may see of them.
+
+Filtering in a browser is not access control, so an audience's rows are picked here, before anything is computed,
+drawn or written: whatever is made for a tenant is made from that tenant's rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import cast
+
+import polars as pl
+
+from analytics_platform.catalog import Catalog, Kpi, Tenant
+from analytics_platform.lake.store import ObjectStore
+from analytics_platform.reporting.extracts import ExtractMissingError, arrow_schema, published_days, read_extract
+from analytics_platform.reporting.headlines import KpiSource, kpi_source
+from analytics_platform.reporting.measures import REPORTING_CURRENCY, Series, reduce_rows
+from analytics_platform.reporting.periods import Span
+from analytics_platform.warehouse.headlines import money_column
+
+STAFF = "all"
+"""The audience that sees every tenant."""
+
+
+@dataclass(frozen=True)
+class KpiRows:
+    """A KPI with published rows of its extract, over all tenants, and the days that are published."""
+
+    kpi: Kpi
+    source: KpiSource
+    rows: pl.DataFrame
+    days: frozenset[date]
+
+    def seen_by(self, audience: str) -> pl.DataFrame:
+        """The rows that an audience may see: all for platform staff, its own for a tenant."""
+        return self.rows if audience == STAFF else self._by_tenant.get((audience,), self.rows.clear())
+
+    @cached_property
+    def _by_tenant(self) -> dict[tuple[object, ...], pl.DataFrame]:
+        return self.rows.partition_by("tenant_id", as_dict=True)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A KPI's series as one audience sees it, and the columns that tell it something to break the figure down by."""
+
+    series: Series
+    drill_downs: Sequence[str]
+
+
+def load_rows(store: ObjectStore, catalog: Catalog, kpi: Kpi, spans: Sequence[Span]) -> KpiRows:
+    """A KPI's published rows of some spans that do not overlap; none where nothing is published in them."""
+    source = kpi_source(catalog, kpi)
+    table = source.extract.name
+    published = published_days(store, source.dashboard, table)
+    days = frozenset(day for day in published if any(span.first <= day <= span.last for span in spans))
+    frames = []
+    for span in spans:
+        try:
+            frames.append(read_extract(store, source.dashboard, table, span.first, span.last))
+        except ExtractMissingError:
+            continue
+    empty = cast("pl.DataFrame", pl.from_arrow(arrow_schema(source.extract).empty_table()))
+    # Older days may lack a column that was added since.
+    return KpiRows(kpi, source, pl.concat(frames, how="diagonal") if frames else empty, days)
+
+
+def seen_series(rows: KpiRows, catalog: Catalog, audience: str) -> Seen:
+    """What an audience sees of a KPI: its rows, in its currency, with the drill-downs that say something."""
+    staff = audience == STAFF
+    own = rows.seen_by(audience)
+    own_currency = None if staff else _only_currency(own, catalog.tenants[audience])
+    drill_downs = _drill_downs(rows.kpi, own, staff=staff)
+    reduced = reduce_rows(
+        rows.kpi,
+        own,
+        day_column=rows.source.extract.day_column,
+        drill_downs=drill_downs,
+        in_reporting=own_currency is None,
+    )
+    return Seen(Series(rows.kpi, reduced, rows.days, _shown_currency(rows.kpi, own, own_currency)), drill_downs)
+
+
+def tenant_names(catalog: Catalog, audience: str) -> dict[str, str]:
+    """Display names by tenant id, as far as the audience may know them."""
+    return {tenant.tenant_id: tenant.name for tenant in catalog.tenants.values()} if audience == STAFF else {}
+
+
+def _drill_downs(kpi: Kpi, rows: pl.DataFrame, *, staff: bool) -> list[str]:
+    """The KPI's drill-downs that the extract has and that tell this audience something."""
+    chosen = []
+    for column in kpi.drill_downs:
+        if column not in rows.columns or (column == "tenant_id" and not staff):
+            continue
+        if column == "currency" and rows["currency"].n_unique() < 2:
+            continue
+        chosen.append(column)
+    return chosen
+
+
+def _only_currency(rows: pl.DataFrame, tenant: Tenant) -> str | None:
+    """The one currency that a tenant's amounts are in; None where it has several."""
+    if "currency" not in rows.columns:
+        return None
+    currencies = rows["currency"].drop_nulls().unique().to_list()
+    if not currencies:
+        return tenant.currency
+    return currencies[0] if len(currencies) == 1 else None
+
+
+def _shown_currency(kpi: Kpi, rows: pl.DataFrame, own_currency: str | None) -> str | None:
+    if kpi.unit != "money_minor":
+        return None
+    has_own = any(
+        money_column(name, rows.columns, in_reporting=False) != money_column(name, rows.columns, in_reporting=True)
+        for name in kpi.headline.numerator
+    )
+    return own_currency if own_currency and has_own else REPORTING_CURRENCY

@@ -1,0 +1,140 @@
+"""What a backfill takes, and what it refuses; on a real lake and instance, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from defs_house import House, new_house
+from filelock import FileLock
+
+from analytics_platform.catalog import load_catalog
+from analytics_platform.defs import jobs, keys
+from analytics_platform.defs.backfill import (
+    CHUNK_DAYS,
+    Asked,
+    BackfillAtWorkError,
+    BackfillRefusedError,
+    Plan,
+    backfill,
+)
+from analytics_platform.defs.changes import Watermark
+from analytics_platform.defs.instance import instance_config, open_instance
+from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
+from analytics_platform.defs.pools import BACKFILL_TAG
+from analytics_platform.defs.runs import Step
+
+DAY = date(2026, 3, 4)
+TENANTS = list(load_catalog().tenants)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return new_house(tmp_path_factory.mktemp("backfill"))
+
+
+@pytest.fixture
+def instance(house: House) -> Iterator[dg.DagsterInstance]:
+    with open_instance(house.settings.dagster_home) as instance:
+        yield instance
+
+
+def asked(*assets: str, first: date | None = DAY, last: date | None = None, **changed: object) -> Asked:
+    whole = {"assets": assets, "first": first, "last": last, "tenants": (), "reason": "incident-1", **changed}
+    return Asked(**whole)  # type: ignore[arg-type]
+
+
+def steps(house: House, instance: dg.DagsterInstance, what: Asked) -> list[Step]:
+    plan = Plan(house.settings, house.definitions, instance)
+    return list(plan.steps(plan.understood(what)))
+
+
+def spans(made: list[Step]) -> list[tuple[str, str, str]]:
+    return [(step.job, step.tags[RANGE_START_TAG], step.tags[RANGE_END_TAG]) for step in made]
+
+
+def test_an_asset_is_built_with_all_that_is_made_from_it(house: House, instance: dg.DagsterInstance) -> None:
+    made = steps(house, instance, asked("ops/ledger"))
+    assert spans(made) == [(jobs.BUILD, str(DAY), str(DAY)), (jobs.PUBLISH, str(DAY), str(DAY))]
+    built = {key.to_user_string() for key in made[0].assets}
+    assert {"ops/ledger", "loaded/billing", "kpi/revenue/kpi_mrr", "extract/finance/mrr"} <= built
+    assert not built & {"raw/billing", "loaded/tenants"}
+
+
+def test_a_kpi_is_built_without_what_lies_before_it(house: House, instance: dg.DagsterInstance) -> None:
+    made = steps(house, instance, asked("kpi/revenue/kpi_mrr"))
+    assert not any(keys.layer(key) in {"raw", "ops", "loaded", "staging", "marts"} for key in made[0].assets)
+
+
+def test_a_raw_stream_is_built_for_the_tenants_that_are_named(house: House, instance: dg.DagsterInstance) -> None:
+    made = steps(house, instance, asked("raw/billing", tenants=(TENANTS[1],)))
+    partition = f"{DAY}|{TENANTS[1]}"
+    assert spans(made)[0] == (jobs.INGEST, partition, partition)
+    assert made[0].assets == {keys.raw("billing")}
+    assert keys.LEDGER in made[1].assets
+    everybody = steps(house, instance, asked("raw/billing"))[0]
+    assert everybody.partitions == len(TENANTS)
+
+
+def test_raw_partitions_that_lack_what_has_landed_come_first(house: House, instance: dg.DagsterInstance) -> None:
+    late = DAY + timedelta(days=2)
+    house.land_invoice("late", f"{late}T10:00:00Z")
+    ingest, *_ = steps(house, instance, asked("ops/ledger", first=late))
+    assert (ingest.job, ingest.partitions, ingest.assets) == (jobs.INGEST, 1, frozenset())
+    assert steps(house, instance, asked("ops/ledger"))[0].job == jobs.BUILD
+
+
+def test_a_long_backfill_goes_month_by_month(house: House, instance: dg.DagsterInstance) -> None:
+    last = DAY + timedelta(days=CHUNK_DAYS)
+    made = spans(
+        steps(house, instance, asked("ops/ledger", first=DAY + timedelta(days=3), last=last + timedelta(days=3)))
+    )
+    first = DAY + timedelta(days=3)
+    end = first + timedelta(days=CHUNK_DAYS - 1)
+    assert made[0] == (jobs.BUILD, str(first), str(end))
+    assert made[1][1] == str(end + timedelta(days=1))
+    assert [job for job, _, _ in made] == [jobs.BUILD, jobs.BUILD, jobs.PUBLISH]
+
+
+def test_pages_are_as_of_the_newest_built_day(house: House, instance: dg.DagsterInstance) -> None:
+    newest = date(2026, 3, 20)
+    tags = Watermark(datetime.now(UTC), newest).tags()
+    instance.add_run(dg.DagsterRun(job_name=jobs.BUILD, status=dg.DagsterRunStatus.SUCCESS, tags=tags))
+    assert spans(steps(house, instance, asked("ops/ledger")))[-1] == (jobs.PUBLISH, str(newest), str(newest))
+    assert Plan(house.settings, house.definitions, instance).understood(asked("ops/ledger", first=None)).first == newest
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (asked("ops/legder"), "--asset: there is no asset 'ops/legder'; did you mean ops/ledger"),
+        (asked("kpi_mrr"), "did you mean kpi/revenue/kpi_mrr"),
+        (asked("raw/billing", first=date(2021, 1, 1)), "--from: 2021-01-01 has no partition; days go from 2026-01-01"),
+        (asked("raw/billing", last=date(2999, 1, 1)), "--to: 2999-01-01 has no partition"),
+        (asked("raw/billing", last=DAY - timedelta(days=1)), "--to: 2026-03-03 is before the first day"),
+        (asked("raw/billing", first=None, last=DAY), "--to: there is no first day; write --from"),
+        (asked("raw/billing", tenants=("nobody",)), "--tenant: there is no tenant 'nobody'; registered are"),
+        (asked("ops/ledger", tenants=(TENANTS[0],)), "--tenant: a partition of ops/ledger is a day of all tenants"),
+        (asked("ops/ledger", reason="  "), "--reason: write why"),
+        (asked("ops/ledger", reason="x" * 201), "--reason: write why, in 1 to 200"),
+    ],
+    ids=lambda value: None if isinstance(value, Asked) else value[:30],
+)
+def test_what_cannot_be_is_refused_with_the_option_and_the_mend(house: House, what: Asked, said: str) -> None:
+    with pytest.raises(BackfillRefusedError) as refused:
+        backfill(house.settings, what, definitions=house.definitions)
+    assert said in str(refused.value)
+
+
+def test_a_second_backfill_waits_for_the_first(house: House) -> None:
+    with FileLock(house.settings.home / "backfill.lock"), pytest.raises(BackfillAtWorkError, match="wait for it"):
+        backfill(house.settings, asked("ops/ledger"), definitions=house.definitions)
+
+
+def test_backfills_leave_a_place_in_the_queue(tmp_path: Path) -> None:
+    runs = instance_config(tmp_path)["concurrency"]["runs"]
+    limits = {each["key"]: each["limit"] for each in runs["tag_concurrency_limits"]}
+    assert limits[BACKFILL_TAG] < runs["max_concurrent_runs"]
