@@ -18,7 +18,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from analytics_platform.catalog import load_catalog
-from analytics_platform.defs import jobs
+from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.changes import Watermark, first_day_to_build, last_watermark
 from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
@@ -32,7 +32,9 @@ from analytics_platform.defs.partitions import (
     range_tags,
     rectangles,
 )
+from analytics_platform.defs.removed_days import LeftOut, raw_parts
 from analytics_platform.lake.changes import stale_partitions
+from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.weekly import late_extracts, newest_week
 from analytics_platform.settings import Settings
@@ -115,7 +117,11 @@ def hourly_ingestion(
         )
         waiting = _waiting_partitions(instance, tenants)
         failures = _failures_of_a_day(instance, tenants)
-        requests = [_ingest_request(each) for each in to_request(set(stale) - waiting, tenants, failures)]
+        requests = [
+            _ingest_request(each, left_out, streams)
+            for left_out, part in raw_parts(set(stale) - waiting, streams, read_removals(store))
+            for each in to_request(part, tenants, failures)
+        ]
         if not requests:
             return dg.SkipReason(
                 f"{len(stale)} partitions are stale; of these {len(waiting.intersection(stale))} wait in runs"
@@ -283,10 +289,15 @@ def raw_span(run: dg.DagsterRun) -> tuple[date, date] | None:
     return None
 
 
-def _ingest_request(rectangle: Rectangle) -> dg.RunRequest:
+def _ingest_request(rectangle: Rectangle, left_out: LeftOut, streams: Sequence[str]) -> dg.RunRequest:
+    """A run over days and tenants, without the streams that retention has removed there."""
     start, end = rectangle.tags[RANGE_START_TAG], rectangle.tags[RANGE_END_TAG]
     tags = {**rectangle.tags, "dagster/priority": PRIORITY[jobs.INGEST]}
-    return dg.RunRequest(run_key=f"{start}..{end}", tags=tags)
+    chosen = None
+    if left_out:
+        kept = [keys.raw(stream) for stream in streams if keys.raw(stream) not in left_out]
+        chosen = [keys.LANDING_EVENTS, keys.DEAD_LETTERS, *kept]
+    return dg.RunRequest(run_key=f"{start}..{end}", tags=tags, asset_selection=chosen)
 
 
 def _request(job: str, first: date, last: date, *, run_key: str, tags: dict[str, str] | None = None) -> dg.RunRequest:

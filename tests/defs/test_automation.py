@@ -17,6 +17,7 @@ from analytics_platform.defs.changes import Watermark, first_day_to_build, last_
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG, Rectangle, range_tags
 from analytics_platform.lake.raw import build_partitions
+from analytics_platform.lake.removals import Removed, state_removals
 from analytics_platform.settings import Settings
 
 NOON = datetime(2026, 3, 6, 11, 5, tzinfo=UTC)
@@ -69,6 +70,7 @@ def test_schedules_and_sensors_run_without_being_switched_on(definitions: House)
         "nightly_build",
         "monday_report",
         "quarterly_review",
+        "daily_governance",
         "daily_digest",
         "heartbeat",
     }
@@ -122,6 +124,20 @@ def test_the_hour_asks_for_exactly_what_has_landed(house: House, instance: dg.Da
         ("2026-03-04|brabant-rental", "2026-03-05|brabant-rental"),
         ("2026-03-05|noord-rigging", "2026-03-05|noord-rigging"),
     ]
+
+
+def test_the_hour_does_not_ask_for_streams_that_retention_has_removed(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    house.land_invoice("one", "2026-03-02T10:00:00Z")
+    removed = Removed("raw.product", "brabant-rental", date(2026, 3, 2))
+    state_removals(house.store, "a" * 64, [removed])
+    (request,) = tick(house, "hourly_ingestion", instance, NOON)
+    assert keys.raw("product") not in (request.asset_selection or [])
+    assert keys.raw("billing") in (request.asset_selection or [])
+    every = [Removed(f"raw.{stream}", "brabant-rental", date(2026, 3, 2)) for stream in load_catalog().streams]
+    state_removals(house.store, "b" * 64, every)
+    assert tick(house, "hourly_ingestion", instance, NOON) == []
 
 
 def test_the_hour_asks_for_nothing_when_raw_holds_all(house: House, instance: dg.DagsterInstance) -> None:

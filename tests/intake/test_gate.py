@@ -297,3 +297,12 @@ def test_whatever_the_envelope_holds_the_gate_answers(gate: Gate, changes: dict[
 @given(raw=st.binary(max_size=200))
 def test_whatever_the_bytes_are_the_gate_answers(gate: Gate, raw: bytes) -> None:
     assert isinstance(gate.admit(raw, received_at=NOW), Rejected)
+
+
+def test_a_day_that_retention_has_removed_takes_nothing_in_any_more(catalog: Catalog) -> None:
+    day = date(2026, 1, 15)
+    gate = Gate(catalog, removed=lambda stream, tenant, of: (stream, tenant, of) == ("inventory", TENANT, day))
+    outcome = refused(judge(gate, scan()))
+    assert (outcome.reason, outcome.tenant, outcome.day) == (Reason.PAST_RETENTION, TENANT, day)
+    assert isinstance(judge(gate, flow_step("m-2", MOMENT)), Admitted)
+    assert isinstance(judge(Gate(catalog), scan()), Admitted)
