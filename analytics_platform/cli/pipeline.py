@@ -225,7 +225,16 @@ def run_lines(report: RunReport) -> list[str]:
     lines.append(f"Checks: {report.checks_passed:,} passed, {len(failed)} failed{told}")
     lines += [f"  {each.asset} {each.check}: {each.description}" for each in failed]
     lines += [f"  warning: {each.asset} {each.check}: {each.description}" for each in warnings]
-    return lines + incident_lines(report)
+    return [*lines, *_held_back_lines(report), *incident_lines(report)]
+
+
+def _held_back_lines(report: RunReport) -> list[str]:
+    """Days on which nothing was built, so that nobody takes them for done."""
+    lines = [f"  held back: {each.partition}: {each.asset} {each.check}" for each in report.held_back]
+    if lines:
+        lines.insert(0, "Nothing was built on these partitions; once they are repaired, the next run builds them")
+    left = report.left_out
+    return lines + ([f"  not tried: {len(left)} days from {left[0]} to {left[-1]}"] if left else [])
 
 
 def incident_lines(report: RunReport) -> list[str]:
