@@ -1,19 +1,16 @@
 """A bad day holds back what depends on it and nothing else. The tests share one house and go in order."""
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import date
 
 import dagster as dg
 import pytest
 from defs_house import House, new_house
 
 from analytics_platform.defs import jobs, keys
-from analytics_platform.defs.automation import PUBLISHES_TAG
-from analytics_platform.defs.changes import COMPLETE_TAG, Watermark, last_watermark
-from analytics_platform.defs.held_back import SPANS_A_SPLIT, SPLIT_FROM_TAG, SPLITS_DEEP, SPLITS_TAG, held_back
+from analytics_platform.defs.changes import last_watermark
+from analytics_platform.defs.held_back import SPLIT_FROM_TAG
 from analytics_platform.defs.instance import open_instance
-from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
+from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
 from analytics_platform.defs.runs import RunReport, run_days
 from analytics_platform.lake.layout import landing_prefix
 
