@@ -14,6 +14,7 @@ from analytics_platform.defs.automation import (
     monday_report,
     nightly_build,
     pages_follow_build,
+    rest_follows_held_back,
     tenants_from_registry,
 )
 from analytics_platform.defs.check_results import check_results_asset
@@ -101,6 +102,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
             tenants_from_registry(settings, partitions),
             loads_follow_ingestion(all_jobs),
             pages_follow_build(all_jobs),
+            rest_follows_held_back(all_jobs),
             alerts_sensor(settings),
         ],
         resources=build_resources(settings),

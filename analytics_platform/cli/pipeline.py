@@ -234,8 +234,8 @@ def run_lines(report: RunReport) -> list[str]:
     lines = [f"Built {report.built.total():,} partitions of {len(report.built)} assets{span}"]
     if report.is_idle:
         lines = ["Nothing has changed since the last build"]
-    if report.left_out:
-        lines.append(f"  {report.left_out:,} partitions were left out: retention has removed them")
+    if report.removed:
+        lines.append(f"  {report.removed:,} partitions were left out: retention has removed them")
     lines += [f"  {run.job} run {run.run_id}: {run.status}: {run.error}" for run in report.runs if run.error]
     failed = [each for each in report.checks_failed if each.severity == "ERROR"]
     warnings = [each for each in report.checks_failed if each.severity != "ERROR"]
@@ -243,7 +243,16 @@ def run_lines(report: RunReport) -> list[str]:
     lines.append(f"Checks: {report.checks_passed:,} passed, {len(failed)} failed{told}")
     lines += [f"  {each.asset} {each.check}: {each.description}" for each in failed]
     lines += [f"  warning: {each.asset} {each.check}: {each.description}" for each in warnings]
-    return lines + incident_lines(report)
+    return [*lines, *_held_back_lines(report), *incident_lines(report)]
+
+
+def _held_back_lines(report: RunReport) -> list[str]:
+    """Days on which nothing was built, so that nobody takes them for done."""
+    lines = [f"  held back: {each.partition}: {each.asset} {each.check}" for each in report.held_back]
+    if lines:
+        lines.insert(0, "Nothing was built on these partitions; once they are repaired, the next run builds them")
+    left = report.left_out
+    return lines + ([f"  not tried: {len(left)} days from {left[0]} to {left[-1]}"] if left else [])
 
 
 def incident_lines(report: RunReport) -> list[str]:

@@ -2,6 +2,7 @@
 
     hourly_ingestion ──► ingest ──success──► load            (stale partitions only, tenants named one by one)
     nightly_build    ──► build  ──success──► publish         (the closed day, and older days that late data touched)
+                  load, build ──held back──► their rest      (the days that no blocking check has failed in)
     hourly_look_back ──► look_back                           (promises that may have fallen due, checks evaluated since)
     monday_report    ──► report                              (the week that is over, once its Sunday is published)
 
@@ -20,6 +21,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.changes import Watermark, first_day_to_build, last_watermark
+from analytics_platform.defs.held_back import SPLIT_FROM_TAG, HeldBack, held_back
 from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
     RANGE_END_TAG,
@@ -66,6 +68,12 @@ PRIORITY = {
     jobs.LOOK_BACK: "7",
 }
 """In Dagster's queue the hour goes before the night, and both before backfills, which have none."""
+
+PUBLISHES_TAG = "analytics/publishes"
+"""On builds that pages follow: the night's, and what is left of it where days are held back."""
+
+_PUBLISHED_LOOKED_AT = 30
+"""Runs that publish, newest first, among which the newest published day is looked for."""
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -170,9 +178,8 @@ def nightly_build(settings: Settings, store: ObjectStore) -> dg.ScheduleDefiniti
         earliest = first_day_to_build(store, last_watermark(context.instance))
         if earliest is None:
             return dg.SkipReason("nothing has landed or changed since the last complete build")
-        return _request(
-            jobs.BUILD, min(earliest, closed), closed, run_key=closed.isoformat(), tags=Watermark(now, closed).tags()
-        )
+        tags = {**Watermark(now, closed).tags(), PUBLISHES_TAG: "true"}
+        return _request(jobs.BUILD, min(earliest, closed), closed, run_key=closed.isoformat(), tags=tags)
 
     return evaluate
 
@@ -247,10 +254,34 @@ def pages_follow_build(all_jobs: Sequence[UnresolvedAssetJobDefinition]) -> dg.S
     )
     def evaluate(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
         run = context.dagster_run
-        if "dagster/schedule_name" not in run.tags:
+        if PUBLISHES_TAG not in run.tags:
             return dg.SkipReason("not a nightly build: who builds days by hand decides what is published")
-        last = date.fromisoformat(run.tags[RANGE_END_TAG])
-        return _request(jobs.PUBLISH, last, last, run_key=run.run_id)
+        return _pages_request(context.instance, run, date.fromisoformat(run.tags[RANGE_END_TAG]))
+
+    return evaluate
+
+
+def rest_follows_held_back(all_jobs: Sequence[UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
+    """Do what a run left undone when blocking checks failed in some of its days, for the others."""
+    by_name = {job.name: job for job in all_jobs}
+
+    @dg.run_status_sensor(
+        name="rest_follows_held_back",
+        run_status=dg.DagsterRunStatus.FAILURE,
+        monitored_jobs=[by_name[jobs.LOAD], by_name[jobs.BUILD]],
+        request_jobs=[by_name[jobs.LOAD], by_name[jobs.BUILD], by_name[jobs.PUBLISH]],
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Runs again without the days in which a blocking check failed.",
+    )
+    def evaluate(context: dg.RunStatusSensorContext) -> list[dg.RunRequest] | dg.SkipReason:
+        run = context.dagster_run
+        held = held_back(context.instance, run)
+        if held is None:
+            return dg.SkipReason("it failed for something that names no days")
+        requests = [_rest_request(run, held, span) for span in held.spans]
+        if not held.assets and PUBLISHES_TAG in run.tags:
+            requests += [_pages_request(context.instance, run, max(days)) for days in [held.good_days] if days]
+        return requests or dg.SkipReason("no day is left, or none that may be tried again")
 
     return evaluate
 
@@ -302,6 +333,7 @@ def _ingest_request(rectangle: Rectangle, left_out: LeftOut, streams: Sequence[s
 
 def _request(job: str, first: date, last: date, *, run_key: str, tags: dict[str, str] | None = None) -> dg.RunRequest:
     return dg.RunRequest(
+        job_name=job,
         run_key=run_key,
         tags={
             **range_tags(first.isoformat(), last.isoformat()),
@@ -309,6 +341,27 @@ def _request(job: str, first: date, last: date, *, run_key: str, tags: dict[str,
             **(tags or {}),
         },
     )
+
+
+def _rest_request(run: dg.DagsterRun, held: HeldBack, span: tuple[date, date]) -> dg.RunRequest:
+    return dg.RunRequest(
+        job_name=run.job_name,
+        run_key=f"{run.run_id} {span[0]}",
+        tags=held.rest_tags(run.tags, span),
+        asset_selection=sorted(held.assets),
+    )
+
+
+def _pages_request(instance: dg.DagsterInstance, run: dg.DagsterRun, last: date) -> dg.RunRequest:
+    """Pages as of a build's last day. Parts of a build end in any order, and pages do not go back for an older one."""
+    as_of = max(last, _last_published(instance) or last) if SPLIT_FROM_TAG in run.tags else last
+    return _request(jobs.PUBLISH, as_of, as_of, run_key=run.run_id)
+
+
+def _last_published(instance: dg.DagsterInstance) -> date | None:
+    published = dg.RunsFilter(job_name=jobs.PUBLISH, statuses=[dg.DagsterRunStatus.SUCCESS])
+    runs = instance.get_runs(published, limit=_PUBLISHED_LOOKED_AT)
+    return max((date.fromisoformat(run.tags[RANGE_END_TAG]) for run in runs if RANGE_END_TAG in run.tags), default=None)
 
 
 def _waiting_partitions(instance: dg.DagsterInstance, tenants: Sequence[str]) -> set[DayTenant]:

@@ -52,19 +52,8 @@ SCHEMA = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
 IDENTITY = ("run_id", "asset", "check_name", "partition", "evaluated_at")
 """What tells an evaluation from all others."""
 
-DBT_DIMENSIONS: Mapping[str, str] = {
-    "unique": "uniqueness",
-    "not_null": "completeness",
-    "relationships": "consistency",
-    "accepted_values": "validity",
-}
-"""Dimension of dbt's own tests by the beginning of their names; a test of ours compares figures: consistency."""
-
 _UNTIL = "recorded_until"
 _IN_FLIGHT = timedelta(minutes=1)
-
-_FAILING_ROWS = "failing_rows"
-"""The metadata by which an evaluation of a dbt test is known."""
 
 _TABLE_SCHEMA = dg.TableSchema(
     columns=[dg.TableColumn(name, type=str(kind), description=text) for name, (kind, text) in COLUMNS.items()]
@@ -185,26 +174,16 @@ def _row(entry: EventLogEntry, zone: str) -> dict[str, Any]:
         "check_name": evaluation.check_name,
         "partition": evaluation.partition,
         "dataset": dataset_name(evaluation.asset_key),
-        "dimension": dimension_of(evaluation.check_name, said),
+        "dimension": said.get("dimension"),
         "severity": evaluation.severity.value,
         "blocking": bool(evaluation.blocking),
         "passed": evaluation.passed,
         "could_not_run": bool(said.get("could_not_run")),
         "checked": said.get("checked"),
-        "failed": said.get("failed", said.get(_FAILING_ROWS)),
+        "failed": said.get("failed"),
         "threshold": said.get("threshold"),
         "run_id": entry.run_id,
     }
-
-
-def dimension_of(check_name: str, said: Mapping[str, Any]) -> str | None:
-    """The dimension that an evaluation names; of a dbt test the one that its kind is of; None where neither tells."""
-    if said.get("dimension"):
-        return str(said["dimension"])
-    if _FAILING_ROWS not in said:
-        return None
-    of_kind = (dimension for kind, dimension in DBT_DIMENSIONS.items() if check_name.startswith(f"{kind}_"))
-    return next(of_kind, "consistency")
 
 
 def _evaluation(entry: EventLogEntry) -> dg.AssetCheckEvaluation:

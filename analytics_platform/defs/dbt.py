@@ -7,11 +7,12 @@ model's place in the project is its place in the lineage. How dbt is run is `dbt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast, get_args
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
+from analytics_platform.catalog import Dimension
 from analytics_platform.defs import keys
 from analytics_platform.defs.dbt_build import DbtBuild, NodeResult
 from analytics_platform.defs.partitions import Partitions, span_of
@@ -26,6 +27,21 @@ UNIQUE_ID = "dagster_dbt/unique_id"
 _NOT_BY_DAY = "resource_type:seed"
 _NOT_DATA = "resource_type:unit_test"
 """Unit tests judge SQL, not data: they run in the test suite and not every night."""
+
+
+TEST_DIMENSIONS: Mapping[str, Dimension] = {
+    "not_null": "completeness",
+    "no_nulls": "completeness",
+    "sound_events": "completeness",
+    "leaves_no_invoice_fact_out": "completeness",
+    "unique": "uniqueness",
+    "unique_combination": "uniqueness",
+    "keyed_by": "uniqueness",
+    "accepted_values": "validity",
+    "not_negative": "validity",
+    "holds": "validity",
+}
+"""What a test says of data, by its kind; the others compare figures or tables with one another: consistency."""
 
 
 class Translator(DagsterDbtTranslator):
@@ -140,7 +156,8 @@ def _build(
         if result.unique_id in keys_by_id and result.built:
             yield _materialized(keys_by_id[result.unique_id], result)
         elif result.unique_id in checks_by_id and not result.skipped:
-            yield _checked(checks_by_id[result.unique_id], result)
+            dimension = test_dimension(manifest["nodes"][result.unique_id])
+            yield _checked(checks_by_id[result.unique_id], result, dimension)
     _raise_on_failed_models(results, keys_by_id)
 
 
@@ -152,7 +169,22 @@ def _materialized(key: dg.AssetKey, result: NodeResult) -> dg.MaterializeResult[
     return dg.MaterializeResult(asset_key=key, metadata=metadata)
 
 
-def _checked(key: dg.AssetCheckKey, result: NodeResult) -> dg.AssetCheckResult:
+def test_dimension(node: Mapping[str, Any]) -> Dimension:
+    """What a dbt test says of data: as its `meta.dimension` declares, else by its kind.
+
+    Raises:
+        ValueError: the test declares a dimension that there is none of.
+    """
+    declared = node["config"].get("meta", {}).get("dimension")
+    if declared is None:
+        return TEST_DIMENSIONS.get((node.get("test_metadata") or {}).get("name", ""), "consistency")
+    for dimension in get_args(Dimension):
+        if dimension == declared:
+            return cast("Dimension", dimension)
+    raise ValueError(f"{node['name']}: meta.dimension is {declared!r}; write one of {', '.join(get_args(Dimension))}")
+
+
+def _checked(key: dg.AssetCheckKey, result: NodeResult, dimension: Dimension) -> dg.AssetCheckResult:
     """A dbt test as a check; one that could not run is a failure that says so, never a pass."""
     warns = result.status == "warn"
     return dg.AssetCheckResult(
@@ -161,16 +193,32 @@ def _checked(key: dg.AssetCheckKey, result: NodeResult) -> dg.AssetCheckResult:
         passed=result.passed,
         severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
         description=result.message or None,
-        metadata={"failing_rows": result.failures or 0, "could_not_run": result.failed},
+        metadata={
+            "dimension": dimension,
+            "failed": result.failures or 0,
+            "failing_rows": result.failures or 0,
+            "could_not_run": result.failed,
+        },
     )
 
 
 def _raise_on_failed_models(results: Iterable[NodeResult], models: Mapping[str, dg.AssetKey]) -> None:
-    """End the step as failed when a model did, after everything that was built has been recorded."""
-    broken = [result for result in results if result.unique_id in models and result.failed]
+    """End the step as failed when a model is not built, after everything that was built has been recorded.
+
+    Also where dbt left it out because a test before it failed: such a build is not complete.
+    """
+    of_models = [result for result in results if result.unique_id in models]
+    broken = [result for result in of_models if result.failed]
+    left_out = [result.unique_id for result in of_models if result.skipped]
     if broken:
         raise dg.Failure(
             description="dbt could not build " + "; ".join(f"{each.unique_id}: {each.message}" for each in broken),
             metadata={each.unique_id: each.message for each in broken},
+            allow_retries=False,
+        )
+    if left_out:
+        raise dg.Failure(
+            description=f"dbt left {len(left_out)} models out, since tests before them failed: {', '.join(left_out)}",
+            metadata={"models_left_out": left_out},
             allow_retries=False,
         )

@@ -21,7 +21,8 @@ from dagster._core.events import (
     DagsterEventType,
     generate_event_batch_id,
 )
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from sqlalchemy import select
 
@@ -66,6 +67,23 @@ def report_by_partition(
         context.instance, [_event(step.job_name, step.step.key, each) for each in evaluations]
     ):
         context.instance.report_dagster_event(event, step.run_id, "DEBUG", batch_metadata=batch)
+
+
+def failed_partitions(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -> list[str]:
+    """The partitions in which a check failed in a run; none where it could not run at all."""
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return []
+    column = AssetCheckExecutionsTable.c
+    query = select(column.partition).where(
+        column.asset_key == key.asset_key.to_string(),
+        column.check_name == key.name,
+        column.run_id == run_id,
+        column.partition.is_not(None),
+        column.execution_status == AssetCheckExecutionRecordStatus.FAILED.value,
+    )
+    with storage.index_connection() as connection:
+        return sorted(row.partition for row in connection.execute(query))
 
 
 def _event(job: str, step_key: str, evaluation: dg.AssetCheckEvaluation) -> DagsterEvent:

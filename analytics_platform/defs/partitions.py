@@ -76,6 +76,11 @@ def parse_raw_key(key: str) -> DayTenant:
     return date.fromisoformat(day), tenant
 
 
+def parse_day(key: str) -> date:
+    """The day of a partition's key, whether there is a tenant in it or not."""
+    return date.fromisoformat(key.partition("|")[0])
+
+
 def days_between(first: date, last: date) -> list[date]:
     """All days from `first` to `last`, both included."""
     return [first + timedelta(n) for n in range((last - first).days + 1)]
@@ -121,7 +126,7 @@ def rectangles(partitions: Iterable[DayTenant], tenant_order: Sequence[str]) -> 
     place = {tenant: n for n, tenant in enumerate(tenant_order)}
     tenants_by_run: dict[tuple[date, date], list[int]] = {}
     for tenant, days in _days_by_tenant(partitions).items():
-        for run in _contiguous(sorted(days)):
+        for run in contiguous(sorted(days)):
             tenants_by_run.setdefault((run[0], run[-1]), []).append(place[tenant])
     return [
         Rectangle(first, last, tuple(tenant_order[n] for n in neighbours))
@@ -137,7 +142,8 @@ def _days_by_tenant(partitions: Iterable[DayTenant]) -> dict[str, set[date]]:
     return days
 
 
-def _contiguous(days: Sequence[date]) -> list[list[date]]:
+def contiguous(days: Sequence[date]) -> list[list[date]]:
+    """Ascending days, cut where one is missing."""
     runs: list[list[date]] = []
     for day in days:
         if runs and day - runs[-1][-1] == timedelta(days=1):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.alerts import QUIET, judge_and_tell
 from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
+from analytics_platform.defs.held_back import HeldBack, held_back
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
@@ -28,7 +30,9 @@ from analytics_platform.defs.partitions import (
     TENANT_PARTITIONS,
     DayTenant,
     Rectangle,
+    contiguous,
     days_between,
+    parse_day,
     parse_raw_key,
     partitions_from,
     range_tags,
@@ -71,6 +75,15 @@ class FailedCheck:
 
 
 @dataclass(frozen=True)
+class HeldBackPartition:
+    """A partition on which nothing was built, and the blocking check that says why."""
+
+    partition: str
+    asset: str
+    check: str
+
+
+@dataclass(frozen=True)
 class RunOutcome:
     """One Dagster run."""
 
@@ -91,8 +104,10 @@ class RunReport:
         runs: every run, in order.
         checks_passed: evaluations that held.
         checks_failed: those that did not.
+        held_back: bad partitions, on which nothing was built; the days around them were.
+        left_out: good days that were not built, since the bad ones lie too scattered (`held_back`).
         look: what the judges of incidents made of it, once they have looked.
-        left_out: partitions that were not built because retention has removed them.
+        removed: partitions that were not built because retention has removed them.
     """
 
     first: date | None
@@ -101,8 +116,10 @@ class RunReport:
     runs: list[RunOutcome] = field(default_factory=list)
     checks_passed: int = 0
     checks_failed: list[FailedCheck] = field(default_factory=list)
+    held_back: list[HeldBackPartition] = field(default_factory=list)
+    left_out: list[date] = field(default_factory=list)
     look: Look = field(default_factory=Look)
-    left_out: int = 0
+    removed: int = 0
 
     @property
     def ok(self) -> bool:
@@ -124,6 +141,9 @@ class RunReport:
             "built": dict(sorted(self.built.items())),
             "runs": [vars(run) for run in self.runs],
             "checks": {"passed": self.checks_passed, "failed": [vars(check) for check in self.checks_failed]},
+            "held_back": [vars(partition) for partition in self.held_back],
+            "left_out": [day.isoformat() for day in self.left_out],
+            "removed": self.removed,
             "incidents": self.look.as_dict(),
         }
 
@@ -146,6 +166,19 @@ class Step:
         """Whether the run builds an asset of its job."""
         is_chosen = not self.assets or key in self.assets
         return is_chosen and keys.layer(key) in self.layers and key not in self.left_out
+
+    def without(self, days: AbstractSet[date]) -> list[Step]:
+        """The step over its days but these, as one step per span; an ingestion, which is by tenant too, stays whole."""
+        if self.job == jobs.INGEST or not days:
+            return [self]
+        asked = days_between(parse_day(self.tags[RANGE_START_TAG]), parse_day(self.tags[RANGE_END_TAG]))
+        spans = contiguous([day for day in asked if day not in days])
+        return [
+            replace(
+                self, tags={**self.tags, **range_tags(span[0].isoformat(), span[-1].isoformat())}, partitions=len(span)
+            )
+            for span in spans
+        ]
 
 
 @dataclass(frozen=True)
@@ -273,6 +306,8 @@ class _Driver:
         self._registered, self._streams = list(catalog.tenants), list(catalog.streams)
         self._removals = read_removals(self._store)
         self._report = RunReport(None, None)
+        self._avoided: set[date] = set()
+        self._is_broken = False
         self._done = 0
         self._total = 0
 
@@ -319,11 +354,17 @@ class _Driver:
         """Sources from the oldest stale day, figures from `start`, pages as of the newest day that is built then."""
         self._report.first, self._report.last = start, reach.figures
         as_of = max(reach.figures, watermark.built_to) if watermark else reach.figures
-        complete = needed is None or (start <= needed and reach.figures == as_of)
-        tags = Watermark(seen_until, as_of).tags() if complete else {}
         refuse_while_removing(self._store, start, datetime.now(UTC))
-        steps = [part for step in _build_steps(min(start, oldest or start), start, reach) for part in self._cut(step)]
-        self._do([*steps, _publish_step(as_of, tags)])
+        self._do([part for step in _build_steps(min(start, oldest or start), start, reach) for part in self._cut(step)])
+        # A build that leaves days out is not complete: the next one tries them again.
+        complete = not self._avoided and (needed is None or (start <= needed and reach.figures == as_of))
+        good = {
+            as_of,
+            *days_between(start, reach.figures),
+            *([watermark.built_to] if watermark else []),
+        } - self._avoided
+        if good:
+            self._do([_publish_step(max(good), Watermark(seen_until, as_of).tags() if complete else {})])
         self._remove_again(min(start, oldest or start))
 
     def _cut(self, step: Step) -> list[Step]:
@@ -351,14 +392,34 @@ class _Driver:
             remove_again(self._settings, self._store, self._removals, first)
 
     def _do(self, steps: Sequence[Step]) -> None:
-        """Run the steps in order; nothing follows a run that failed, it would build on yesterday's rows."""
+        """Run the steps in order; nothing follows a run that failed, it would build on yesterday's rows.
+
+        But where blocking checks name the days that are bad, it is those alone that nothing follows.
+        """
         self._total += sum(step.partitions for step in steps)
         for step in steps:
-            if all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in self._report.runs):
-                self._run(step)
+            for part in step.without(self._avoided):
+                if not self._is_broken:
+                    self._attempt(part)
             self._done += step.partitions
             if self._progress:
                 self._progress(self._done, self._total)
+
+    def _attempt(self, step: Step) -> None:
+        """Run a step, and where blocking checks hold days back, its rest for the others."""
+        run_id = self._run(step)
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.status == dg.DagsterRunStatus.SUCCESS:
+            return
+        held = held_back(self._instance, run)
+        if held is None:
+            self._is_broken = True
+            return
+        self._avoided |= held.days | set(held.left_out)
+        _add_held_back(self._report, held)
+        for span in held.spans:
+            days = (span[1] - span[0]).days + 1
+            self._attempt(replace(step, tags=held.rest_tags(step.tags, span), partitions=days, assets=held.assets))
 
     def _look_back(self) -> None:
         """Judge promises and record checks: also when nothing was to build, and most of all when something failed."""
@@ -366,10 +427,10 @@ class _Driver:
             tags = range_tags(first.isoformat(), last.isoformat())
             self._run(Step(jobs.LOOK_BACK, ("ops",), tags, (last - first).days + 1, frozenset({key})))
 
-    def _run(self, step: Step) -> None:
+    def _run(self, step: Step) -> str:
         job = self._definitions.resolve_job_def(step.job)
         chosen = [key for key in job.asset_layer.executable_asset_keys if step.builds(key)]
-        self._report.left_out += len(step.left_out) * step.partitions
+        self._report.removed += len(step.left_out) * step.partitions
         result = job.execute_in_process(
             instance=self._instance,
             asset_selection=chosen or None,
@@ -378,6 +439,7 @@ class _Driver:
             run_config=QUIET,
         )
         _add_to_report(self._report, step, result)
+        return result.run_id
 
     def _reach(self, watermark: Watermark | None) -> Reach:
         landed = [day for day, _ in landed_partitions(self._store, self._earliest, self._running)]
@@ -479,6 +541,15 @@ def _add_to_report(report: RunReport, step: Step, result: dg.ExecuteInProcessRes
     report.runs.append(
         RunOutcome(result.run_id, step.job, result.dagster_run.status.value, "; ".join(_errors(result)) or None)
     )
+
+
+def _add_held_back(report: RunReport, held: HeldBack) -> None:
+    report.left_out = sorted({*report.left_out, *held.left_out})
+    report.held_back += [
+        HeldBackPartition(partition, key.asset_key.to_user_string(), key.name)
+        for key, partitions in held.bad.items()
+        for partition in partitions
+    ]
 
 
 def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:

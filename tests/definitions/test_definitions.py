@@ -110,6 +110,25 @@ def test_every_dbt_test_is_an_asset_check(definitions: dg.Definitions, settings:
     assert tests - checks == set()
 
 
+def test_every_dbt_test_speaks_of_a_dimension_and_its_own_word_wins(settings: Settings) -> None:
+    from analytics_platform.defs.dbt import TEST_DIMENSIONS, test_dimension
+    from analytics_platform.defs.manifest import load_manifest
+
+    nodes = [node for node in load_manifest(settings)["nodes"].values() if node["resource_type"] == "test"]
+    kinds = {(node.get("test_metadata") or {}).get("name"): test_dimension(node) for node in nodes}
+    assert (kinds["keyed_by"], kinds["not_null"], kinds["relationships"]) == (
+        "uniqueness",
+        "completeness",
+        "consistency",
+    )
+    assert set(kinds.values()) >= {"completeness", "uniqueness", "validity", "consistency"}
+    said = {**nodes[0], "config": {"meta": {"dimension": "timeliness"}}}
+    assert test_dimension(said) == "timeliness"
+    with pytest.raises(ValueError, match=r"meta\.dimension is 'speed'"):
+        test_dimension({**nodes[0], "config": {"meta": {"dimension": "speed"}}})
+    assert set(TEST_DIMENSIONS.values()) <= {"completeness", "uniqueness", "validity", "consistency"}
+
+
 @pytest.mark.parametrize("asset", ["raw/billing", "extract/finance/mrr", "dashboard/finance", "kpi/revenue/kpi_mrr"])
 def test_retention_class_and_personal_columns_are_on_the_asset(specs: dict[str, dg.AssetSpec], asset: str) -> None:
     assert specs[asset].metadata["retention_class"] == "fiscal"

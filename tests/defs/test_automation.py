@@ -73,6 +73,8 @@ def test_schedules_and_sensors_run_without_being_switched_on(definitions: House)
         "daily_governance",
         "daily_digest",
         "heartbeat",
+        "hourly_look_back",
+        "quarterly_review",
     }
     assert all(each.default_status == dg.DefaultScheduleStatus.RUNNING for each in repository.schedule_defs)
     ours = [each for each in repository.sensor_defs if "automation_condition" not in each.name]
@@ -80,6 +82,7 @@ def test_schedules_and_sensors_run_without_being_switched_on(definitions: House)
         "tenants_from_registry",
         "loads_follow_ingestion",
         "pages_follow_build",
+        "rest_follows_held_back",
         "alerts",
     }
     assert all(each.default_status == dg.DefaultSensorStatus.RUNNING for each in ours)
@@ -195,8 +198,10 @@ def test_loads_follow_an_ingestion_over_its_days(house: House, instance: dg.Dags
 
 
 def test_pages_follow_a_nightly_build_as_of_its_last_day(house: House, instance: dg.DagsterInstance) -> None:
-    tags = {**range_tags("2026-03-01", "2026-03-05"), "dagster/schedule_name": "nightly_build"}
-    run = record_run(instance, jobs.BUILD, dg.DagsterRunStatus.SUCCESS, tags)
+    house.land_invoice("a", "2026-03-01T10:00:00Z")
+    build_raw(house, (date(2026, 3, 1), "brabant-rental"))
+    (nightly,) = tick(house, "nightly_build", instance, NIGHT)
+    run = record_run(instance, jobs.BUILD, dg.DagsterRunStatus.SUCCESS, dict(nightly.tags))
     request = follow(house, "pages_follow_build", instance, run)
     assert isinstance(request, dg.RunRequest)
     assert span(request) == ("2026-03-05", "2026-03-05")

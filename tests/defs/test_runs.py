@@ -63,7 +63,18 @@ def test_the_report_counts_partitions_per_asset(first_report: RunReport) -> None
 
 def test_the_report_is_plain_json_with_stable_names(first_report: RunReport) -> None:
     answer = json.loads(json.dumps(first_report.as_dict()))
-    assert set(answer) == {"ok", "from", "to", "built", "runs", "checks", "incidents"}
+    assert set(answer) == {
+        "ok",
+        "from",
+        "to",
+        "built",
+        "runs",
+        "checks",
+        "held_back",
+        "left_out",
+        "removed",
+        "incidents",
+    }
     assert set(answer["checks"]) == {"passed", "failed"}
     assert all(set(run) == {"run_id", "job", "status", "error"} for run in answer["runs"])
 
