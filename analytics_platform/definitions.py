@@ -32,6 +32,7 @@ from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.reports import weekly_report_asset
 from analytics_platform.defs.resources import build_resources, store_from
+from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
@@ -74,13 +75,15 @@ def _definitions(settings: Settings) -> dg.Definitions:
         weekly_report_asset(settings, catalog, partitions),
     ]
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
+    assets.append(review_asset(catalog, manifest, settings, assets))
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
-        asset_checks=[*all_checks(catalog, partitions), *expectation_checks(catalog, manifest, partitions)],
+        asset_checks=[*all_checks(catalog, manifest, partitions), *expectation_checks(catalog, manifest, partitions)],
         jobs=all_jobs,
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
             nightly_build(settings, store_from(settings)),
+            quarterly_review(settings, catalog),
             daily_digest(settings),
             heartbeat(settings),
             hourly_look_back(settings, partitions),

@@ -19,8 +19,8 @@ _QUERY = (
 
 
 def anomaly_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
-    """One check per KPI."""
-    return [_check(kpi, partitions) for kpi in catalog.kpis]
+    """One check per KPI, and one of the table as a whole."""
+    return [_keyed_check(partitions), *(_check(kpi, partitions) for kpi in catalog.kpis)]
 
 
 def no_anomaly(rows: Sequence[Mapping[str, Any]]) -> Facts:
@@ -32,6 +32,39 @@ def no_anomaly(rows: Sequence[Mapping[str, Any]]) -> Facts:
     counts = {"series_days": len(rows), "judged_series_days": judged, "anomalies": len(found)}
     summary = f"{len(found)} of {len(rows)} series-days are anomalies"
     return Facts(not found, summary, counts, offenders, judged, len(found))
+
+
+def keyed_by_series_day(rows: Sequence[Mapping[str, Any]]) -> Facts:
+    """No series has two verdicts on a day, and none is without one of the names that tell it.
+
+    Args:
+        rows: `day`, `tenant_id`, `kpi`, `series` and in how many `rows` they stand.
+    """
+    wrong = [row for row in rows if row["rows"] > 1 or None in row.values()]
+    offenders = [f"{row['day']} {row['tenant_id']} {row['kpi']} {row['series']}: {row['rows']} rows" for row in wrong]
+    summary = f"{len(wrong)} of {len(rows)} series-days have more than one verdict or no name"
+    return Facts(not wrong, summary, {"series_days": len(rows)}, offenders, len(rows), len(wrong))
+
+
+def _keyed_check(partitions: Partitions) -> dg.AssetChecksDefinition:
+    """What `keyed_by` is for dbt's models."""
+
+    def judge(scope: Scope) -> dict[str, Facts]:
+        rows = scope.warehouse.query(
+            "select day, tenant_id, kpi, series, count(*) as rows "
+            f"from {ANOMALIES_TABLE} where day between ? and ? group by all",
+            scope.days(),
+        )
+        return {day: keyed_by_series_day(part.to_pylist()) for day, part in scope.by_day(rows).items()}
+
+    return check(
+        keys.ANOMALIES,
+        "keyed_by_day_tenant_kpi_series",
+        judge,
+        description="One row per day, tenant, KPI and series.",
+        dimension="uniqueness",
+        partitions_def=partitions.day,
+    )
 
 
 def _check(kpi: str, partitions: Partitions) -> dg.AssetChecksDefinition:

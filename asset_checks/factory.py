@@ -162,7 +162,7 @@ def check(
             store: dg.ResourceParam[ObjectStore],
             warehouse: dg.ResourceParam[Warehouse],
         ) -> dg.AssetCheckResult:
-            scope = Scope(store, warehouse, _partition_keys(context), context.instance)
+            scope = Scope(store, warehouse, partition_keys(context), context.instance)
             verdict = evaluated(judge, scope, severity, dimension)
             if verdict.partitions and partitions_def and context.has_partition_key_range:
                 report_by_partition(context, key, verdict.partitions, blocking=blocking)
@@ -255,7 +255,8 @@ def _sum(numbers: Iterable[int | None]) -> int | None:
     return None if None in known else sum(number for number in known if number is not None)
 
 
-def _partition_keys(context: dg.AssetCheckExecutionContext) -> Sequence[str] | None:
+def partition_keys(context: dg.AssetCheckExecutionContext) -> Sequence[str] | None:
+    """The partitions of a check's run; None when it was started without any."""
     if context.has_partition_key or context.has_partition_key_range:
         return list(context.partition_keys)
     return None

@@ -17,7 +17,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from analytics_platform.alerting.findings import Amount, Failure, Finding, Moment, Observation, Unit
-from analytics_platform.catalog import Catalog, Kpi, SlaTier
+from analytics_platform.catalog import Catalog, Kpi
+from analytics_platform.catalog.quality import ShareLimit
 from analytics_platform.insights.alerts import Alert, KpiFigure, evaluate_alert_rules
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
 from analytics_platform.insights.rules import SETTLING
@@ -214,7 +215,7 @@ class FigureJudges:
 
     def _refused(self, row: Row, news: News) -> tuple[Finding, bool]:
         """The finding that a row would be, and whether it is one."""
-        stream, tier = self._catalog.streams.get(row["stream"]), self._tier(row["stream"])
+        stream, limit = self._catalog.streams.get(row["stream"]), self._limit(row["stream"])
         share = 100 * row["dead_lettered"] / row["received"] if row["received"] else 0.0
         dataset = f"raw.{stream.name}" if stream else DEAD_LETTERS_DATASET
         finding = Finding(
@@ -225,16 +226,16 @@ class FigureJudges:
             day=row["day"],
             since=news.close_of(row["day"]),
             observed=Amount(value=round(share, 2), unit="percent"),
-            promised=Amount(value=tier.max_dead_letter_percent, unit="percent"),
+            promised=Amount(value=100 * limit.max_share, unit="percent"),
         )
-        is_spike = row["dead_lettered"] >= tier.dead_letters_from and share > tier.max_dead_letter_percent
-        return finding, is_spike
+        return finding, limit.is_exceeded(row["dead_lettered"], row["received"])
 
-    def _tier(self, stream: str) -> SlaTier:
-        """The stream's tier; of events that are of no stream we know, the one that bears least."""
-        if stream in self._catalog.streams:
-            return self._catalog.sla_tiers[self._catalog.streams[stream].sla_tier]
-        return min(self._catalog.sla_tiers.values(), key=lambda tier: tier.max_dead_letter_percent)
+    def _limit(self, stream: str) -> ShareLimit:
+        """The stream's limit of refused messages; of those of no stream that we know, the one that bears least."""
+        declared = self._catalog.stream_quality
+        if stream in declared:
+            return declared[stream].dead_letters
+        return min((quality.dead_letters for quality in declared.values()), key=lambda limit: limit.max_share)
 
 
 def tables_there(warehouse: Warehouse) -> frozenset[str]:

@@ -37,8 +37,11 @@ RUNS_AND_CHECKS = CHECKS | {Failure.RUN_FAILED}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _GOVERNANCE = "governance/"
 _RETENTION, _ACCESS = ("retention", "erasure"), ("access",)
-_TOLD_AS_ANOMALIES = ("kpi/kpi_anomalies", "no_anomaly_in_")
-"""These warnings are of the rows that anomalies are found by, so they would tell each a second time."""
+_TOLD_BY_FIGURES = re.compile(r"no_anomaly_in_\w+|\w+_promises_are_kept|dead_letter_share_is_within_limit")
+"""Checks of the rows by which `figures` finds anomalies, broken promises and refused events, tenant by tenant.
+
+They would tell each a second time.
+"""
 
 
 @dataclass(frozen=True)
@@ -215,8 +218,7 @@ def _latest(run: RunSeen) -> dict[tuple[str, str], list[CheckSeen]]:
     """By check, the last evaluation of each place."""
     latest: dict[tuple[str, str], dict[tuple[Place, bool], CheckSeen]] = defaultdict(dict)
     for check in sorted(run.checks, key=lambda each: each.at):
-        asset, prefix = _TOLD_AS_ANOMALIES
-        if check.asset == asset and check.check.startswith(prefix) and not check.could_not_run:
+        if _TOLD_BY_FIGURES.fullmatch(check.check) and not check.could_not_run:
             continue
         latest[check.asset, check.check][check.place, check.is_summary] = check
     return {key: [*checks.values()] for key, checks in latest.items()}

@@ -24,6 +24,7 @@ from analytics_platform.catalog.kpis import Headline, Kpi
 from analytics_platform.catalog.loader import load_catalog, load_plan
 from analytics_platform.catalog.model import Catalog
 from analytics_platform.catalog.plan import PII_CLASSES, Event, Field, FieldType, PiiClass, Stream, Vocabulary
+from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, OpeningHours, Tenant, WriteKey, hash_write_key
 
 __all__ = [
@@ -52,12 +53,15 @@ __all__ = [
     "PiiClass",
     "Problem",
     "RetentionClass",
+    "ReviewAction",
     "SeasonalRule",
     "Severity",
+    "SignoffRole",
     "SlaTier",
     "Stream",
     "Tenant",
     "Vocabulary",
+    "Waiver",
     "WriteKey",
     "hash_write_key",
     "load_catalog",

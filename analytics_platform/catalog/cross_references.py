@@ -155,12 +155,54 @@ def _declared_pii(catalog: Catalog) -> dict[str, set[str]]:
     }
 
 
+def _every_stream_has_limits(catalog: Catalog) -> Iterator[Problem]:
+    file = "stream_quality.yaml"
+    for name in catalog.streams.keys() - catalog.stream_quality.keys():
+        yield Problem(file, name, "is not there", "add the stream with its limits, or no check watches it")
+    for name in catalog.stream_quality:
+        yield from _unknown(file, name, name, "a stream", catalog.streams)
+
+
+def _references_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    file = "references.yaml"
+    for reference in catalog.references.values():
+        ends = {
+            "event": ("field", reference.event, reference.field),
+            "to": ("to_field", reference.to, reference.to_field),
+        }
+        for key, (field_key, event_name, field) in ends.items():
+            yield from _unknown(file, f"{reference.name}.{key}", event_name, "an event", catalog.events)
+            if event_name in catalog.events:
+                known = [each.name for each in catalog.events[event_name].all_fields]
+                at = f"{reference.name}.{field_key}"
+                yield from _unknown(file, at, field, f"a property of {event_name}", known)
+
+
+def _value_limits_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    """Of columns the models know, which a test compares: the catalogue does not read them."""
+    for name in catalog.value_limits:
+        if name not in catalog.datasets:
+            what = f"{name!r} is not a registered dataset"
+            yield Problem("value_limits.yaml", name, what, "register it in datasets.yaml or mend its name")
+
+
 def _roles_cover_what_exists(catalog: Catalog) -> Iterator[Problem]:
     for role in catalog.access_roles.values():
         for pattern in role.datasets:
             if not any(pattern_covers(pattern, name) for name in catalog.datasets):
                 mend = "mend the name or register the dataset in datasets.yaml"
                 yield Problem("access_roles.yaml", f"{role.name}.datasets", f"{pattern!r} covers no dataset", mend)
+
+
+def _reviews_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    for role in catalog.signoff_roles.values():
+        yield from _unknown("signoff_roles.yaml", f"{role.name}.owner", role.owner, "an owner", catalog.owners)
+    for waiver in catalog.waivers.values():
+        if waiver.dataset not in catalog.datasets:
+            what = f"{waiver.dataset!r} is not a registered dataset"
+            yield Problem("waivers.yaml", f"{waiver.name}.dataset", what, "write a name of datasets.yaml")
+    for action in catalog.review_actions.values():
+        yield from _unknown("review_actions.yaml", f"{action.name}.owner", action.owner, "an owner", catalog.owners)
 
 
 RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
@@ -173,5 +215,9 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _raw_datasets_agree_with_the_plan,
     _extract_datasets_agree_with_the_dashboards,
     _roles_cover_what_exists,
+    _every_stream_has_limits,
+    _references_name_what_exists,
+    _value_limits_name_what_exists,
     _headlines_are_published,
+    _reviews_name_what_exists,
 )

@@ -3,7 +3,7 @@
 Only declarations: retention, erasure and grants are carried out elsewhere, from what stands here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field as Constrained
@@ -33,13 +33,22 @@ class Owner(Declared):
     escalation: Text
 
 
+AssetLayer = Literal[
+    "landing", "raw", "ops", "loaded", "registry", "reference", "staging", "marts", "kpi", "extract", "dashboard"
+]
+"""A layer of assets, for what is asked of it; ``registry`` is the tables loaded from the tenant registry."""
+
+CheckPattern = Annotated[
+    str, matching(r"[a-z][a-z0-9_]*\*?", "write a check's name, or its beginning and *, such as keyed_by*")
+]
+
+
 class SlaTier(Declared):
-    """A promise about time, and how many refused events are borne.
+    """A promise about time, and what is asked of data that is promised.
 
     ``deadline`` is the time of the next day, in the reporting time zone, by which a closed day is complete;
     ``max_lag_minutes`` is how long landed data may wait for the hourly run; ``severity`` is that of breaking either.
-    More than ``max_dead_letter_percent`` of a stream's messages of a day and tenant refused is told, if they are at
-    least ``dead_letters_from``: one of three is no spike.
+    ``demands`` are the checks that every asset of a layer must have.
     """
 
     name: Name
@@ -48,8 +57,7 @@ class SlaTier(Declared):
     deadline: ClockTime
     max_lag_minutes: int = Constrained(ge=1)
     severity: Literal["critical", "warning", "info"]
-    max_dead_letter_percent: float = Constrained(ge=0, lt=100)
-    dead_letters_from: int = Constrained(ge=1)
+    demands: Mapping[AssetLayer, Listed[CheckPattern]]
 
 
 class Duration(Declared):
@@ -124,7 +132,7 @@ def pattern_covers(pattern: str, dataset: str) -> bool:
 Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
 """What a check says of data, after DAMA-UK's six dimensions of data quality; reviews count by them."""
 
-Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "report", "ops"]
+Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "report", "ops", "governance"]
 
 
 class Dataset(Declared):
@@ -132,7 +140,7 @@ class Dataset(Declared):
 
     ``tenant_column`` is None where tenants are kept apart by path; ``subject_columns`` say whom a row is about,
     ``pii_columns`` are all whose class is not none (the subject columns among them). ``sla_tier`` is None where nothing
-    is promised about time.
+    is promised about time. ``demands`` are checks that the dataset must have beside those that its tier demands.
     """
 
     name: DatasetName
@@ -144,6 +152,7 @@ class Dataset(Declared):
     tenant_column: Name | None
     subject_columns: Listed[Name] = ()
     pii_columns: Listed[Name] = ()
+    demands: Listed[CheckPattern] = ()
 
     @model_validator(mode="after")
     def _subjects_are_pii(self) -> "Dataset":

@@ -23,6 +23,8 @@ from analytics_platform.catalog.governance import (
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.model import Catalog
 from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
+from analytics_platform.catalog.quality import PersonalDataPattern, Reference, StreamQuality, TableLimits
+from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenant_files import load_tenants
 from analytics_platform.catalog.tenants import HolidayCalendar
 from analytics_platform.catalog.validation import validate
@@ -54,9 +56,16 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "retention_classes": folder.registry("retention_classes.yaml", RetentionClass),
         "access_roles": folder.registry("access_roles.yaml", AccessRole),
         "datasets": {**staging_datasets(streams.values()), **folder.registry("datasets.yaml", Dataset)},
+        "stream_quality": folder.registry("stream_quality.yaml", StreamQuality),
+        "references": folder.registry("references.yaml", Reference),
+        "value_limits": folder.registry("value_limits.yaml", TableLimits, named_lists=("limits",)),
+        "personal_data_patterns": folder.registry("personal_data_patterns.yaml", PersonalDataPattern),
         "dashboards": folder.registry("dashboards.yaml", Dashboard, named_lists=("extracts", "columns")),
         "holiday_calendars": calendars,
         "tenants": load_tenants(folder, tenants_file, calendars),
+        "signoff_roles": folder.registry("signoff_roles.yaml", SignoffRole),
+        "waivers": folder.registry("waivers.yaml", Waiver),
+        "review_actions": folder.registry("review_actions.yaml", ReviewAction),
     }
     folder.problems.raise_if_any()
     return _agreeing(Catalog.model_validate(declared))

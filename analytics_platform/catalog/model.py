@@ -8,6 +8,8 @@ from analytics_platform.catalog.declared import Declared, Listed
 from analytics_platform.catalog.governance import AccessRole, Dataset, Owner, RetentionClass, SlaTier
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
+from analytics_platform.catalog.quality import PersonalDataPattern, Reference, StreamQuality, TableLimits
+from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, Tenant, WriteKey, hash_write_key
 
 
@@ -23,9 +25,16 @@ class Catalog(Declared):
     retention_classes: Mapping[str, RetentionClass]
     access_roles: Mapping[str, AccessRole]
     datasets: Mapping[str, Dataset]
+    stream_quality: Mapping[str, StreamQuality]
+    references: Mapping[str, Reference]
+    value_limits: Mapping[str, TableLimits]
+    personal_data_patterns: Mapping[str, PersonalDataPattern]
     dashboards: Mapping[str, Dashboard]
     holiday_calendars: Mapping[str, HolidayCalendar]
     tenants: Mapping[str, Tenant]
+    signoff_roles: Mapping[str, SignoffRole]
+    waivers: Mapping[str, Waiver]
+    review_actions: Mapping[str, ReviewAction]
 
     @cached_property
     def events(self) -> Mapping[str, Event]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from analytics_platform.cli import alerts, collector, dead_letters, keys, pipeline, reports, segment, taxonomy
+from analytics_platform.cli import alerts, collector, dead_letters, keys, pipeline, reports, review, segment, taxonomy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,3 +32,4 @@ main.add_command(dead_letters.dead_letters)
 main.add_command(collector.collector)
 main.add_command(alerts.alerts)
 main.add_command(reports.report)
+main.add_command(review.review)

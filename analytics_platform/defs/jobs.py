@@ -21,6 +21,9 @@ BUILD = "build"
 PUBLISH = "publish"
 """The pages as of a day."""
 
+REVIEW = "review"
+"""The review of a quarter."""
+
 INCIDENTS = "incidents"
 """The table of incidents alone, as soon as one of them has changed."""
 
@@ -36,6 +39,7 @@ SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 
 FIGURE_LAYERS = ("marts", "kpi", "extract")
 PAGE_LAYERS = ("dashboard", "report")
+REVIEW_LAYERS = ("governance",)
 
 DAILY_REPORTS = (keys.EXPECTATIONS_REPORT,)
 """Reports of a day; those of other spans have jobs of their own."""
@@ -45,6 +49,7 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     LOAD: ("ops", "loaded"),
     BUILD: SOURCE_LAYERS + FIGURE_LAYERS,
     PUBLISH: PAGE_LAYERS,
+    REVIEW: REVIEW_LAYERS,
 }
 
 _ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {
@@ -61,6 +66,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     LOOK_BACK: "Promises kept, and evaluations of checks, by day.",
     INCIDENTS: "Incidents as they stand.",
     REPORT: "The report of a week.",
+    REVIEW: "The data-quality review of a quarter.",
 }
 
 
@@ -78,7 +84,7 @@ def jobs() -> list[UnresolvedAssetJobDefinition]:
 
 
 def selection(layers: tuple[str, ...]) -> dg.AssetSelection:
-    """All assets of some layers with their checks, observed ones too; of reports the daily ones, and none that looks back."""
+    """All assets of some layers with their checks; of reports the daily ones, and none that looks back on runs."""
     whole = [[layer] for layer in layers if layer != "report"]
     chosen = dg.AssetSelection.key_prefixes(*whole, include_sources=True) - dg.AssetSelection.assets(*keys.LOOKING_BACK)
     return chosen | dg.AssetSelection.assets(*DAILY_REPORTS) if "report" in layers else chosen

@@ -15,10 +15,10 @@ COLLECTOR_HOURS = AssetKey(["ops", "collector_hours"])
 SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
 CHECK_RESULTS = AssetKey(["ops", "check_results"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
-SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
 INCIDENTS = AssetKey(["ops", "incidents"])
 WEEKLY_REPORT = AssetKey(["report", "weekly"])
 EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
+REVIEW = AssetKey(["governance", "data_quality_review"])
 
 LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 """Histories of what runs did. They are built after the runs that they speak about, and by a job of their own."""
@@ -26,7 +26,14 @@ LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""
 
-_SHARED_DOMAINS = {"landing": "lake", "raw": "streams", "ops": "intake", "reference": "seeds", "kpi": "insights"}
+_SHARED_DOMAINS = {
+    "landing": "lake",
+    "raw": "streams",
+    "ops": "intake",
+    "reference": "seeds",
+    "kpi": "insights",
+    "governance": "reviews",
+}
 """Domain of layers whose keys carry none: `raw/billing` is one of the raw streams."""
 
 

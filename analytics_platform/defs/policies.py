@@ -21,6 +21,13 @@ Definable = TypeVar("Definable", bound=dg.AssetsDefinition | dg.AssetSpec)
 HOURLY_LAYERS = frozenset({"landing", "raw", "ops"})
 """Layers that new data reaches by the hour; all others are due by the tier's deadline in the morning."""
 
+QUARTERLY_LAYERS = frozenset({"governance"})
+"""Layers that are built once a quarter, on its first working day."""
+
+_QUARTER = timedelta(days=92)
+_WORKING_DAY_AFTER = timedelta(days=7)
+"""No quarter's first working day comes later than this after the one before it is over."""
+
 _KINDS: Mapping[str, frozenset[str]] = {
     "landing": frozenset({"segment", "json"}),
     "raw": frozenset({"python", "parquet"}),
@@ -28,6 +35,7 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "loaded": frozenset({"python", "duckdb"}),
     "extract": frozenset({"python", "parquet"}),
     "dashboard": frozenset({"python", "html"}),
+    "governance": frozenset({"python", "html", "pdf", "json"}),
     "report": frozenset({"python", "html"}),
 }
 """Kinds by layer; dbt's nodes bring their own."""
@@ -71,14 +79,16 @@ def freshness_policy(layer: str, tier: SlaTier, time_zone: str, *, weekly: bool 
     """The tier's promise as Dagster shows it.
 
     Hourly layers may be quiet over a night without events, so they fail a day and the tier's lag after the last
-    build. The others are due each morning, a weekly one on
-    Monday's. Per tenant and event day, the ledger judges; this is the UI's view.
+    build. A review is due once a quarter, a weekly report on Monday, the others each morning. Per tenant and event day,
+    the ledger judges; this is the UI's view.
     """
     lag = timedelta(minutes=tier.max_lag_minutes)
     if layer in HOURLY_LAYERS:
         return dg.FreshnessPolicy.time_window(
             fail_window=timedelta(days=1) + lag, warn_window=timedelta(hours=12) + lag
         )
+    if layer in QUARTERLY_LAYERS:
+        return dg.FreshnessPolicy.time_window(fail_window=_QUARTER + _WORKING_DAY_AFTER)
     due = datetime.strptime(tier.deadline, "%H:%M")  # noqa: DTZ007  a time of day, in the schedule's own zone
     weekday = "1" if weekly else "*"
     return dg.FreshnessPolicy.cron(

@@ -26,6 +26,11 @@ _HOUR = "%Y%m%dT%H"
 _COLLECTED = re.compile(rf"(\d{{8}}T\d{{2}})-({COLLECTOR}[a-z0-9]+)-[^-]+\Z")
 _PARTITION = re.compile(r"day=(\d{4}-\d{2}-\d{2})/tenant=([a-z0-9_-]+)/([^/]+)")
 _REPLAY = re.compile(r"replays/(\d{10})\.json")
+_QUARTER = re.compile(r"\d{4}Q[1-4]")
+_FORM = re.compile(r"json|html|pdf")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_REVIEW = re.compile(r"reviews/quarter=(\d{4}Q[1-4])/review\.json")
+_SIGNATURE = re.compile(r"reviews/quarter=\d{4}Q[1-4]/signatures/(\d{4})\.json")
 _DATASET = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MOMENT = "%Y%m%dT%H%M%S%fZ"
 _EXPECTATIONS = re.compile(r"quality/expectations/[a-z0-9_.]+/(\d{8})_(\d{8})-(\d{8}T\d{12}Z)\.json")
@@ -128,6 +133,46 @@ def replay_number(key: str) -> int:
     return int(match[1])
 
 
+def review_key(quarter: str, form: str) -> str:
+    """Key of a quarter's review in one of its forms: `json`, `html` or `pdf`."""
+    return f"{_review_folder(quarter)}review.{_checked(_FORM, form, 'form of a review')}"
+
+
+def reviewed_quarter(key: str) -> str | None:
+    """The quarter whose review's JSON an object is; None for every other object below `reviews/`."""
+    match = _REVIEW.fullmatch(key)
+    return match[1] if match else None
+
+
+def signature_key(quarter: str, number: int) -> str:
+    """Key of a signature of a quarter's review; they are numbered from 1 without gaps."""
+    return f"{signature_prefix(quarter)}{number:04d}.json"
+
+
+def signature_prefix(quarter: str) -> str:
+    """Prefix of all signatures of a quarter's review."""
+    return f"{_review_folder(quarter)}signatures/"
+
+
+def signature_number(key: str) -> int:
+    """The number of a signature, by its key."""
+    match = _SIGNATURE.fullmatch(key)
+    if match is None:
+        raise UnsafeKeyError(
+            f"{key!r} is no signature of a review: reviews/quarter=<Q>/signatures/<number>.json is expected"
+        )
+    return int(match[1])
+
+
+def signed_content_key(quarter: str, sha256: str) -> str:
+    """Key of a content that somebody signed, kept as it was signed whatever is built later."""
+    return f"{_review_folder(quarter)}signed/{_checked(_SHA256, sha256, 'hash of a content')}.json"
+
+
+def _review_folder(quarter: str) -> str:
+    return f"reviews/quarter={_checked(_QUARTER, quarter, 'quarter')}/"
+
+
 def expectations_key(dataset: str, first_day: date, last_day: date, evaluated_at: datetime) -> str:
     """Key of the result of one evaluation of a dataset's expectations; what it covers stands in its name."""
     days = f"{first_day:%Y%m%d}_{last_day:%Y%m%d}"
@@ -174,6 +219,7 @@ LANDING_PREFIX = "landing/"
 DEAD_PREFIX = "dead/"
 RAW_PREFIX = "raw/"
 REPLAY_PREFIX = "replays/"
+REVIEW_PREFIX = "reviews/"
 
 
 def manifest_days(key: str) -> tuple[date, date]:

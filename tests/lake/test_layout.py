@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import pytest
@@ -53,3 +54,28 @@ def test_only_a_proper_stream_or_reason_enters_a_key(text: str) -> None:
         layout.raw_prefix(text)
     with pytest.raises(UnsafeKeyError):
         layout.dead_letter_prefix(text)
+
+
+def test_a_review_its_signatures_and_what_was_signed_lie_in_their_quarter() -> None:
+    assert layout.review_key("2026Q3", "pdf") == "reviews/quarter=2026Q3/review.pdf"
+    assert layout.signature_key("2026Q3", 7) == "reviews/quarter=2026Q3/signatures/0007.json"
+    assert layout.signature_number(layout.signature_key("2026Q3", 7)) == 7
+    assert layout.signed_content_key("2026Q3", "a" * 64) == f"reviews/quarter=2026Q3/signed/{'a' * 64}.json"
+    assert layout.reviewed_quarter(layout.review_key("2026Q3", "json")) == "2026Q3"
+    assert layout.reviewed_quarter(layout.review_key("2026Q3", "html")) is None
+    assert layout.signature_key("2026Q3", 1).startswith(layout.signature_prefix("2026Q3"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: layout.review_key("2026-07-01", "json"),
+        lambda: layout.review_key("2026Q3/..", "json"),
+        lambda: layout.review_key("2026Q3", "exe"),
+        lambda: layout.signed_content_key("2026Q3", "../x"),
+        lambda: layout.signature_number("reviews/quarter=2026Q3/review.json"),
+    ],
+)
+def test_what_is_no_review_is_refused(wrong: Callable[[], object]) -> None:
+    with pytest.raises(UnsafeKeyError):
+        wrong()
