@@ -13,7 +13,8 @@ from pydantic import AwareDatetime
 from analytics_platform.alerting.findings import Fact
 
 MessageKind = Literal["parent", "reply", "edit", "digest", "heartbeat", "report"]
-"""A parent opens an incident's thread, a reply follows in it, an edit replaces the parent's words."""
+"""A parent opens an incident's thread, a reply follows in it, an edit replaces the parent's words, a report tells of
+a document that was built."""
 
 State = Literal["waiting", "sending", "unsure", "sent", "superseded", "outdated", "refused"]
 """Unsure: Slack may have it. Superseded: a newer edit says more. Outdated: too late to be of use. Refused: for good."""
