@@ -61,6 +61,6 @@ def has_table(warehouse: Warehouse, table: str) -> bool:
     schema, _, name = table.partition(".")
     asked = "select 1 as found from information_schema.tables where table_schema = ? and table_name = ?"
     try:
-        return warehouse.query(asked, [schema, name]).num_rows > 0
+        return bool(warehouse.query(asked, [schema, name]).num_rows)
     except WarehouseMissingError:
         return False
