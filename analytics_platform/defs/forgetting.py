@@ -17,7 +17,6 @@ from analytics_platform.defs.partitions import parse_raw_key
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.lake.removals import Removals
 
-
 _NOT_BY_DAY = frozenset({"report", "governance"})
 """Weeks and quarters keep their status: that one was reported upon says nothing of anybody."""
 
