@@ -17,6 +17,9 @@ from analytics_platform.defs.partitions import parse_raw_key
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.lake.removals import Removals
 
+_NOT_BY_DAY = frozenset({"report", "governance"})
+"""Weeks and quarters keep their status: that one was reported upon says nothing of anybody."""
+
 
 def forget_partitions(instance: dg.DagsterInstance, catalog: Catalog, removals: Removals) -> int:
     """Wipe the status of every removed partition that Dagster takes for built; answer how many there were."""
@@ -30,6 +33,8 @@ def forget_partitions(instance: dg.DagsterInstance, catalog: Catalog, removals: 
 
 
 def _removed(instance: dg.DagsterInstance, key: dg.AssetKey, catalog: Catalog, removals: Removals) -> Iterable[str]:
+    if keys.layer(key) in _NOT_BY_DAY:
+        return []
     dataset = dataset_name(key)
     newest = removals.newest([dataset])
     if newest is None:

@@ -255,6 +255,7 @@ def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
         Family("landing_manifests", layout.MANIFEST_PREFIX, _of_manifest),
         Family("expectation_results", "quality/expectations/", _of_result),
         Family("report.expectations", EXPECTATIONS_PAGE, partial(_of_file, zone)),
+        Family("report.weekly", layout.WEEKLY_REPORT_PREFIX, _of_weekly_report),
         Family("governance.data_quality_review", layout.REVIEW_PREFIX, partial(_of_file, zone)),
         *(Family(f"raw.{stream}", layout.raw_prefix(stream), in_partition) for stream in catalog.streams),
         *(Family(f"dashboard.{name}", f"dashboards/{name}/", partial(_of_page, zone)) for name in catalog.dashboards),
@@ -267,6 +268,12 @@ def _of_manifest(info: ObjectInfo) -> tuple[str, date]:
 
 def _of_result(info: ObjectInfo) -> tuple[str, date]:
     return NO_TENANT, layout.expectations_placed(info.key)[1]
+
+
+def _of_weekly_report(info: ObjectInfo) -> tuple[str, date]:
+    """A report is as old as the last day of its week, and of the tenant for whom it was written."""
+    audience = info.key.rpartition("/")[2].partition(".")[0]
+    return audience, layout.week_of_report(info.key) + timedelta(days=6)
 
 
 def _of_file(zone: ZoneInfo, info: ObjectInfo) -> tuple[str, date]:
