@@ -73,8 +73,6 @@ def test_schedules_and_sensors_run_without_being_switched_on(definitions: House)
         "daily_governance",
         "daily_digest",
         "heartbeat",
-        "hourly_look_back",
-        "quarterly_review",
     }
     assert all(each.default_status == dg.DefaultScheduleStatus.RUNNING for each in repository.schedule_defs)
     ours = [each for each in repository.sensor_defs if "automation_condition" not in each.name]
