@@ -328,6 +328,6 @@ def _drop_from_ledger(warehouse: Warehouse, catalog: Catalog, removals: Removals
 def _is_there(warehouse: Warehouse, table: str) -> bool:
     names = "select 1 from information_schema.tables where table_schema || '.' || table_name = ?"
     try:
-        return warehouse.query(names, [table]).num_rows > 0
+        return bool(warehouse.query(names, [table]).num_rows > 0)
     except WarehouseMissingError:
         return False
