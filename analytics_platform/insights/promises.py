@@ -335,7 +335,7 @@ class _Judge:
         if (reached[worst] or self.now) > row.promised_at:
             return replace(row, is_attained=False, reason=NOT_BUILT if row.attained_at is None else LATE)
         if self.now < ends_at(day, self.zone) or None in reached.values():
-            return row
+            return replace(row, attained_at=None)  # more may land, or has not been loaded yet
         return replace(row, is_attained=True, reason=IN_TIME)
 
     def _needed(self, stream: str, asked: _Asked) -> list[Receipt]:

@@ -1,7 +1,7 @@
 """Every combination of what landed when and what was there when, judged on evidence that is written out here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -22,6 +22,7 @@ from analytics_platform.insights.promises import (
     from_table,
     settled,
 )
+from asset_checks.look_back import verdicts_agree_with_their_times
 
 ZONE = "Europe/Amsterdam"
 TENANT = "brabant-rental"
@@ -75,6 +76,8 @@ def joined(*runs: Mapping[BuildKey, Sequence[Build]]) -> dict[BuildKey, list[Bui
 
 
 NIGHT = run("night", "01:30", loaded_billing="01:31", loaded_support="01:31", fct="01:32", kpi_mrr="01:33")
+INGESTED: dict[BuildKey, list[Build]] = {("raw/billing", DAY, TENANT): [Build(at("00:15"), at("00:16"), "ingest")]}
+TOO_EARLY: dict[BuildKey, list[Build]] = {("raw/billing", DAY, TENANT): [Build(at("00:05"), at("00:12"), "ingest")]}
 NOTHING = Evidence(SINCE, [], {}, {}, {}, SENT, LINEAGE)
 KEPT = replace(NOTHING, receipts=[landed("00:10")], holdings=held("01:05"), builds=NIGHT)
 
@@ -185,6 +188,29 @@ TABLE = [
         None,
     ),
     (
+        "more came before the deadline, too late for the night: it is promised by its lag alone",
+        replace(
+            KEPT,
+            receipts=[landed("00:10"), landed("03:00", name="b")],
+            holdings=held("03:05", "a", "b"),
+            builds=joined(INGESTED, NIGHT),
+        ),
+        "12:00",
+        True,
+        "complete",
+        "01:33",
+        None,
+    ),
+    (
+        "raw was built only before it came, as far as is known",
+        replace(KEPT, holdings=held("02:00"), builds=joined(TOO_EARLY, NIGHT)),
+        "12:00",
+        False,
+        "not_built",
+        None,
+        "raw.billing",
+    ),
+    (
         "a stream that is not expected came late: it is no part of the promise",
         replace(KEPT, receipts=[landed("00:10"), landed("09:00", "support", "z")]),
         "12:00",
@@ -263,8 +289,7 @@ def test_a_day_whose_landing_objects_are_gone_is_not_judged_anew(catalog: Catalo
 
 
 def test_a_rewrite_of_the_raw_object_changes_no_verdict_while_the_event_log_remembers(catalog: Catalog) -> None:
-    ingest = {("raw/billing", DAY, TENANT): [Build(at("00:15"), at("00:16"), "ingest")]}
-    rewritten = replace(KEPT, holdings=held("2026-11-26T03:00"), builds=joined(ingest, NIGHT))
+    rewritten = replace(KEPT, holdings=held("2026-11-26T03:00"), builds=joined(INGESTED, NIGHT))
     assert judged(catalog, rewritten, now="2026-11-26T12:00") == judged(catalog, KEPT, now="2026-11-26T12:00")
 
 
@@ -305,7 +330,7 @@ ON = date(2026, 11, 24)
     [
         (replace(MIDDAY, builds={}), "10:59", None, "not_due", None),
         (replace(MIDDAY, builds={}), "11:01", False, "not_built", None),
-        (MIDDAY, "22:59", None, "not_due", "09:08"),
+        (MIDDAY, "22:59", None, "not_due", None),
         (MIDDAY, "23:00", True, "in_time", "09:08"),
         (replace(MIDDAY, builds=run("load", "11:30", loaded_billing="11:31")), "23:00", False, "late", "11:31"),
         (replace(MIDDAY, receipts=[landed("09:00"), landed("20:59", name="b")]), "23:00", False, "not_built", None),
@@ -380,6 +405,15 @@ def test_it_makes_no_difference_how_often_and_when_it_was_evaluated(
     for moment in moments:
         rows = settled(rows, [row_of(catalog, case, moment.isoformat()[:16])])
     assert rows == [row_of(catalog, case, moments[-1].isoformat()[:16])]
+
+
+@given(minutes=st.integers(-600, 4 * 24 * 60), case=st.sampled_from([*(row[1] for row in TABLE), MIDDAY]))
+def test_whenever_it_is_judged_verdict_and_times_agree(catalog: Catalog, minutes: int, case: Evidence) -> None:
+    moment = (at("04:00") + timedelta(minutes=minutes)).isoformat()[:16]
+    rows = [judged(catalog, case, dataset="raw.billing", day=ON, promise=LAG, now=moment)]
+    rows += [judged(catalog, case, dataset=name, now=moment) for name in ("raw.billing", "kpi.kpi_mrr")]
+    facts = verdicts_agree_with_their_times([asdict(row) for row in rows if row])
+    assert facts.passed, facts.offenders
 
 
 def test_rows_come_back_from_the_table_as_they_were(catalog: Catalog) -> None:
