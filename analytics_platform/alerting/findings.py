@@ -17,7 +17,9 @@ Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """From the least to the gravest."""
 
-Unit = Literal["rows", "events", "percent", "points", "minutes", "score", "minor units", "privileges", "count"]
+Unit = Literal[
+    "rows", "events", "percent", "points", "minutes", "score", "minor units", "privileges", "failures", "count"
+]
 AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(/[a-z0-9_]+)*$", max_length=300)]
 """An asset key as Dagster writes it for people, such as kpi/revenue/kpi_mrr."""
 CheckName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$", max_length=300)]

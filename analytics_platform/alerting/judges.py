@@ -296,4 +296,4 @@ def _counted(check: CheckSeen) -> tuple[Amount | None, Amount | None]:
     if check.threshold is not None and check.checked:
         share = Amount(value=100 * check.failed / check.checked, unit="percent")
         return share, Amount(value=100 * check.threshold, unit="percent")
-    return Amount(value=check.failed, unit="count"), Amount(value=0, unit="count")
+    return Amount(value=check.failed, unit="failures"), Amount(value=0, unit="failures")

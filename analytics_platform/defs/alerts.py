@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from analytics_platform.catalog import load_catalog
-from analytics_platform.defs import jobs
+from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.resources import delivery_from, desk_from, warehouse_from
 from analytics_platform.defs.watch import Look, Watch
 from analytics_platform.settings import Settings
@@ -55,7 +55,7 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         watch = watch_from(settings, context.repository_def, patience=PATIENCE_SECONDS)
         look = watch.look(context.instance, now)
         deliver(settings)
-        if look.is_news:
+        if look.is_news or _is_table_missing(context.instance):
             return dg.RunRequest(run_key=f"alerts {now.isoformat()}", tags=PRIORITY)
         return dg.SkipReason(_nothing_new(look))
 
@@ -105,7 +105,7 @@ def judge_and_tell(settings: Settings, definitions: dg.Definitions, instance: dg
     now = datetime.now(UTC)
     look = watch_from(settings, definitions.get_repository_def()).look(instance, now)
     deliver(settings)
-    if look.is_news:
+    if look.is_news or _is_table_missing(instance):
         definitions.resolve_job_def(jobs.INCIDENTS).execute_in_process(instance=instance, run_config=QUIET)
     return look
 
@@ -136,6 +136,11 @@ def _daily(
         return dg.RunRequest(run_key=f"{name} {context.scheduled_execution_time:%Y-%m-%d}", tags=PRIORITY)
 
     return evaluate
+
+
+def _is_table_missing(instance: dg.DagsterInstance) -> bool:
+    """Whether the table of incidents was never built: who asks it for incidents is to find none, not no table."""
+    return instance.get_latest_materialization_event(keys.INCIDENTS) is None
 
 
 def _nothing_new(look: Look) -> str:

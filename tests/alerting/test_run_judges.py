@@ -79,7 +79,7 @@ def found(*runs: RunSeen) -> tuple[Finding, ...]:
 def test_a_failing_partition_is_found_where_it_is_with_what_was_counted() -> None:
     (finding,) = found(run(check(False, day(2)), check(True, day(1)), summary(False)))
     assert finding.fingerprint == (Failure.CHECK_FAILED, LEDGER, "ledger_balances", None, DAY + timedelta(days=2))
-    assert (finding.observed, finding.promised) == (Amount(value=2, unit="count"), Amount(value=0, unit="count"))
+    assert (finding.observed, finding.promised) == (Amount(value=2, unit="failures"), Amount(value=0, unit="failures"))
     assert finding.together is None
 
 
