@@ -491,7 +491,7 @@ def _ingest_steps(
 
 
 def _ingest_step(rectangle: Rectangle, layers: tuple[str, ...], left_out: LeftOut) -> Step:
-    return Step(jobs.INGEST, layers, rectangle.tags, len(rectangle.partitions), left_out)
+    return Step(jobs.INGEST, layers, rectangle.tags, len(rectangle.partitions), left_out=left_out)
 
 
 def _build_steps(load_from: date, first: date, reach: Reach) -> list[Step]:
