@@ -16,6 +16,7 @@ no half-written batch.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData, serialize_value
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 
 MIRRORED_EVENTS = frozenset(ASSET_EVENTS | ASSET_CHECK_EVENTS)
 """What a batch may hold: events of assets and of their checks; all lie in the index shard too."""
@@ -110,6 +111,12 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             self._tables.add(table_name)
         return table_name in self._tables
 
+    def dispose(self) -> None:
+        """Close what is open."""
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+        super().dispose()
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock, self._engine(shard).connect() as connection, connection.begin():
@@ -129,13 +136,19 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     def _engine(self, shard: str) -> Engine:
         """The engine of a shard, its tables made on first use; the one used longest ago is let go.
 
-        No connection is pooled: a file that `dagster run delete` removes must not live on in an open handle.
+        It keeps a connection: closing the last one of a file makes SQLite write its journal back, which costs more than
+        the event. A file that `dagster run delete` has removed must not live on in it, so that is looked at each time.
         """
         engine = self._engines.get(shard)
+        if engine is not None and not os.path.exists(self.path_for_shard(shard)):  # noqa: PTH110 - for each event
+            self._engines.pop(shard).dispose()
+            self._initialized_dbs.discard(shard)
+            engine = None
         if engine is None:
             engine = db.create_engine(
                 self.conn_string_for_shard(shard),
-                poolclass=NullPool,
+                poolclass=QueuePool,
+                pool_size=1,
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
             )
             self._engines[shard] = engine

@@ -108,7 +108,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, facts: list[Message]) -> Home
     home.take_in("one", mixed[: len(mixed) // 2])
     home.take_in("other", mixed[len(mixed) // 2 :])
     ran = home.analytics("run", "--from", str(FIRST), "--to", str(LAST))
-    assert ran["checks"]["failed"] == []
+    # What a drawn business sends is right, if unusual: its references and volumes are worth a warning.
+    assert [each for each in ran["checks"]["failed"] if each["severity"] == "ERROR"] == []
     return home
 
 

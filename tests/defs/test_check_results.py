@@ -18,7 +18,6 @@ from analytics_platform.defs.check_results import (
     CHECK_RESULTS_TABLE,
     SCHEMA,
     check_results_asset,
-    dimension_of,
     stored_results,
     union,
 )
@@ -191,24 +190,6 @@ def test_an_evaluation_that_got_lost_is_found(house: CheckHouse, monkeypatch: py
     facts = log_is_recorded(scope, PARTITIONS)
     assert (facts.passed, facts.failed) == (False, 1)
     assert "whole" in facts.offenders[0]
-
-
-@pytest.mark.parametrize(
-    ("name", "said", "dimension"),
-    [
-        ("anything", {"dimension": "timeliness"}, "timeliness"),
-        ("unique_fct_invoices_invoice_id", {"failing_rows": 0}, "uniqueness"),
-        ("not_null_fct_invoices_tenant_id", {"failing_rows": 0}, "completeness"),
-        ("accepted_values_dim_x_y", {"failing_rows": 0}, "validity"),
-        ("relationships_a_b", {"failing_rows": 0}, "consistency"),
-        ("movements_add_up", {"failing_rows": 0}, "consistency"),
-        ("unique_looking_but_not_of_dbt", {}, None),
-    ],
-)
-def test_the_dimension_is_what_the_evaluation_says_or_the_kind_of_dbt_test(
-    name: str, said: dict[str, Any], dimension: str | None
-) -> None:
-    assert dimension_of(name, said) == dimension
 
 
 def test_before_the_first_time_nothing_is_stored_and_tables_of_tests_have_the_columns_of_the_graph(
