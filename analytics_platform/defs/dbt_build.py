@@ -105,6 +105,7 @@ class DbtBuild:
         """One dbt invocation. Its outcome holds a result even when nodes fail; no result is an error of dbt itself."""
         from dbt.cli.main import dbtRunner
 
+        _take_turns_for_cursors()
         with self._environment(target_dir):
             outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
             _release_warehouse()
@@ -148,3 +149,23 @@ def _release_warehouse() -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def _take_turns_for_cursors() -> None:
+    """Let dbt's threads open their cursors one after the other.
+
+    dbt-duckdb (1.11.1) opens them on its one connection outside of its own lock, and DuckDB 2.0 refuses a call on a
+    connection that is busy with another; on a machine under load that ended builds now and then.
+    """
+    from dbt.adapters.duckdb.environments.local import LocalEnvironment
+
+    opens = LocalEnvironment.handle
+    if getattr(opens, "takes_turns", False):
+        return
+
+    def handle(environment: LocalEnvironment) -> Any:
+        with environment.lock:
+            return opens(environment)  # type: ignore[no-untyped-call]
+
+    handle.takes_turns = True  # type: ignore[attr-defined]
+    LocalEnvironment.handle = handle  # type: ignore[method-assign]
