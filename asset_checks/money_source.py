@@ -8,23 +8,22 @@ Each query takes the first and the last day of the run. Columns: `amount`, `tena
 it `left_out_minor` (what belongs to no invoice of its currency), and `gold_minor`.
 """
 
-_COUNTED = (
-    "invoice.issued",
-    "invoice.paid",
-    "invoice.credited",
-    "invoice.voided",
-    "subscription.started",
-    "subscription.changed",
-    "subscription.cancelled",
-)
+from collections.abc import Iterable
 
-_STAGED = " union all ".join(
-    f"select tenant_id, message_id from staging.stg_billing__{event.replace('.', '_')}" for event in _COUNTED
-)
+_INVOICES = ("invoice.issued", "invoice.paid", "invoice.credited", "invoice.voided")
+_SUBSCRIPTIONS = ("subscription.started", "subscription.changed", "subscription.cancelled")
 
-# A message that came since its day was built (outside of the run) waits for the next build; within the run all count.
-_MESSAGES = f"""
-    staged as ({_STAGED}),
+
+def _messages(events: Iterable[str]) -> str:
+    """The messages that count for those events.
+
+    A message that came since its day was built (outside of the run) waits for the next build; within the run all count.
+    """
+    staged = " union all ".join(
+        f"select tenant_id, message_id from staging.stg_billing__{event.replace('.', '_')}" for event in events
+    )
+    return f"""
+    staged as ({staged}),
     messages as (
         select
             billing.tenant_id, billing.event, billing.event_at, billing.message_id, billing.properties,
@@ -77,7 +76,7 @@ def _amounts(event: str, key: str, moment: str) -> str:
 
 
 _INVOICES = f"""
-    {_MESSAGES},
+    {_messages(_INVOICES)},
     invoices as (
         select *, happened_on as issued_on, {_date(_moment("due_at"))} as due_on
         from ({_first_reports("invoice.issued", "invoice_id", "issued_at")})
@@ -172,7 +171,7 @@ order by amount, tenant_id, currency
 _ORDER = "struct_pack(a := happened_at, b := event_at, c := place, d := message_id)"
 
 RECURRING = f"""
-with {_MESSAGES},
+with {_messages(_SUBSCRIPTIONS)},
 facts as (
     select *, {_date("happened_at")} as happened_on
     from (
