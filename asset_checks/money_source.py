@@ -10,8 +10,8 @@ it `left_out_minor` (what belongs to no invoice of its currency), and `gold_mino
 
 from collections.abc import Iterable
 
-_INVOICES = ("invoice.issued", "invoice.paid", "invoice.credited", "invoice.voided")
-_SUBSCRIPTIONS = ("subscription.started", "subscription.changed", "subscription.cancelled")
+_INVOICE_EVENTS = ("invoice.issued", "invoice.paid", "invoice.credited", "invoice.voided")
+_SUBSCRIPTION_EVENTS = ("subscription.started", "subscription.changed", "subscription.cancelled")
 
 
 def _messages(events: Iterable[str]) -> str:
@@ -76,7 +76,7 @@ def _amounts(event: str, key: str, moment: str) -> str:
 
 
 _INVOICES = f"""
-    {_messages(_INVOICES)},
+    {_messages(_INVOICE_EVENTS)},
     invoices as (
         select *, happened_on as issued_on, {_date(_moment("due_at"))} as due_on
         from ({_first_reports("invoice.issued", "invoice_id", "issued_at")})
@@ -171,7 +171,7 @@ order by amount, tenant_id, currency
 _ORDER = "struct_pack(a := happened_at, b := event_at, c := place, d := message_id)"
 
 RECURRING = f"""
-with {_messages(_SUBSCRIPTIONS)},
+with {_messages(_SUBSCRIPTION_EVENTS)},
 facts as (
     select *, {_date("happened_at")} as happened_on
     from (
