@@ -38,7 +38,7 @@ from analytics_platform.reporting.dashboards import INDEX_KEY
 from analytics_platform.reporting.expectation_report import PAGE_KEY as EXPECTATIONS_PAGE
 from analytics_platform.reporting.extracts import extract_prefix
 from analytics_platform.settings import Settings
-from analytics_platform.warehouse import Warehouse, WarehouseMissingError
+from analytics_platform.warehouse import Warehouse, has_table
 
 DAILY = "0 5 * * *"
 """After the night's build, so that a plan is drawn of what the night has left."""
@@ -313,7 +313,7 @@ def _places(settings: Settings) -> dict[str, Sequence[Place]]:
 
 def _drop_from_ledger(warehouse: Warehouse, catalog: Catalog, removals: Removals) -> None:
     """Rows of the ledger are of partitions that exist: what is removed from raw is not accounted for any more."""
-    if not _is_there(warehouse, LEDGER_TABLE):
+    if not has_table(warehouse, LEDGER_TABLE):
         return
     for removed in (each for every in removals.by_place.values() for each in every):
         stream = removed.dataset.removeprefix("raw.")
@@ -323,11 +323,3 @@ def _drop_from_ledger(warehouse: Warehouse, catalog: Catalog, removals: Removals
                 condition += " and not day between ? and ?"
                 parameters += [span.first, span.last]
             warehouse.remove_rows(LEDGER_TABLE, condition, parameters)
-
-
-def _is_there(warehouse: Warehouse, table: str) -> bool:
-    names = "select 1 from information_schema.tables where table_schema || '.' || table_name = ?"
-    try:
-        return bool(warehouse.query(names, [table]).num_rows > 0)
-    except WarehouseMissingError:
-        return False
