@@ -86,6 +86,11 @@ def required_program(variable: str, *names: str) -> str:
     return program
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are numbered, not spelled out: packed ones hold the clock, and each worker must collect the same names."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=40, help="how often a test that kills a process does so")
 
