@@ -96,7 +96,9 @@ class RetentionClass(Declared):
 
     ``business_date`` is the event's own; ``end_of_financial_year`` the end of the financial year that holds it.
     Removal begins ``remove_after`` the clock's start, so that a plan can be approved and carried out before
-    ``max_keep``; by default that is ``min_keep``, or ``max_keep`` where nothing has to be kept.
+    ``max_keep``; by default that is ``min_keep``, or ``max_keep`` where nothing has to be kept. ``on_erasure`` says
+    what an erasure does to a person's rows: delete them, or keep them with the person severed, for the reason that
+    ``kept_because`` gives as a code.
     """
 
     name: Name
@@ -106,6 +108,8 @@ class RetentionClass(Declared):
     min_keep: Duration
     max_keep: Duration
     remove_after: Duration | None = None
+    on_erasure: Literal["delete", "sever"] = "delete"
+    kept_because: Literal["legal_obligation", "not_about_the_person"] | None = None
     basis: Text
 
     @property
@@ -114,6 +118,16 @@ class RetentionClass(Declared):
         if self.remove_after is not None:
             return self.remove_after
         return self.min_keep if self.min_keep.about_days else self.max_keep
+
+    @model_validator(mode="after")
+    def _what_is_kept_has_a_reason(self) -> "RetentionClass":
+        if (self.on_erasure == "sever") != (self.kept_because is not None):
+            raise wrong(
+                "does not go with on_erasure",
+                "say why rows are kept where on_erasure is sever, and nothing where it is delete",
+                field="kept_because",
+            )
+        return self
 
     @model_validator(mode="after")
     def _may_is_not_shorter_than_must(self) -> "RetentionClass":

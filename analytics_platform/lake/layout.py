@@ -223,6 +223,27 @@ def removal_key(name: str) -> str:
     return f"{REMOVAL_PREFIX}{_checked(_HASH, name, 'plan hash')}.json"
 
 
+def suppression_key(tenant: str, request: str) -> str:
+    """Key of the statement that an erased person's messages may not return; `request` is the erasure's id."""
+    return f"{suppression_prefix(tenant)}{_checked(_RECORD, request, 'id of a request')}.json"
+
+
+def suppression_prefix(tenant: str) -> str:
+    """Prefix of all such statements of a tenant."""
+    return f"{SUPPRESSION_PREFIX}{_checked(_TENANT, tenant, 'tenant')}/"
+
+
+def identities_key(stream: str, day: date, tenant: str) -> str:
+    """Key of the sealed identifiers that came with a stream's messages of a day: the tenant's table, by day."""
+    folder = f"{identities_prefix(tenant)}day={day.isoformat()}"
+    return f"{folder}/{_checked(_NAME, stream, 'stream')}.parquet"
+
+
+def identities_prefix(tenant: str) -> str:
+    """Prefix of a tenant's table of identities."""
+    return f"{IDENTITIES_PREFIX}tenant={_checked(_TENANT, tenant, 'tenant')}/"
+
+
 def evidence_key(number: int) -> str:
     """Key of an entry of the chain of evidence; entries are numbered from 1 without gaps."""
     return f"{EVIDENCE_PREFIX}{number:010d}.json"
@@ -246,6 +267,8 @@ REPLAY_PREFIX = "replays/"
 REVIEW_PREFIX = "reviews/"
 REMOVAL_PREFIX = "removals/"
 EVIDENCE_PREFIX = "evidence/"
+SUPPRESSION_PREFIX = "suppressions/"
+IDENTITIES_PREFIX = "identities/"
 GOVERNANCE_PREFIX = "governance/"
 
 
