@@ -31,6 +31,7 @@ from analytics_platform.defs.manifest import load_manifest
 from analytics_platform.defs.partitions import partitions_from
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
+from analytics_platform.defs.records import processing_records_asset
 from analytics_platform.defs.reports import weekly_report_asset
 from analytics_platform.defs.resources import build_resources, store_from
 from analytics_platform.defs.retention import daily_governance, retention_assets
@@ -39,6 +40,7 @@ from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 from asset_checks.expectations import expectation_checks
+from asset_checks.records import records_checks
 from asset_checks.retention import retention_checks
 
 
@@ -80,12 +82,14 @@ def _definitions(settings: Settings) -> dg.Definitions:
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     assets.append(review_asset(catalog, manifest, settings, assets))
     assets += retention_assets(settings, catalog, assets)
+    assets.append(processing_records_asset(settings, catalog))
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
         asset_checks=[
             *all_checks(catalog, manifest, partitions),
             *expectation_checks(catalog, manifest, partitions),
             *retention_checks(settings, catalog, manifest),
+            *records_checks(settings, catalog),
         ],
         jobs=all_jobs,
         schedules=[

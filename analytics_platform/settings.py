@@ -134,6 +134,15 @@ class Settings(BaseSettings):
     report_language: Literal["en-GB", "nl-NL"] = Field(
         default="en-GB", description="Language of reports and how they write numbers."
     )
+    organisation_name: str | None = Field(
+        default=None, min_length=1, description="Who runs the platform, as the records of processing name it."
+    )
+    organisation_contact: str | None = Field(
+        default=None, min_length=1, description="Address and telephone number of it, for the same records."
+    )
+    organisation_privacy_contact: str | None = Field(
+        default=None, min_length=1, description="Its data protection officer or privacy contact."
+    )
     dagster_url: str = Field(
         default="http://127.0.0.1:3000", pattern="^https?://", description="Dagster's UI as readers of alerts reach it."
     )

@@ -205,6 +205,20 @@ def _reviews_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
         yield from _unknown("review_actions.yaml", f"{action.name}.owner", action.owner, "an owner", catalog.owners)
 
 
+def _personal_data_has_a_purpose(catalog: Catalog) -> Iterator[Problem]:
+    activities = catalog.processing_activities.values()
+    for activity in activities:
+        for pattern in activity.datasets:
+            if not any(pattern_covers(pattern, name) for name in catalog.datasets):
+                mend = "mend the name or register the dataset in datasets.yaml"
+                field = f"{activity.name}.datasets"
+                yield Problem("processing_activities.yaml", field, f"{pattern!r} covers no dataset", mend)
+    for dataset in catalog.datasets.values():
+        if dataset.pii_columns and not any(activity.covers(dataset.name) for activity in activities):
+            mend = "name it in the activity of processing_activities.yaml that it serves"
+            yield Problem("datasets.yaml", dataset.name, "holds personal data that serves no purpose", mend)
+
+
 RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _streams_and_events_are_unique,
     _streams_name_what_exists,
@@ -220,4 +234,5 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _value_limits_name_what_exists,
     _headlines_are_published,
     _reviews_name_what_exists,
+    _personal_data_has_a_purpose,
 )

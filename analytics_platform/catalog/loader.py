@@ -23,6 +23,7 @@ from analytics_platform.catalog.governance import (
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.model import Catalog
 from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
+from analytics_platform.catalog.processing import ProcessingActivity, SecurityMeasure
 from analytics_platform.catalog.quality import PersonalDataPattern, Reference, StreamQuality, TableLimits
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenant_files import load_tenants
@@ -66,6 +67,8 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "signoff_roles": folder.registry("signoff_roles.yaml", SignoffRole),
         "waivers": folder.registry("waivers.yaml", Waiver),
         "review_actions": folder.registry("review_actions.yaml", ReviewAction),
+        "processing_activities": folder.registry("processing_activities.yaml", ProcessingActivity),
+        "security_measures": folder.registry("security_measures.yaml", SecurityMeasure),
     }
     folder.problems.raise_if_any()
     return _agreeing(Catalog.model_validate(declared))

@@ -8,6 +8,7 @@ from analytics_platform.catalog.declared import Declared, Listed
 from analytics_platform.catalog.governance import AccessRole, Dataset, Owner, RetentionClass, SlaTier
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
+from analytics_platform.catalog.processing import ProcessingActivity, SecurityMeasure
 from analytics_platform.catalog.quality import PersonalDataPattern, Reference, StreamQuality, TableLimits
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, Tenant, WriteKey, hash_write_key
@@ -35,6 +36,8 @@ class Catalog(Declared):
     signoff_roles: Mapping[str, SignoffRole]
     waivers: Mapping[str, Waiver]
     review_actions: Mapping[str, ReviewAction]
+    processing_activities: Mapping[str, ProcessingActivity]
+    security_measures: Mapping[str, SecurityMeasure]
 
     @cached_property
     def events(self) -> Mapping[str, Event]:

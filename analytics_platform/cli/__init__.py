@@ -13,6 +13,7 @@ from analytics_platform.cli import (
     alerts,
     collector,
     dead_letters,
+    governance,
     keys,
     pipeline,
     reports,
@@ -45,3 +46,4 @@ main.add_command(alerts.alerts)
 main.add_command(review.review)
 main.add_command(reports.report)
 main.add_command(retention.retention)
+main.add_command(governance.governance)

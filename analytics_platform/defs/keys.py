@@ -17,13 +17,14 @@ CHECK_RESULTS = AssetKey(["ops", "check_results"])
 RETENTION_PLAN = AssetKey(["governance", "retention_plan"])
 RETENTION_SWEEP = AssetKey(["governance", "retention_sweep"])
 EVIDENCE = AssetKey(["governance", "evidence"])
+PROCESSING_RECORDS = AssetKey(["governance", "processing_records"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 INCIDENTS = AssetKey(["ops", "incidents"])
 WEEKLY_REPORT = AssetKey(["report", "weekly"])
 EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
 
-GOVERNING = (RETENTION_PLAN, RETENTION_SWEEP, EVIDENCE)
+GOVERNING = (RETENTION_PLAN, RETENTION_SWEEP, EVIDENCE, PROCESSING_RECORDS)
 """What is past its term, day by day; the review of a quarter has a job of its own."""
 
 LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
@@ -32,6 +33,7 @@ LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""
 
+_GOVERNANCE_GROUPS = {REVIEW: "governance_reviews", PROCESSING_RECORDS: "governance_records"}
 _SHARED_DOMAINS = {
     "landing": "lake",
     "raw": "streams",
@@ -75,5 +77,5 @@ def group(key: AssetKey) -> str:
     if layer_ == "loaded":
         return "loaded_registry" if name in REGISTRY_TABLES else "loaded_streams"
     if layer_ == "governance":
-        return "governance_retention" if key in GOVERNING else "governance_reviews"
+        return _GOVERNANCE_GROUPS.get(key, "governance_retention")
     return f"{layer_}_{_SHARED_DOMAINS.get(layer_, name)}"

@@ -195,6 +195,11 @@ def expectations_placed(key: str) -> tuple[date, date, datetime]:
     return first, last, datetime.strptime(match[3], _MOMENT).replace(tzinfo=UTC)
 
 
+def processing_records_key(form: str) -> str:
+    """Key of the records of processing activities in one of their forms: `json`, `html` or `pdf`."""
+    return f"processing/records.{_checked(_FORM, form, 'form of the records')}"
+
+
 def weekly_report_key(week: date, audience: str, form: str) -> str:
     """Key of a weekly report in one of its forms; the week is named by its Monday."""
     return f"{weekly_report_prefix(week)}{_checked(_TENANT, audience, 'audience')}.{_checked(_NAME, form, 'form')}"
