@@ -72,6 +72,10 @@ class Settings(BaseSettings):
         default_factory=lambda chosen: chosen["home"] / "write_keys.yaml",
         description="This deployment's own write keys, which `analytics keys` edits; in the home folder by default.",
     )
+    backups_folder: Path = Field(
+        default_factory=lambda chosen: chosen["home"] / "backups",
+        description="Where `analytics governance backup` writes; better on another disk than the lake.",
+    )
     dbt_project_dir: Path = Field(
         default=PROJECT_ROOT / "dbt", description="The dbt project; the one beside this package by default."
     )

@@ -94,29 +94,37 @@ def remove_again(settings: Settings, store: ObjectStore, removals: Removals, fir
     """Remove anew what was removed before of days from `first` on."""
     catalog = load_catalog(settings.tenants_file)
     warehouse = warehouse_from(settings)
-    sinks = sinks_of(settings, catalog, store, warehouse)
-    came_back = False
-    back = [each for every in removals.by_place.values() for each in every if each.through >= first]
-    for removed in back:
+    if came_back(sinks_of(settings, catalog, store, warehouse), removals, first):
+        warehouse.purge()
+
+
+def came_back(sinks: Sequence[Sink], removals: Removals, first: date = date.min) -> int:
+    """Remove from some sinks what was removed before of days from `first` on; how much of it was there again."""
+    units = 0
+    for removed in (each for every in removals.by_place.values() for each in every if each.through >= first):
         term = Term(removed.dataset, removed.tenant, removed.through, removed.held)
         for sink in sinks:
-            if removed.dataset in sink.datasets() and sink.survivors(term):
+            if removed.dataset in sink.datasets() and (found := sink.survivors(term)):
                 sink.remove(term)
-                came_back = True
-    if came_back:
-        warehouse.purge()
+                units += found
+    return units
 
 
 def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse) -> list[Sink]:
     """Every place of a deployment that holds data of a dataset that grows old."""
     zone = settings.reporting_time_zone
     return [
-        LakeObjects(store, _families(catalog, ZoneInfo(zone)), list(catalog.streams)),
-        ExtractObjects(store, _extracts(catalog)),
+        *lake_sinks_of(settings, catalog, store),
         WarehouseTables(warehouse, catalog),
         HomeFiles(_places(settings), zone),
         SqliteRows("alert_outbox", settings.alerts_path, AGEING, zone),
     ]
+
+
+def lake_sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore) -> list[Sink]:
+    """Every place of a lake that holds data of a dataset that grows old."""
+    families = _families(catalog, ZoneInfo(settings.reporting_time_zone))
+    return [LakeObjects(store, families, list(catalog.streams)), ExtractObjects(store, _extracts(catalog))]
 
 
 def reporting_day(settings: Settings, catalog: Catalog, now: datetime) -> date:
@@ -307,6 +315,7 @@ def _places(settings: Settings) -> dict[str, Sequence[Place]]:
             Place(settings.dagster_home / "logs", "*"),
         ],
         "build_logs": [Place(settings.dbt_target, "*.log*")],
+        "backups": [Place(settings.backups_folder, "lake-*")],
         "demo_files": [Place(settings.home / "demo", "*.ndjson.zst")],
     }
 
