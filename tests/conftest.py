@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ SLOWEST_FIRST = (
 
 BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
+
+# Dagster and dbt make objects by the million, and after each 700 of them Python looks for cycles among the young ones:
+# a tenth of a run's time.
+gc.set_threshold(50_000, 20, 20)
 
 # A machine that is busy makes an example slow, and nothing wrong.
 hypothesis.settings.register_profile("unhurried", deadline=None)

@@ -93,8 +93,8 @@ class DbtBuild:
         arguments += ["--exclude", *exclude] if exclude else []
         return [_node_result(result) for result in self._invoke(arguments).results]
 
-    def parse(self, target_dir: Path | None = None) -> None:
-        """Parse the project and write `manifest.json`, by default into the project's own target folder.
+    def parse(self, target_dir: Path | None = None) -> Any:
+        """Parse the project and write `manifest.json`, by default into the project's own target folder; dbt's manifest.
 
         A target folder without a parse starts from that of the project's own, and dbt reads again only what has changed
         since. It compares the connection too, so a parse, which opens none, is told the warehouse's name alone.
@@ -104,6 +104,7 @@ class DbtBuild:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(parsed, target / _PARSED)
         self._manifest = self._run(["parse"], target, Path(self.warehouse_path.name)).result
+        return self._manifest
 
     def docs(self) -> None:
         """Write dbt's documentation site beside the manifest."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,7 +69,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._tables: set[str] = set()
+        self._there: set[tuple[str, str]] = set()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -119,10 +119,22 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         self.wipe_asset_cached_status(asset_key)
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the index has a table. Asked before each look-up; tables come with a migration and never go."""
-        if table_name not in self._tables and super().has_table(table_name):
-            self._tables.add(table_name)
-        return table_name in self._tables
+        """Whether the index has a table."""
+        return self._is_there("table", table_name, super().has_table)
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Whether the table of assets has a column."""
+        return self._is_there("column", column_name, super().has_asset_key_col)
+
+    def has_secondary_index(self, name: str) -> bool:
+        """Whether a migration of data is done."""
+        return self._is_there("migration", name, super().has_secondary_index)
+
+    def _is_there(self, kind: str, name: str, ask: Callable[[str], bool]) -> bool:
+        """Dagster asks for these before each look-up; they come with a migration and never go."""
+        if (kind, name) not in self._there and ask(name):
+            self._there.add((kind, name))
+        return (kind, name) in self._there
 
     def dispose(self) -> None:
         """Close what is open."""
