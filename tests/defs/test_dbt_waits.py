@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from analytics_platform.defs.dbt import names_of
 from analytics_platform.defs.dbt_build import DbtBuild
 from analytics_platform.settings import PROJECT_ROOT
 
@@ -58,3 +59,23 @@ def test_a_build_leaves_unit_tests_to_the_test_suite(tmp_path: Path) -> None:
     tested = next(iter(manifest["unit_tests"].values()))["model"]
     results = dbt.build(date(2026, 1, 1), date(2026, 1, 1), select=[f"fqn:{tested}"])
     assert [result.unique_id.split(".")[0] for result in results] == ["model"]
+
+
+def node(*fqn: str) -> dict[str, list[str]]:
+    return {"fqn": ["house", *fqn]}
+
+
+def test_a_folder_that_is_chosen_as_a_whole_is_named_once_and_of_others_each_node() -> None:
+    nodes = {
+        "one": node("kpi", "revenue", "one"),
+        "two": node("kpi", "two"),
+        "three": node("marts", "three"),
+        "left out": node("marts", "four"),
+        "alone": node("alone"),
+    }
+    assert names_of({"one", "two", "three", "alone"}, {"nodes": nodes}) == [
+        "fqn:house.alone",
+        "fqn:house.kpi",
+        "fqn:house.marts.three",
+    ]
+    assert names_of(set(), {"nodes": nodes}) == []
