@@ -2,6 +2,9 @@
 
 Every raw stream has an object per day and tenant (894,600 in all), and the warehouse a row for each. The files are
 empty: what is measured is walking and judging them. Planning runs in a process of its own, so its memory is its own.
+
+The lake is put into memory where the machine has a file system there: 1.8 million files and folders are made and
+removed, and a disk that is told of each block that becomes free (ext4's `discard`) takes half an hour for that.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 import resource
 import sys
 import time
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +30,7 @@ from analytics_platform.governance.retention.tables import WarehouseTables
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.warehouse import DuckDBWarehouse
 
+IN_MEMORY = Path("/dev/shm")
 MAX_SECONDS = 60.0
 MAX_MB = 1024.0
 TODAY = date(2026, 11, 27)
@@ -52,10 +57,11 @@ def fill(root: Path, catalog: Catalog, days: list[date]) -> int:
     for stream in catalog.streams:
         for day in days:
             folder = root / "lake" / "raw" / stream / f"day={day}"
+            folder.mkdir(parents=True)
             for tenant in catalog.tenants:
-                place = folder / f"tenant={tenant}"
-                place.mkdir(parents=True)
-                os.close(os.open(place / "events.parquet", os.O_CREAT))
+                place = f"{folder}/tenant={tenant}"
+                os.mkdir(place)  # noqa: PTH102 - a million times
+                os.close(os.open(f"{place}/events.parquet", os.O_CREAT))
                 count += 1
     tenants = list(catalog.tenants)
     rows = pa.table(
@@ -71,19 +77,35 @@ def fill(root: Path, catalog: Catalog, days: list[date]) -> int:
     return count
 
 
-def planned(root: Path, tenants: int) -> tuple[float, float, int, int]:
-    """Seconds, megabytes at the peak, targets and units of a plan."""
+@dataclass(frozen=True)
+class Planned:
+    """What it took to draw a plan, and what stands in it."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    targets: int
+    units: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether it kept within its bounds."""
+        return self.seconds <= MAX_SECONDS and self.peak_mb <= MAX_MB
+
+
+def planned(root: Path, tenants: int) -> Planned:
+    """Draw a plan."""
     catalog = catalog_of(tenants)
     families = [Family(f"raw.{stream}", f"raw/{stream}/", in_partition) for stream in catalog.streams]
     sinks = [
         LakeObjects(LocalStore(root / "lake"), families, list(catalog.streams)),
         WarehouseTables(DuckDBWarehouse(root / "warehouse.duckdb"), catalog),
     ]
-    started = time.perf_counter()
+    started, cpu_before = time.perf_counter(), time.process_time()
     plan = draw_plan(catalog, sinks, [], TODAY, "benchmark")
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_before
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return seconds, peak, len(plan.targets), plan.units
+    return Planned(seconds, cpu, peak, len(plan.targets), plan.units)
 
 
 def main() -> int:
@@ -91,18 +113,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tenants", type=int, default=50)
     parser.add_argument("--years", type=int, default=7)
+    parser.add_argument("--folder", type=Path, default=IN_MEMORY if IN_MEMORY.is_dir() else None)
     arguments = parser.parse_args()
     last = TODAY - timedelta(days=1)
     days = [last - timedelta(days=n) for n in range(365 * arguments.years + arguments.years // 4)]
-    with TemporaryDirectory(prefix="analytics-bench-") as name:
+    with TemporaryDirectory(prefix="analytics-bench-", dir=arguments.folder) as name:
         root = Path(name)
         objects = fill(root, catalog_of(arguments.tenants), sorted(days))
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            seconds, peak, targets, units = pool.apply(planned, (root, arguments.tenants))
+            plan = pool.apply(planned, (root, arguments.tenants))
     print(f"{objects:,} raw objects and as many rows, {len(days):,} days x {arguments.tenants} tenants")
-    print(f"planned {units:,} units in {targets} targets: {seconds:.1f} s of at most {MAX_SECONDS:.0f} s")
-    print(f"peak {peak:.0f} MB of at most {MAX_MB:.0f} MB")
-    return 0 if seconds <= MAX_SECONDS and peak <= MAX_MB else 1
+    print(f"planned {plan.units:,} units in {plan.targets} targets")
+    print(f"{plan.seconds:.1f} s of at most {MAX_SECONDS:.0f} s ({plan.cpu_seconds:.1f} s CPU)")
+    print(f"peak {plan.peak_mb:.0f} MB of at most {MAX_MB:.0f} MB")
+    return 0 if plan.holds else 1
 
 
 if __name__ == "__main__":

@@ -53,3 +53,14 @@ def test_the_lock_has_a_hash_for_each_package_and_no_host() -> None:
     assert len(pins) > 100
     assert not re.search(r"https?://|--(extra-)?index|--find-links", lock)
     assert all("--hash=sha256:" in block for block in re.split(r"\n(?=[a-z0-9])", lock))
+
+
+def test_the_modules_that_are_run_first_are_there() -> None:
+    tree = ast.parse((ROOT / "tests" / "conftest.py").read_text())
+    (first,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SLOWEST_FIRST"
+    ]
+    assert set(first) <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(first) > 3

@@ -5,6 +5,7 @@ model's place in the project is its place in the lineage. How dbt is run is `dbt
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date
 from pathlib import PurePosixPath
 from typing import Any, cast, get_args
@@ -129,12 +130,26 @@ def key_of_table(manifest: Manifest, table: str) -> dg.AssetKey:
 
 
 def node_selection(context: dg.AssetExecutionContext, manifest: Manifest) -> list[str]:
-    """What to tell dbt to build: exactly the assets and checks of the run, each by its full name."""
+    """What to tell dbt to build: exactly the assets and checks of the run."""
     specs = context.assets_def.specs_by_key
     checks = context.assets_def.check_specs_by_output_name.values()
-    chosen = [specs[key].metadata[UNIQUE_ID] for key in context.selected_asset_keys]
-    chosen += [spec.metadata[UNIQUE_ID] for spec in checks if spec.key in context.selected_asset_check_keys]
-    return sorted("fqn:" + ".".join(manifest["nodes"][unique_id]["fqn"]) for unique_id in chosen)
+    chosen = {specs[key].metadata[UNIQUE_ID] for key in context.selected_asset_keys}
+    chosen |= {spec.metadata[UNIQUE_ID] for spec in checks if spec.key in context.selected_asset_check_keys}
+    return names_of(chosen, manifest)
+
+
+def names_of(chosen: AbstractSet[str], manifest: Manifest) -> list[str]:
+    """Nodes by their full names, or by the name of their folder where all of it is chosen.
+
+    dbt compares each name that it is told with those of all nodes, three times; two hundred names take it seconds.
+    """
+    folders: dict[str, dict[str, str]] = {}
+    for unique_id, node in manifest["nodes"].items():
+        folders.setdefault(".".join(node["fqn"][:2]), {})[unique_id] = ".".join(node["fqn"])
+    names: set[str] = set()
+    for folder, nodes in folders.items():
+        names |= {folder} if chosen >= nodes.keys() else {nodes[each] for each in nodes.keys() & chosen}
+    return sorted(f"fqn:{name}" for name in names)
 
 
 def _build(

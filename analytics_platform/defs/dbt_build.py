@@ -11,6 +11,7 @@ process the project is parsed once and every later build of a run reuses it.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from typing import Any
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.settings import temporary_environment
+
+_PARSED = "partial_parse.msgpack"
+_NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+"""They judge SQL, not data, and run in the test suite; the name of a model would choose those of the model too."""
 
 
 class DbtBuildError(AnalyticsError):
@@ -83,14 +88,23 @@ class DbtBuild:
             DbtBuildError: dbt could not even start on the nodes (a parse or connection error).
         """
         variables = {"start_day": first.isoformat(), "end_day": last.isoformat()}
-        arguments = ["build", "--indirect-selection", "empty", "--vars", json.dumps(variables)]
+        arguments = ["build", "--indirect-selection", "empty", "--vars", json.dumps(variables), *_NO_UNIT_TESTS]
         arguments += ["--select", *select] if select else []
         arguments += ["--exclude", *exclude] if exclude else []
         return [_node_result(result) for result in self._invoke(arguments).results]
 
-    def parse(self, target_dir: Path | None = None) -> None:
-        """Parse the project and write `manifest.json`, by default into the project's own target folder."""
-        self._manifest = self._run(["parse"], target_dir or self.project_dir / "target").result
+    def parse(self, target_dir: Path | None = None) -> Any:
+        """Parse the project and write `manifest.json`, by default into the project's own target folder; dbt's manifest.
+
+        A target folder without a parse starts from that of the project's own, and dbt reads again only what has changed
+        since. It compares the connection too, so a parse, which opens none, is told the warehouse's name alone.
+        """
+        parsed, target = self.project_dir / "target" / _PARSED, target_dir or self.project_dir / "target"
+        if parsed.exists() and not (target / _PARSED).exists():
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(parsed, target / _PARSED)
+        self._manifest = self._run(["parse"], target, Path(self.warehouse_path.name)).result
+        return self._manifest
 
     def docs(self) -> None:
         """Write dbt's documentation site beside the manifest."""
@@ -101,12 +115,12 @@ class DbtBuild:
             self.parse(self.target_dir)
         return self._run(arguments, self.target_dir).result
 
-    def _run(self, arguments: Sequence[str], target_dir: Path) -> Any:
+    def _run(self, arguments: Sequence[str], target_dir: Path, warehouse: Path | None = None) -> Any:
         """One dbt invocation. Its outcome holds a result even when nodes fail; no result is an error of dbt itself."""
         from dbt.cli.main import dbtRunner
 
         _take_turns_for_cursors()
-        with self._environment(target_dir):
+        with self._environment(target_dir, warehouse or self.warehouse_path):
             outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
             _release_warehouse()
         if outcome.result is None:
@@ -118,13 +132,12 @@ class DbtBuild:
         return ["--log-level", "none", "--log-level-file", "info", "--log-path", log_dir, "--no-use-colors"]
 
     @contextmanager
-    def _environment(self, target_dir: Path) -> Iterator[None]:
+    def _environment(self, target_dir: Path, warehouse: Path) -> Iterator[None]:
         """Dbt's settings, for as long as it runs: profiles.yml and dbt_project.yml read them from the environment."""
         target_dir.mkdir(parents=True, exist_ok=True)
         with temporary_environment(
             {
-                "ANALYTICS_WAREHOUSE_PATH": str(self.warehouse_path),
-                "ANALYTICS_DBT_TARGET": str(target_dir),
+                "ANALYTICS_WAREHOUSE_PATH": str(warehouse),
                 "DBT_PROJECT_DIR": str(self.project_dir),
                 "DBT_PROFILES_DIR": str(self.project_dir),
                 "DBT_TARGET_PATH": str(target_dir),

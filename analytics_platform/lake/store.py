@@ -109,7 +109,7 @@ class LocalStore:
         """List by prefix of the key, as object stores do: `a/b` finds `a/bc/d` too."""
         folder, _, _ = prefix.rpartition("/")
         start = self._path(folder) if folder else self._root
-        found = (info for info in _walk(start, f"{folder}/" if folder else "") if info.key.startswith(prefix))
+        found = (info for info in _walk(str(start), f"{folder}/" if folder else "") if info.key.startswith(prefix))
         return sorted(found, key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
@@ -148,7 +148,7 @@ class LocalStore:
         return path
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+def _walk(folder: str, prefix: str) -> Iterator[ObjectInfo]:
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
@@ -157,7 +157,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         if entry.name == _UPLOADS and not prefix:
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+            yield from _walk(entry.path, f"{prefix}{entry.name}/")
         elif entry.is_file():
             yield _info(f"{prefix}{entry.name}", entry.stat())
 

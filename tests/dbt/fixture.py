@@ -27,6 +27,8 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
+from analytics_platform.defs.dbt_build import DbtBuild
+
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "dbt"
 
@@ -212,10 +214,8 @@ class Dbt:
     def _parsed(self) -> Manifest:
         """Return the project's manifest; parsed once per test process, because a parse takes seconds."""
         if Dbt._manifest is None:
-            result = dbtRunner().invoke(["parse", *_paths(self.target), "--quiet", "--no-partial-parse"])
-            if not result.success:
-                raise AssertionError(_failures(result))
-            Dbt._manifest = result.result
+            Dbt._manifest = DbtBuild(PROJECT, self.warehouse, self.target).parse(self.target)
+        assert Dbt._manifest is not None
         return Dbt._manifest
 
 

@@ -54,7 +54,7 @@ def compiled(request, tmp_path_factory) -> tuple[str, dict[str, str]]:
     arguments += ["--vars", "{start_day: 2026-01-01, end_day: 2026-01-31}", "--select", "resource_type:model"]
     with (
         pytest.MonkeyPatch.context() as patch,
-        temporary_environment({"ANALYTICS_DBT_TARGET": str(target), "DBT_TARGET_PATH": str(target)}),
+        temporary_environment({"DBT_TARGET_PATH": str(target)}),
     ):
         # A table's first build and every later one are different SQL; which of them is asked of the warehouse.
         for adapter in (BaseAdapter, BigQueryAdapter):

@@ -1,7 +1,9 @@
-"""dbt waits for whoever reads the warehouse at the moment that it wants to write."""
+"""dbt within this process: whom it waits for, what it takes up, and what it leaves to the test suite."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -10,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from analytics_platform.defs.dbt import names_of
 from analytics_platform.defs.dbt_build import DbtBuild
 from analytics_platform.settings import PROJECT_ROOT
 
@@ -36,3 +39,43 @@ def test_a_reader_that_is_in_the_way_delays_a_build_and_does_not_end_it(tmp_path
 
     assert reader.wait(10) == 0
     assert [result.status for result in results] == ["success"]
+
+
+def test_what_the_project_was_parsed_to_is_taken_up_for_any_warehouse(tmp_path: Path) -> None:
+    project = shutil.copytree(PROJECT_ROOT / "dbt", tmp_path / "dbt", ignore=shutil.ignore_patterns("target"))
+    DbtBuild(project, tmp_path / "one" / "warehouse.duckdb", tmp_path / "one").parse()
+    another = DbtBuild(project, tmp_path / "another" / "warehouse.duckdb", tmp_path / "another")
+    another.parse(tmp_path / "another")
+    told = json.loads((tmp_path / "another" / "perf_info.json").read_text())
+    assert told["parsed_path_count"] == 0
+
+
+def test_a_build_leaves_unit_tests_to_the_test_suite(tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    duckdb.connect(str(warehouse)).close()
+    dbt = DbtBuild(PROJECT_ROOT / "dbt", warehouse, tmp_path / "target")
+    dbt.parse(tmp_path / "target")
+    manifest = json.loads((tmp_path / "target" / "manifest.json").read_text())
+    tested = next(iter(manifest["unit_tests"].values()))["model"]
+    results = dbt.build(date(2026, 1, 1), date(2026, 1, 1), select=[f"fqn:{tested}"])
+    assert [result.unique_id.split(".")[0] for result in results] == ["model"]
+
+
+def node(*fqn: str) -> dict[str, list[str]]:
+    return {"fqn": ["house", *fqn]}
+
+
+def test_a_folder_that_is_chosen_as_a_whole_is_named_once_and_of_others_each_node() -> None:
+    nodes = {
+        "one": node("kpi", "revenue", "one"),
+        "two": node("kpi", "two"),
+        "three": node("marts", "three"),
+        "left out": node("marts", "four"),
+        "alone": node("alone"),
+    }
+    assert names_of({"one", "two", "three", "alone"}, {"nodes": nodes}) == [
+        "fqn:house.alone",
+        "fqn:house.kpi",
+        "fqn:house.marts.three",
+    ]
+    assert names_of(set(), {"nodes": nodes}) == []

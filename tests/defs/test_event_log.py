@@ -1,5 +1,6 @@
 """The batching event log holds what Dagster's own would, and less work lies between."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,6 +133,19 @@ def test_tags_and_assets_point_at_the_events_that_they_belong_to(ours: Path) -> 
         assert event["asset_key"] == tag["asset_key"]
         if tag["key"] == "dagster/partition/day":
             assert str(event["partition"]).startswith(str(tag["value"]))
+
+
+def test_what_a_run_has_said_is_in_the_files_themselves_when_it_ends(tmp_path: Path) -> None:
+    with open_instance(tmp_path / "home") as instance:
+        run_in(instance)
+        # A copy without the journals beside them is what a power cut would leave at the worst.
+        for shard in (f"{RUN_ID}.db", "index.db"):
+            shutil.copy(tmp_path / "home" / "history" / "runs" / shard, tmp_path / shard)
+        said = len(instance.all_logs(RUN_ID))
+    assert len(rows(tmp_path / f"{RUN_ID}.db", "event_logs")) == said
+    assert {"RUN_SUCCESS", "PIPELINE_SUCCESS"} & {
+        row["dagster_event_type"] for row in rows(tmp_path / "index.db", "event_logs")
+    }
 
 
 def test_every_partition_reads_as_materialized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

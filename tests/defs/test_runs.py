@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from defs_house import FIRST, LAST, House, new_house
+from defs_house import LAST, House, new_house
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import keys
-from analytics_platform.defs.changes import last_watermark
+from analytics_platform.defs.changes import Watermark, first_day_to_build, last_watermark
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.runs import DayOutOfRangeError, NothingLandedError, RunReport, run_days
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
@@ -35,6 +37,13 @@ def house(tmp_path_factory: pytest.TempPathFactory, demo_events: Path) -> House:
 @pytest.fixture(scope="module")
 def first_report(house: House) -> RunReport:
     return run(house)
+
+
+def watermark(house: House) -> Watermark:
+    with open_instance(house.settings.dagster_home) as instance:
+        found = last_watermark(instance)
+    assert found is not None
+    return found
 
 
 def days(first: date, last: date) -> int:
@@ -93,16 +102,48 @@ def test_nothing_is_built_when_nothing_has_changed(house: House, first_report: R
     assert set(report.built) == {key.to_user_string() for key in keys.LOOKING_BACK}
 
 
-def test_a_second_run_over_the_same_days_changes_no_row(house: House, first_report: RunReport) -> None:
-    before = house.fingerprint()
-    objects = {each.key: each.modified_at for each in house.store.list("raw/")}
-    report = run(house, first_report.first, first_report.last)
-    assert report.ok
-    assert report.built["kpi/revenue/kpi_mrr"] == first_report.built["kpi/revenue/kpi_mrr"]
-    assert house.fingerprint() == before
+@dataclass(frozen=True)
+class AtOnce:
+    """Two processes that ran the days of the first run again at the same time, and the lake before and after."""
+
+    answers: list[dict[str, Any]]
+    raw_before: dict[str, datetime]
+    raw_after: dict[str, datetime]
+    rows_before: dict[str, object]
+    rows_after: dict[str, object]
+
+
+def raw_objects(house: House) -> dict[str, datetime]:
+    return {each.key: each.modified_at for each in house.store.list("raw/")}
+
+
+@pytest.fixture(scope="module")
+def at_once(house: House, first_report: RunReport) -> AtOnce:
+    code = (
+        "import sys, json; from pathlib import Path; from datetime import date;"
+        "from analytics_platform.settings import Settings; from analytics_platform.defs.runs import run_days;"
+        f"s = Settings(home=Path({str(house.settings.home)!r}), history_start=date(2026, 1, 1));"
+        f"r = run_days(s, date.fromisoformat('{first_report.first}'), date.fromisoformat('{first_report.last}'));"
+        "print(json.dumps(r.as_dict()))"
+    )
+    raw, rows = raw_objects(house), house.fingerprint()
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
+    answers = [json.loads(process.communicate(timeout=400)[0]) for process in both]
+    return AtOnce(answers, raw, raw_objects(house), rows, house.fingerprint())
+
+
+def test_two_processes_at_once_take_turns_and_spoil_nothing(at_once: AtOnce) -> None:
+    problems = [(answer["runs"], answer["checks"]["failed"]) for answer in at_once.answers if not answer["ok"]]
+    assert problems == []
+    assert at_once.rows_after == at_once.rows_before
+
+
+def test_a_second_run_over_the_same_days_changes_no_row(first_report: RunReport, at_once: AtOnce) -> None:
+    for answer in at_once.answers:
+        assert answer["built"]["kpi/revenue/kpi_mrr"] == first_report.built["kpi/revenue/kpi_mrr"]
+    assert at_once.rows_after == at_once.rows_before
     # Raw objects that hold all that has landed are not even written again.
-    after = {each.key: each.modified_at for each in house.store.list("raw/")}
-    assert {key: after[key] for key in objects} == objects
+    assert {key: at_once.raw_after[key] for key in at_once.raw_before} == at_once.raw_before
 
 
 def test_one_late_event_makes_exactly_its_day_and_tenant_stale(house: House, first_report: RunReport) -> None:
@@ -113,7 +154,7 @@ def test_one_late_event_makes_exactly_its_day_and_tenant_stale(house: House, fir
 def test_the_next_run_moves_exactly_the_days_that_depend_on_a_late_event(house: House, first_report: RunReport) -> None:
     late = date(2026, 3, 4)
     house.land_invoice("two", "2026-03-04T11:00:00Z")
-    earlier, all_days = house.fingerprint(before=late), house.fingerprint()
+    earlier, all_days, seen = house.fingerprint(before=late), house.fingerprint(), watermark(house)
     report = run(house)
     assert report.ok
     assert report.built["raw/billing"] == 1
@@ -125,34 +166,18 @@ def test_the_next_run_moves_exactly_the_days_that_depend_on_a_late_event(house: 
     moved = {name for name in all_days if after[name] != all_days[name]}
     assert {"raw.billing", "staging.stg_billing__invoice_issued", "kpi.kpi_invoice_collection_rate"} <= moved
     assert not moved & {"kpi.kpi_nps", "kpi.kpi_mrr", "kpi.kpi_equipment_utilisation", "raw.support"}
+    # It is complete, so it moves the watermark.
+    assert watermark(house).changes_until > seen.changes_until
 
 
-def test_a_complete_build_moves_the_watermark_and_a_backfill_of_old_days_does_not(house: House) -> None:
-    with open_instance(house.settings.dagster_home) as instance:
-        before = last_watermark(instance)
+def test_a_backfill_of_other_days_leaves_the_watermark_where_late_data_has_still_to_be_built_from(house: House) -> None:
+    before = watermark(house)
     house.land_invoice("three", "2026-03-03T09:00:00Z")
     run(house, LAST, LAST)
-    with open_instance(house.settings.dagster_home) as instance:
-        assert last_watermark(instance) == before
-    report = run(house)
-    assert report.first is not None
-    assert report.first <= date(2026, 3, 3)
-
-
-def test_two_processes_at_once_take_turns_and_spoil_nothing(house: House, first_report: RunReport) -> None:
-    before = house.fingerprint()
-    code = (
-        "import sys, json; from pathlib import Path; from datetime import date;"
-        "from analytics_platform.settings import Settings; from analytics_platform.defs.runs import run_days;"
-        f"s = Settings(home=Path({str(house.settings.home)!r}), history_start=date(2026, 1, 1));"
-        f"r = run_days(s, date.fromisoformat('{FIRST}'), date.fromisoformat('{LAST}'));"
-        "print(json.dumps(r.as_dict()))"
-    )
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
-    answers = [json.loads(process.communicate(timeout=400)[0]) for process in both]
-    problems = [(answer["runs"], answer["checks"]["failed"]) for answer in answers if not answer["ok"]]
-    assert problems == []
-    assert house.fingerprint() == before
+    assert watermark(house) == before
+    next_from = first_day_to_build(house.store, before)
+    assert next_from is not None
+    assert next_from <= date(2026, 3, 3)
 
 
 def test_an_empty_lake_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
