@@ -1,0 +1,89 @@
+"""What is granted against what the policy says. Pure.
+
+A **privilege** shows something, a **restriction** hides something (a mask, a row filter, the definition of a view). A
+privilege that the policy does not know is extra, and so is a restriction that is gone from what somebody can read.
+An extra privilege is critical, a missing one a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal, NamedTuple
+
+Severity = Literal["critical", "warning"]
+
+
+class Privilege(NamedTuple):
+    """Somebody may do something with an object of a target."""
+
+    target: str
+    audience: str
+    object: str
+    right: str
+
+
+class Restriction(NamedTuple):
+    """Something that hides: what it is and where; its text is the value that stands beside it."""
+
+    target: str
+    audience: str
+    object: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """All that a target grants, or should."""
+
+    privileges: frozenset[Privilege] = frozenset()
+    restrictions: Mapping[Restriction, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One difference; it names roles, datasets and columns, never a person."""
+
+    severity: Severity
+    target: str
+    audience: str
+    object: str
+    what: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.target} {self.audience} {self.object}: {self.what}"
+
+
+def compare(compiled: Access, live: Access) -> list[Drift]:
+    """Every difference, the critical ones first."""
+    readable = {(each.target, each.object) for each in live.privileges}
+    drifts = [_drift("critical", each, f"{each.right} is granted, but not by the policy") for each in _extra(compiled, live)]
+    for place, text in compiled.restrictions.items():
+        found = live.restrictions.get(place)
+        if found != text and (place.target, place.object) in readable:
+            what = f"{place.name} is gone" if found is None else f"{place.name} is not what the policy says"
+            drifts.append(Drift("critical", place.target, place.audience, place.object, what))
+    drifts += [_drift("warning", each, f"{each.right} is missing") for each in _extra(live, compiled)]
+    drifts += [
+        Drift("warning", place.target, place.audience, place.object, f"{place.name} is not in the policy")
+        for place in live.restrictions
+        if place not in compiled.restrictions
+    ]
+    return sorted(drifts, key=lambda each: (each.severity, each.target, each.audience, each.object, each.what))
+
+
+def extra(drifts: list[Drift]) -> int:
+    """How many privileges are beyond the policy."""
+    return sum(each.severity == "critical" for each in drifts)
+
+
+def _extra(of: Access, beyond: Access) -> list[Privilege]:
+    return sorted(beyond.privileges - of.privileges)
+
+
+def _drift(severity: Severity, privilege: Privilege, what: str) -> Drift:
+    return Drift(severity, privilege.target, privilege.audience, privilege.object, what)
