@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 
 from analytics_platform.cli import (
+    access,
     alerts,
     collector,
     dead_letters,
@@ -45,3 +46,4 @@ main.add_command(alerts.alerts)
 main.add_command(review.review)
 main.add_command(reports.report)
 main.add_command(retention.retention)
+main.add_command(access.access)

@@ -17,6 +17,8 @@ CHECK_RESULTS = AssetKey(["ops", "check_results"])
 RETENTION_PLAN = AssetKey(["governance", "retention_plan"])
 RETENTION_SWEEP = AssetKey(["governance", "retention_sweep"])
 EVIDENCE = AssetKey(["governance", "evidence"])
+ROLE_MEMBERSHIPS = AssetKey(["governance", "role_memberships"])
+ACCESS_POLICIES = AssetKey(["governance", "access_policies"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 INCIDENTS = AssetKey(["ops", "incidents"])
 WEEKLY_REPORT = AssetKey(["report", "weekly"])
@@ -25,6 +27,9 @@ REVIEW = AssetKey(["governance", "data_quality_review"])
 
 GOVERNING = (RETENTION_PLAN, RETENTION_SWEEP, EVIDENCE)
 """What is past its term, day by day; the review of a quarter has a job of its own."""
+
+ACCESS = (ROLE_MEMBERSHIPS, ACCESS_POLICIES)
+"""Who holds which role, and what each role sees; in the daily job too, after what has to go is gone."""
 
 LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 """Histories of what runs did. They are built after the runs that they speak about, and by a job of their own."""
@@ -75,5 +80,7 @@ def group(key: AssetKey) -> str:
     if layer_ == "loaded":
         return "loaded_registry" if name in REGISTRY_TABLES else "loaded_streams"
     if layer_ == "governance":
+        if key in ACCESS:
+            return "governance_access"
         return "governance_retention" if key in GOVERNING else "governance_reviews"
     return f"{layer_}_{_SHARED_DOMAINS.get(layer_, name)}"

@@ -1,9 +1,9 @@
 """The policy for BigQuery: views per role that hold the masks, row access policies below them, IAM on the views. Pure.
 
-Masks are authorized views, not policy tags. A tag is one for all tables of a class and lives in another service, outside
-of SQL: a role that may see pseudonyms of invoices would see those of tickets too, `create or replace` would drop it
-unless each model repeats it, and nothing here could try it out. A view is per role and dataset, is the same select that
-DuckDB runs in the tests, and readers have no right at all on the tables below.
+Masks are authorized views, not policy tags. A tag is one for all tables of a class and lives in another service,
+outside of SQL: a role that may see pseudonyms of invoices would see those of tickets too, `create or replace` would
+drop it unless each model repeats it, and nothing here could try it out. A view is per role and dataset, is the same
+select that DuckDB runs in the tests, and readers have no right at all on the tables below.
 
 Rows are the tables' own: a row access policy judges who asks, also through a view. The account that writes has the TRUE
 policy, or its DML would be refused; `create or replace table` drops the policies, so the models run theirs as
@@ -58,7 +58,7 @@ def view_dataset(role: str) -> str:
 def row_policies(reader: Reader, project: Project) -> dict[str, tuple[tuple[str, ...], str]]:
     """The row access policies of a table by name: who, and which rows. Whoever is in none sees no row."""
     everything = tuple(group(each, project) for each in reader.audiences if each.tenant is None)
-    found = {WRITER_POLICY: ((f"serviceAccount:{project.writer}",), "true")}
+    found: dict[str, tuple[tuple[str, ...], str]] = {WRITER_POLICY: ((f"serviceAccount:{project.writer}",), "true")}
     if everything:
         found["all_tenants"] = (everything, "true")
     for audience in reader.audiences:

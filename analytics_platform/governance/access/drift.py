@@ -1,7 +1,8 @@
 """What is granted against what the policy says. Pure.
 
 A **privilege** shows something, a **restriction** hides something (a mask, a row filter, the definition of a view). A
-privilege that the policy does not know is extra, and so is a restriction that is gone from what somebody can read.
+privilege that the policy does not know is extra, and so is a restriction that is gone from what somebody can read
+(an object, or all of its schema).
 An extra privilege is critical, a missing one a warning.
 """
 
@@ -39,6 +40,19 @@ class Access:
     privileges: frozenset[Privilege] = frozenset()
     restrictions: Mapping[Restriction, str] = field(default_factory=dict)
 
+    def as_json(self) -> list[list[list[str]]]:
+        """Plain lists, in order."""
+        hidden = sorted([*place, text] for place, text in self.restrictions.items())
+        return [sorted(map(list, self.privileges)), hidden]
+
+
+def parse_access(told: list[list[list[str]]]) -> Access:
+    """What `Access.as_json` gave."""
+    privileges, hidden = told
+    return Access(
+        frozenset(Privilege(*each) for each in privileges), {Restriction(*place): text for *place, text in hidden}
+    )
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -61,10 +75,12 @@ class Drift:
 def compare(compiled: Access, live: Access) -> list[Drift]:
     """Every difference, the critical ones first."""
     readable = {(each.target, each.object) for each in live.privileges}
-    drifts = [_drift("critical", each, f"{each.right} is granted, but not by the policy") for each in _extra(compiled, live)]
+    drifts = [
+        _drift("critical", each, f"{each.right} is granted, but not by the policy") for each in _extra(compiled, live)
+    ]
     for place, text in compiled.restrictions.items():
         found = live.restrictions.get(place)
-        if found != text and (place.target, place.object) in readable:
+        if found != text and readable & {(place.target, place.object), (place.target, place.object.split(".")[0])}:
             what = f"{place.name} is gone" if found is None else f"{place.name} is not what the policy says"
             drifts.append(Drift("critical", place.target, place.audience, place.object, what))
     drifts += [_drift("warning", each, f"{each.right} is missing") for each in _extra(live, compiled)]

@@ -67,7 +67,10 @@ def create_views(policy: Policy, tables: Mapping[str, Table], audience: Audience
     schema = view_schema(audience)
     return [
         f"create schema {schema}",
-        *(f"create view {schema}.{view_name(each.table)} as {each.sql}" for each in selects(policy, tables, audience, live)),
+        *(
+            f"create view {schema}.{view_name(each.table)} as {each.sql}"
+            for each in selects(policy, tables, audience, live)
+        ),
     ]
 
 

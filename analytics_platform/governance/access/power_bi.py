@@ -68,7 +68,7 @@ def _role(policy: Policy, extracts: Iterable[Table], audience: Audience) -> str:
             continue
         if grant.tenant_column is not None:
             tenant = str(audience.tenant).replace('"', '""')
-            lines += [f"\ttablePermission {name} = {name}[{grant.tenant_column}] = \"{tenant}\"", ""]
+            lines += [f'\ttablePermission {name} = {name}[{grant.tenant_column}] = "{tenant}"', ""]
         elif grant.masked:
             lines += [f"\ttablePermission {name}", ""]
         for column in grant.masked:

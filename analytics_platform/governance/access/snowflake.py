@@ -84,21 +84,21 @@ def masked_columns(policy: Policy, reader: Reader) -> list[Column]:
     return [
         column
         for column in reader.table.columns
-        if any(column.name in policy.by_role[each.role].by_dataset[reader.table.dataset].masked for each in reader.audiences)
+        if any(
+            column.name in policy.by_role[each.role].by_dataset[reader.table.dataset].masked
+            for each in reader.audiences
+        )
     ]
 
 
 def attachments(policy: Policy, reader: Reader, database: str) -> list[str]:
     """Statements that attach a table's policies where they are not attached; safe to run at any time."""
-    statements = []
-    if reader.table.tenant_column is not None:
-        statements.append(_attach_rows(reader.table, database))
-    for column in masked_columns(policy, reader):
-        statements.append(
-            f"alter table {database}.{reader.table.dataset} modify column {column.name} "
-            f"set masking policy {database}.{SCHEMA}.{mask_name(reader.table, column.name)} force"
-        )
-    return statements
+    rows = [_attach_rows(reader.table, database)] if reader.table.tenant_column is not None else []
+    return rows + [
+        f"alter table {database}.{reader.table.dataset} modify column {column.name} "
+        f"set masking policy {database}.{SCHEMA}.{mask_name(reader.table, column.name)} force"
+        for column in masked_columns(policy, reader)
+    ]
 
 
 def row_name(table: Table) -> str:
@@ -111,7 +111,9 @@ def mask_name(table: Table, column: str) -> str:
     return f"mask_of_{table.dataset.replace('.', '__')}__{column}"
 
 
-def compile_snowflake(policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], database: str) -> dict[str, str]:
+def compile_snowflake(
+    policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], database: str
+) -> dict[str, str]:
     """All DDL by file, in the order in which it is run."""
     tenants = list(tenants)
     found = readers(policy, tables, tenants)
@@ -184,7 +186,8 @@ def _attach_rows(table: Table, database: str) -> str:
         "execute immediate $$ begin if (not exists (select 1 from table("
         f"{database}.information_schema.policy_references(ref_entity_name => '{database}.{table.dataset}', "
         f"ref_entity_domain => 'table')) where policy_name = '{name.upper()}')) then "
-        f"alter table {database}.{table.dataset} add row access policy {database}.{SCHEMA}.{name} on ({table.tenant_column}); "
+        f"alter table {database}.{table.dataset} add row access policy {database}.{SCHEMA}.{name} "
+        f"on ({table.tenant_column}); "
         "end if; end; $$"
     )
 

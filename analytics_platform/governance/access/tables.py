@@ -31,11 +31,11 @@ class DbtTable:
     """What dbt's manifest says of a table.
 
     Attributes:
-        path: the model's place in the project, package first.
+        path: the model's place in the project, package first; None of what is no model.
         columns: its documented columns, with the PII class where one is noted and the type where one is declared.
     """
 
-    path: tuple[str, ...]
+    path: tuple[str, ...] | None
     columns: Mapping[str, tuple[PiiClass | None, str | None]]
 
 
@@ -76,8 +76,13 @@ class Table:
     @property
     def place(self) -> tuple[str, str]:
         """Schema and name under which an audience's file has it."""
-        schema, _, name = self.dataset.partition(".")
-        return schema, name.replace(".", "__")
+        return place_of(self.dataset)
+
+
+def place_of(dataset: str) -> tuple[str, str]:
+    """Schema and name of a dataset in an audience's file."""
+    schema, _, name = dataset.partition(".")
+    return schema, name.replace(".", "__")
 
 
 def tables_of(catalog: Catalog, dbt: Mapping[str, DbtTable]) -> dict[str, Table]:
@@ -108,13 +113,15 @@ def _warehouse_table(
 ) -> Table:
     documented = dbt[dataset.name].columns if dataset.name in dbt else {}
     own = _event_classes(catalog, dataset)
-    known = {name: [pii for pii in (own.get(name), documented.get(name, (None, None))[0]) if pii] for name in documented}
+    known = {
+        name: [pii for pii in (own.get(name), documented.get(name, (None, None))[0]) if pii] for name in documented
+    }
     for name, pii in own.items():
         known.setdefault(name, [pii])
     for name in _described(catalog, dataset):
         known.setdefault(name, []).append("none")
     for name in dataset.pii_columns:
-        classes = [pii for pii in known.get(name, []) if pii != "none"]
+        classes: list[PiiClass] = [pii for pii in known.get(name, []) if pii != "none"]
         classes += [planned[name]] if name in planned else []
         known[name] = [_most_protected(classes or ["sensitive"])]
     columns = tuple(
@@ -128,17 +135,17 @@ def _warehouse_table(
 def _extract(catalog: Catalog, dashboard: Dashboard, extract: Extract) -> Table:
     """An extract is what its source has of the declared columns, in their types."""
     if extract.source is not None:
-        inner, reads = extract.source, (extract.source,)
+        inner, reads = extract.source, [extract.source]
     else:
         kpis = [catalog.kpis[name] for name in dashboard.kpis]
         sql, spans = headlines_query(kpis)
         for bound in _EVER * spans:
             sql = sql.replace("?", bound, 1)
-        inner, reads = f"({sql})", tuple(dict.fromkeys(kpi.headline_table for kpi in kpis))
+        inner, reads = f"({sql})", [*dict.fromkeys(kpi.headline_table for kpi in kpis)]
     typed = ", ".join(f"cast({each.name} as {_SQL_TYPES[each.type]}) as {each.name}" for each in extract.columns)
     columns = tuple(Column(each.name, each.pii, _SQL_TYPES[each.type]) for each in extract.columns)
     name = f"extracts.{dashboard.name}.{extract.name}"
-    return Table(name, columns, "tenant_id", f"(select {typed} from {inner})", reads)
+    return Table(name, columns, "tenant_id", f"(select {typed} from {inner})", tuple(reads))
 
 
 def _event_classes(catalog: Catalog, dataset: Dataset) -> dict[str, PiiClass]:
