@@ -166,6 +166,11 @@ class Settings(BaseSettings):
     snowflake_database: str = Field(
         default="analytics", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Snowflake's database, for its grants."
     )
+    snowflake_writer: str = Field(
+        default="ANALYTICS_WRITER",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$",
+        description="Role that loads and builds in Snowflake: the one for whom no row is filtered and nothing masked.",
+    )
     bigquery_project: str = Field(
         default="analytics", pattern=r"^[a-z][a-z0-9-]*$", description="BigQuery's project, for its grants."
     )

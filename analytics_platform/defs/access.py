@@ -21,6 +21,7 @@ from analytics_platform.governance.access.desk import AccessDesk, Applied, Names
 from analytics_platform.governance.access.drift import extra
 from analytics_platform.governance.access.memberships import MEMBERSHIPS_TABLE, Export, memberships
 from analytics_platform.governance.access.rbac import RbacSource, read_rbac
+from analytics_platform.governance.access.snowflake import Account
 from analytics_platform.governance.access.tables import DbtTable
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
@@ -39,6 +40,7 @@ def access_desk(
     settings: Settings, catalog: Catalog, manifest: Manifest, store: ObjectStore | None = None
 ) -> AccessDesk:
     """Access of a deployment."""
+    account = Account(settings.snowflake_database, settings.snowflake_writer)
     project = Project(settings.bigquery_project, settings.groups_domain, settings.bigquery_writer)
     return AccessDesk(
         catalog,
@@ -46,7 +48,7 @@ def access_desk(
         store or store_from(settings),
         warehouse_from(settings),
         settings.access_root,
-        Names(settings.snowflake_database, project, settings.bigquery_region),
+        Names(account, project, settings.bigquery_region),
     )
 
 

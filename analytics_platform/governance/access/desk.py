@@ -56,12 +56,12 @@ class Names:
     """How targets outside of this platform call what is ours.
 
     Attributes:
-        database: Snowflake's database.
+        account: Snowflake's database and writer.
         project: BigQuery's project.
         region: its region.
     """
 
-    database: str
+    account: snowflake.Account
     project: bigquery.Project
     region: str
 
@@ -134,9 +134,9 @@ class AccessDesk:
         found = {
             "policy.json": policy.as_bytes().decode() + "\n",
             "duckdb/views.sql": "".join(f"{statement};\n" for statement in views),
-            **snowflake.compile_snowflake(policy, tables, tenants, names.database),
+            **snowflake.compile_snowflake(policy, tables, tenants, names.account),
             **bigquery.compile_bigquery(policy, tables, tenants, names.project),
-            **compile_dbt(policy, tables, tenants, names.database, names.project),
+            **compile_dbt(policy, tables, tenants, names.account.database, names.project),
             **power_bi.compile_power_bi(policy, tables, tenants),
             **compile_pages(policy, tenants),
             **self._questions(),
@@ -156,7 +156,7 @@ class AccessDesk:
         """How another target differs, by the rows that it answered with."""
         readers: Mapping[str, Callable[[], tuple[Access, Access]]] = {
             snowflake.TARGET: lambda: (
-                snowflake.expected(self.policy, self.tables, self.tenants),
+                snowflake.expected(self.policy, self.tables, self.tenants, self._names.account),
                 live.snowflake_access(rows),
             ),
             bigquery.TARGET: lambda: (
@@ -247,7 +247,7 @@ class AccessDesk:
         schemas = sorted({table.place[0] for table in self.tables.values() if not table.is_extract})
         homes = [bigquery.view_dataset(role.name) for role in self.policy.roles]
         asked = {
-            snowflake.TARGET: live.snowflake_questions(self._names.database),
+            snowflake.TARGET: live.snowflake_questions(self._names.account.database),
             bigquery.TARGET: live.bigquery_questions(self._names.project.name, self._names.region, [*homes, *schemas]),
         }
         return {

@@ -131,7 +131,14 @@ class Policy:
 def policy_of(catalog: Catalog, tables: Mapping[str, Table]) -> Policy:
     """The policy that the catalogue declares over these tables."""
     roles = catalog.access_roles.values()
-    return Policy(tuple(_role(role, catalog.datasets.values(), tables) for role in roles))
+    return Policy(tuple(role_of(role, catalog.datasets.values(), tables) for role in roles))
+
+
+def role_of(role: AccessRole, datasets: Iterable[Dataset], tables: Mapping[str, Table]) -> Role:
+    """A declared role over these datasets; what its patterns do not cover is not in it."""
+    granted = [_grant(role, dataset, tables.get(dataset.name)) for dataset in datasets if role.may_see(dataset.name)]
+    grants = tuple(grant for grant in granted if grant is not None)
+    return Role(role.name, role.title, role.tenants, role.max_pii, role.meant_by, grants)
 
 
 def parse_policy(told: Mapping[str, Any]) -> Policy:
@@ -141,12 +148,6 @@ def parse_policy(told: Mapping[str, Any]) -> Policy:
         KeyError, TypeError: it is no policy.
     """
     return Policy(tuple(_parsed_role(role) for role in told["roles"]))
-
-
-def _role(role: AccessRole, datasets: Iterable[Dataset], tables: Mapping[str, Table]) -> Role:
-    granted = [_grant(role, dataset, tables.get(dataset.name)) for dataset in datasets if role.may_see(dataset.name)]
-    grants = tuple(grant for grant in granted if grant is not None)
-    return Role(role.name, role.title, role.tenants, role.max_pii, role.meant_by, grants)
 
 
 def _grant(role: AccessRole, dataset: Dataset, table: Table | None) -> Grant | None:

@@ -4,6 +4,8 @@ A role per audience, so no policy has to know a person. Policies are per table a
 who holds two roles would see with the one what only the other may. They come into force like this:
 
 - `create … if not exists` and `alter … set body` change a policy that is attached, which `create or replace` cannot.
+- Whoever loads and builds is in every policy: the owner of a table is bound by them like everybody else, and a build
+  that sees filtered or masked rows would write them back.
 - `create or replace table` detaches policies and drops grants. Every attachment is a statement that does nothing where
   it stands already, and the models run theirs as post-hooks: dbt grants after its hooks, so a table that was made anew
   is readable again only when it is protected (`dbt_grants`).
@@ -22,6 +24,19 @@ from analytics_platform.governance.access.tables import Column, Table
 TARGET = "snowflake"
 SCHEMA = "access"
 """Schema of the policies."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A deployment's place in Snowflake.
+
+    Attributes:
+        database: the database.
+        writer: the role that loads and builds.
+    """
+
+    database: str
+    writer: str
 
 
 @dataclass(frozen=True)
@@ -59,23 +74,22 @@ def readers(policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str])
     return found
 
 
-def row_body(policy: Policy, reader: Reader) -> str:
+def row_body(reader: Reader, account: Account) -> str:
     """The body of a table's row access policy: an expression over `tenant_id`."""
-    tests = []
+    tests = [_in_session(account.writer)]
     for audience in reader.audiences:
-        test = f"is_role_in_session({literal(role_name(audience))})"
+        test = _in_session(role_name(audience))
         if audience.tenant is not None:
             test = f"(tenant_id = {literal(audience.tenant)} and {test})"
         tests.append(test)
     return " or ".join(tests)
 
 
-def mask_body(policy: Policy, reader: Reader, column: str) -> str:
+def mask_body(policy: Policy, reader: Reader, column: str, account: Account) -> str:
     """The body of a column's masking policy: an expression over `val`."""
-    roles = _unmasked(policy, reader, column)
-    if not roles:
-        return "null"
-    tests = " or ".join(f"is_role_in_session({literal(role_name(audience))})" for audience in roles)
+    dataset = reader.table.dataset
+    shown = [each for each in reader.audiences if column in policy.by_role[each.role].by_dataset[dataset].columns]
+    tests = " or ".join(map(_in_session, [account.writer, *(role_name(each) for each in shown)]))
     return f"case when {tests} then val end"
 
 
@@ -112,29 +126,31 @@ def mask_name(table: Table, column: str) -> str:
 
 
 def compile_snowflake(
-    policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], database: str
+    policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], account: Account
 ) -> dict[str, str]:
     """All DDL by file, in the order in which it is run."""
     tenants = list(tenants)
     found = readers(policy, tables, tenants)
     return {
-        "snowflake/1_roles.sql": _script(_roles(policy.audiences(tenants), database)),
-        "snowflake/2_policies.sql": _script(_policies(policy, found, database)),
-        "snowflake/3_attach.sql": _script(each for reader in found for each in attachments(policy, reader, database)),
-        "snowflake/4_grants.sql": _script(_grants(found, database)),
+        "snowflake/1_roles.sql": _script(_roles(policy.audiences(tenants), account.database)),
+        "snowflake/2_policies.sql": _script(_policies(policy, found, account)),
+        "snowflake/3_attach.sql": _script(
+            each for reader in found for each in attachments(policy, reader, account.database)
+        ),
+        "snowflake/4_grants.sql": _script(_grants(found, account.database)),
     }
 
 
-def expected(policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> Access:
+def expected(policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], account: Account) -> Access:
     """What Snowflake grants and hides when the DDL is in force."""
     privileges, restrictions = set(), {}
     for reader in readers(policy, tables, tenants):
         dataset = reader.table.dataset
         privileges |= {Privilege(TARGET, role_name(each), dataset, "SELECT") for each in reader.audiences}
         if reader.table.tenant_column is not None:
-            restrictions[row_restriction(dataset)] = flat(row_body(policy, reader))
+            restrictions[row_restriction(dataset)] = flat(row_body(reader, account))
         for column in masked_columns(policy, reader):
-            restrictions[mask_restriction(dataset, column.name)] = flat(mask_body(policy, reader, column.name))
+            restrictions[mask_restriction(dataset, column.name)] = flat(mask_body(policy, reader, column.name, account))
     return Access(frozenset(privileges), restrictions)
 
 
@@ -153,9 +169,8 @@ def flat(body: str) -> str:
     return " ".join(body.split()).rstrip(";")
 
 
-def _unmasked(policy: Policy, reader: Reader, column: str) -> list[Audience]:
-    dataset = reader.table.dataset
-    return [each for each in reader.audiences if column in policy.by_role[each.role].by_dataset[dataset].columns]
+def _in_session(role: str) -> str:
+    return f"is_role_in_session({literal(role.upper())})"
 
 
 def _roles(audiences: Iterable[Audience], database: str) -> Iterator[str]:
@@ -165,16 +180,17 @@ def _roles(audiences: Iterable[Audience], database: str) -> Iterator[str]:
         yield f"grant usage on database {database} to role {role_name(audience)}"
 
 
-def _policies(policy: Policy, found: Iterable[Reader], database: str) -> Iterator[str]:
+def _policies(policy: Policy, found: Iterable[Reader], account: Account) -> Iterator[str]:
+    database = account.database
     for reader in found:
         if reader.table.tenant_column is not None:
             name = f"{database}.{SCHEMA}.{row_name(reader.table)}"
-            body = row_body(policy, reader)
+            body = row_body(reader, account)
             yield f"create row access policy if not exists {name} as (tenant_id varchar) returns boolean -> {body}"
             yield f"alter row access policy {name} set body -> {body}"
         for column in masked_columns(policy, reader):
             name = f"{database}.{SCHEMA}.{mask_name(reader.table, column.name)}"
-            body = mask_body(policy, reader, column.name)
+            body = mask_body(policy, reader, column.name, account)
             yield f"create masking policy if not exists {name} as (val {column.type}) returns {column.type} -> {body}"
             yield f"alter masking policy {name} set body -> {body}"
 
