@@ -112,6 +112,7 @@ class AudienceFiles:
         restrictions: dict[Restriction, str] = {}
         with self._reading() as connection:
             live = _live(connection)
+            connection.begin()
             _mirror(connection, live)
             for audience in policy.audiences(tenants):
                 for statement in create_views(policy, tables, audience, live):
@@ -173,11 +174,13 @@ class AudienceFiles:
             connection.execute("use warehouse")
             if self._compression:
                 connection.execute(f"set force_compression = {literal(self._compression)}")
+            connection.begin()
             for each in selected:
                 schema, name = each.table.place
                 connection.execute(f"create schema if not exists audience.{schema}")
                 made = connection.execute(f"create table audience.{schema}.{name} as {each.sql}").fetchall()
                 rows, datasets = rows + int(made[0][0]), datasets + 1
+            connection.commit()
             connection.execute("use memory")
             connection.execute("detach audience")
         finally:

@@ -56,7 +56,7 @@ def _tenants(value: object) -> object:
 class Member(BaseModel):
     """One role of one principal, as the product has it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     principal: str = Field(min_length=1, max_length=320)
     role: str = Field(min_length=1, max_length=200)
@@ -65,7 +65,7 @@ class Member(BaseModel):
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     exported_at: AwareDatetime
     members: tuple[Member, ...]
