@@ -4,7 +4,7 @@ They look for themselves: into the views and files, into the files as a stranger
 `ops.role_memberships`. Principals are counted and never named.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,13 +37,13 @@ def access_checks(settings: Settings, catalog: Catalog, manifest: Manifest) -> l
     return [*_policy_checks(desk), *_membership_checks(settings)]
 
 
-def _policy_checks(desk: Any) -> list[dg.AssetChecksDefinition]:
+def _policy_checks(desk: Callable[[Scope], AccessDesk]) -> list[dg.AssetChecksDefinition]:
     def live(scope: Scope) -> Facts:
         its = desk(scope)
         return compiled_is_live(its.diff(), its.drift_today(datetime.now(UTC).date()))
 
     def missing(scope: Scope) -> Facts:
-        return every_privilege_is_there(desk(scope).diff())
+        return every_privilege_is_there(desk(scope).changed_since_applied())
 
     def stranger(scope: Scope) -> Facts:
         return unknown_principal_sees_nothing(desk(scope))
@@ -63,7 +63,7 @@ def _policy_checks(desk: Any) -> list[dg.AssetChecksDefinition]:
             keys.ACCESS_POLICIES,
             "every_privilege_is_there",
             missing,
-            description="Views and audiences' files have all that the policy grants of what is built.",
+            description="Views and audiences' files still have all that the policy granted when it was applied.",
             dimension="completeness",
             severity=_WARN,
         ),
@@ -131,9 +131,9 @@ def compiled_is_live(drifts: Sequence[Drift], looks: pa.Table) -> Facts:
 
 
 def every_privilege_is_there(drifts: Sequence[Drift]) -> Facts:
-    """Nothing that the policy grants is missing."""
+    """Nothing that was granted is missing."""
     lacking = [str(each) for each in drifts if each.severity == "warning"]
-    return Facts(not lacking, f"{len(lacking)} privileges of the policy are missing", {}, lacking)
+    return Facts(not lacking, f"{len(lacking)} privileges that were granted are missing", {}, lacking)
 
 
 def unknown_principal_sees_nothing(desk: AccessDesk) -> Facts:

@@ -152,6 +152,15 @@ class AccessDesk:
         wanted = self.files.expected(self.policy, self.tables, self.tenants)
         return compare(wanted, self.files.live(self.policy))
 
+    def changed_since_applied(self) -> list[Drift]:
+        """How views and files differ from what they were when the policy was applied last.
+
+        A table that was built since is nobody's yet, and is no difference here.
+        """
+        before = self.files.applied()
+        access, policy = (before.access, before.policy) if before else (Access(), self.policy)
+        return compare(access, self.files.live(policy))
+
     def diff_external(self, target: str, rows: live.Rows) -> list[Drift]:
         """How another target differs, by the rows that it answered with."""
         readers: Mapping[str, Callable[[], tuple[Access, Access]]] = {
@@ -177,11 +186,10 @@ class AccessDesk:
         a grant by hand is, also when applying takes it away.
         """
         before = self.files.applied()
-        access, policy = (before.access, before.policy) if before else (Access(), self.policy)
-        found = compare(access, self.files.live(policy))
+        found = self.changed_since_applied()
+        self._record(found, now)  # before, so that its table is there to be granted
         files = self.files.apply(self.policy, self.tables, self.tenants)
         left = self.diff()
-        self._record(found, now)
         self._record(left, now)
         if before is None or before.policy.sha256 != self.policy.sha256:
             said = {"files": len(files), "previous": before.policy.sha256 if before else None}

@@ -8,7 +8,7 @@ An extra privilege is critical, a missing one a warning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal, NamedTuple
 
@@ -74,20 +74,16 @@ class Drift:
 
 def compare(compiled: Access, live: Access) -> list[Drift]:
     """Every difference, the critical ones first."""
-    readable = {(each.target, each.object) for each in live.privileges}
-    drifts = [
-        _drift("critical", each, f"{each.right} is granted, but not by the policy") for each in _extra(compiled, live)
-    ]
-    for place, text in compiled.restrictions.items():
-        found = live.restrictions.get(place)
-        if found != text and readable & {(place.target, place.object), (place.target, place.object.split(".")[0])}:
-            what = f"{place.name} is gone" if found is None else f"{place.name} is not what the policy says"
-            drifts.append(Drift("critical", place.target, place.audience, place.object, what))
-    drifts += [_drift("warning", each, f"{each.right} is missing") for each in _extra(live, compiled)]
+    beyond = sorted(live.privileges - compiled.privileges)
+    missing = sorted(compiled.privileges - live.privileges)
+    drifts = [_drift("critical", each, f"{each.right} is granted, but not by the policy") for each in beyond]
+    drifts += [_drift("critical", place, what) for place, what in _uncovered(compiled, live)]
+    drifts += [_drift("warning", each, f"{each.right} is missing") for each in missing]
+    told = {(each.target, each.object) for each in beyond}
     drifts += [
-        Drift("warning", place.target, place.audience, place.object, f"{place.name} is not in the policy")
+        _drift("warning", place, f"{place.name} is not in the policy")
         for place in live.restrictions
-        if place not in compiled.restrictions
+        if place not in compiled.restrictions and (place.target, place.object) not in told
     ]
     return sorted(drifts, key=lambda each: (each.severity, each.target, each.audience, each.object, each.what))
 
@@ -97,9 +93,14 @@ def extra(drifts: list[Drift]) -> int:
     return sum(each.severity == "critical" for each in drifts)
 
 
-def _extra(of: Access, beyond: Access) -> list[Privilege]:
-    return sorted(beyond.privileges - of.privileges)
+def _uncovered(compiled: Access, live: Access) -> Iterator[tuple[Restriction, str]]:
+    """Restrictions that are gone, or are other ones, from what somebody can read."""
+    readable = {(each.target, each.object) for each in live.privileges}
+    for place, text in compiled.restrictions.items():
+        found = live.restrictions.get(place)
+        if found != text and readable & {(place.target, place.object), (place.target, place.object.split(".")[0])}:
+            yield place, f"{place.name} is gone" if found is None else f"{place.name} is not what the policy says"
 
 
-def _drift(severity: Severity, privilege: Privilege, what: str) -> Drift:
-    return Drift(severity, privilege.target, privilege.audience, privilege.object, what)
+def _drift(severity: Severity, where: Privilege | Restriction, what: str) -> Drift:
+    return Drift(severity, where.target, where.audience, where.object, what)

@@ -55,8 +55,7 @@ def cell_text(grant: Grant | None) -> str:
     """One cell of the matrix."""
     if grant is None:
         return NOT_GRANTED
-    masked = f", {len(grant.masked)} masked" if grant.masked else ""
-    return f"{grant.rows}{masked}"
+    return f"{grant.rows} ({len(grant.masked)})" if grant.masked else grant.rows
 
 
 def _signoff(catalog: Catalog, standing: PolicyStanding) -> Section:
@@ -112,7 +111,10 @@ def _layers(policy: Policy, catalog: Catalog) -> Iterable[Section]:
     for layer, title in _LAYERS.items():
         if names := by_layer.get(layer):
             rows = [[Cell(name), *(_cell(role, name) for role in policy.roles)] for name in names]
-            note = f"all: rows of all tenants; own: of one's own tenants; {NOT_GRANTED}: denied."
+            note = (
+                f"all: rows of all tenants; own: of one's own tenants; {NOT_GRANTED}: denied; "
+                "a number: so many columns are masked."
+            )
             yield Section(title, [Table(title, columns, rows, "There is none.", note=note)])
 
 
