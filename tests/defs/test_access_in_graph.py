@@ -133,8 +133,8 @@ def test_a_grant_by_hand_becomes_a_critical_incident_although_the_same_run_takes
     with open_instance(house.settings.dagster_home) as instance:
         watch.look(instance, datetime.now(UTC))
     with alert_store_from(house.settings).transaction() as session:
-        incidents = [each for each in session.incidents() if each.finding.failure is Failure.ACCESS]
-    assert [(each.finding.check, each.severity) for each in incidents] == [("compiled_is_live", "critical")]
+        incidents = [each for each in session.incidents() if each.cause.failure is Failure.ACCESS]
+    assert [(each.cause.check, each.severity) for each in incidents] == [("compiled_is_live", "critical")]
     assert max(row["extra_privileges"] for row in house.rows("select * from ops.access_drift")) == 1
 
 
