@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from analytics_platform.catalog import load_catalog
+from analytics_platform.defs.access import access_assets
 from analytics_platform.defs.alerts import alerts_sensor, daily_digest, heartbeat
 from analytics_platform.defs.anomalies import anomalies_asset
 from analytics_platform.defs.automation import (
@@ -39,6 +40,7 @@ from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
+from asset_checks.access import access_checks
 from asset_checks.expectations import expectation_checks
 from asset_checks.records import records_checks
 from asset_checks.retention import retention_checks
@@ -81,7 +83,9 @@ def _definitions(settings: Settings) -> dg.Definitions:
     ]
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     assets.append(review_asset(catalog, manifest, settings, assets))
-    assets += retention_assets(settings, catalog, assets)
+    governed = list(assets)
+    assets += retention_assets(settings, catalog, governed)
+    assets += access_assets(settings, catalog, manifest, governed)
     assets.append(processing_records_asset(settings, catalog))
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
@@ -90,6 +94,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
             *expectation_checks(catalog, manifest, partitions),
             *retention_checks(settings, catalog, manifest),
             *records_checks(settings, catalog),
+            *access_checks(settings, catalog, manifest),
         ],
         jobs=all_jobs,
         schedules=[

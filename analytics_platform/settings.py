@@ -28,7 +28,10 @@ from analytics_platform.errors import AnalyticsError
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "ANALYTICS_"
 
-_SECRETS = ("collector_webhooks", "segment_token", "slack_token")
+RBAC_EXPORT = "rbac.json"
+"""Export of the product's RBAC that is read where no source is set; the demo writes it."""
+
+_SECRETS = ("collector_webhooks", "rbac_reference_key", "rbac_source", "rbac_token", "segment_token", "slack_token")
 """Settings whose values stand in no message."""
 
 
@@ -154,6 +157,48 @@ class Settings(BaseSettings):
         default=None, pattern="^https?://", description="The folder docs/runbooks as readers of alerts reach it."
     )
 
+    rbac_source: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="Where the product says who holds which role: a JSON or CSV file, an HTTP endpoint, or a database "
+        "as SQLAlchemy writes it; by default rbac.json in the home folder, where there is one.",
+    )
+    rbac_token: SecretStr | None = Field(default=None, min_length=1, description="Bearer token of that endpoint.")
+    rbac_query: str = Field(
+        default="select principal, role, tenants, exported_at from role_memberships",
+        description="What to ask that database; it gives these four columns.",
+    )
+    rbac_max_age_hours: float = Field(default=36.0, gt=0, description="Age at which an export is stale.")
+    rbac_reference_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Key of the references that stand for principals who are e-mail addresses; by default the home "
+        "folder makes its own.",
+    )
+
+    snowflake_database: str = Field(
+        default="analytics", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Snowflake's database, for its grants."
+    )
+    snowflake_writer: str = Field(
+        default="ANALYTICS_WRITER",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$",
+        description="Role that loads and builds in Snowflake: the one for whom no row is filtered and nothing masked.",
+    )
+    bigquery_project: str = Field(
+        default="analytics", pattern=r"^[a-z][a-z0-9-]*$", description="BigQuery's project, for its grants."
+    )
+    bigquery_region: str = Field(default="eu", pattern=r"^[a-z0-9-]+$", description="The project's region.")
+    bigquery_writer: str = Field(
+        default="analytics@analytics.iam.gserviceaccount.com",
+        pattern=r"^[^@\s]+@[^@\s]+$",
+        description="Service account that loads and builds in BigQuery: the one for whom no row is filtered.",
+    )
+    groups_domain: str = Field(
+        default="example.com",
+        pattern=r"^[a-z0-9.-]+$",
+        description="Domain of the identity provider's groups, one per audience (analytics.finance@…).",
+    )
+
     @classmethod
     def from_environment(cls) -> Self:
         """Read the settings file and the environment.
@@ -203,6 +248,19 @@ class Settings(BaseSettings):
     def alerts_path(self) -> Path:
         """Incidents and the messages about them: one SQLite file."""
         return self.home / "alerts.sqlite"
+
+    @property
+    def access_root(self) -> Path:
+        """What each audience may see, as files, and the matrix of who may see what."""
+        return self.home / "access"
+
+    @property
+    def rbac_address(self) -> str | None:
+        """Where the product says who holds which role; None where nobody has said it, and then nobody holds any."""
+        if self.rbac_source is not None:
+            return self.rbac_source.get_secret_value()
+        export = self.home / RBAC_EXPORT
+        return str(export) if export.exists() else None
 
     @property
     def dbt_target(self) -> Path:

@@ -194,6 +194,15 @@ def _roles_cover_what_exists(catalog: Catalog) -> Iterator[Problem]:
                 yield Problem("access_roles.yaml", f"{role.name}.datasets", f"{pattern!r} covers no dataset", mend)
 
 
+def _a_role_of_the_product_means_one_of_ours(catalog: Catalog) -> Iterator[Problem]:
+    holders: dict[str, str] = {}
+    for role in catalog.access_roles.values():
+        for name in role.meant_by:
+            if (holder := holders.setdefault(name, role.name)) != role.name:
+                what = f"{name!r} means {holder} too"
+                yield Problem("access_roles.yaml", f"{role.name}.rbac_names", what, "let it mean one of the two")
+
+
 def _reviews_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
     for role in catalog.signoff_roles.values():
         yield from _unknown("signoff_roles.yaml", f"{role.name}.owner", role.owner, "an owner", catalog.owners)
@@ -229,6 +238,7 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _raw_datasets_agree_with_the_plan,
     _extract_datasets_agree_with_the_dashboards,
     _roles_cover_what_exists,
+    _a_role_of_the_product_means_one_of_ours,
     _every_stream_has_limits,
     _references_name_what_exists,
     _value_limits_name_what_exists,

@@ -151,7 +151,8 @@ class RetentionClass(Declared):
 class AccessRole(Declared):
     """Who may see what; what no role grants is denied.
 
-    ``tenants: own`` filters rows to the principal's tenants; columns above ``max_pii`` are masked.
+    ``tenants: own`` filters rows to the principal's tenants; columns above ``max_pii`` are masked. ``rbac_names`` are
+    the roles of the product's RBAC that mean this one; without any, the one of the same name.
     """
 
     name: Name
@@ -160,6 +161,12 @@ class AccessRole(Declared):
     tenants: Literal["all", "own"]
     max_pii: PiiClass
     datasets: Listed[DatasetPattern] = Constrained(min_length=1)
+    rbac_names: Listed[Text] = ()
+
+    @property
+    def meant_by(self) -> tuple[str, ...]:
+        """The names of the product's RBAC under which a principal holds the role."""
+        return tuple(self.rbac_names) or (self.name,)
 
     def may_see(self, dataset: str) -> bool:
         """Whether one of the role's patterns covers the dataset of that name."""
@@ -183,6 +190,8 @@ class Dataset(Declared):
     ``tenant_column`` is None where tenants are kept apart by path; ``subject_columns`` say whom a row is about,
     ``pii_columns`` are all whose class is not none (the subject columns among them). ``sla_tier`` is None where nothing
     is promised about time. ``demands`` are checks that the dataset must have beside those that its tier demands.
+    ``columns`` are those of class none of a table that neither the plan nor dbt nor the dashboards describe; a column
+    that nothing describes is masked for everybody.
     ``clock_column`` has a row's business date, which retention counts from; a row without one is still in force.
     ``clock_unit: month`` says that the column names a month by its first day. ``standing`` says why nothing in the
     dataset grows old, so that retention leaves it alone.
@@ -197,6 +206,7 @@ class Dataset(Declared):
     tenant_column: Name | None
     subject_columns: Listed[Name] = ()
     pii_columns: Listed[Name] = ()
+    columns: Listed[Name] = ()
     demands: Listed[CheckPattern] = ()
     clock_column: Name = "day"
     clock_unit: Literal["day", "month"] = "day"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 
 from analytics_platform.cli import (
+    access,
     alerts,
     collector,
     dead_letters,
@@ -46,4 +47,5 @@ main.add_command(alerts.alerts)
 main.add_command(review.review)
 main.add_command(reports.report)
 main.add_command(retention.retention)
+main.add_command(access.access)
 main.add_command(governance.governance)

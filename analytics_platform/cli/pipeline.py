@@ -104,6 +104,7 @@ def sql(query: str, form: str) -> None:
 def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
     """Four rental companies: import a simulated year, send live events through a collector, run the whole graph."""
     with expected_failures():
+        _write_rbac()
         imported = _import([_simulated(seed, last)], None, quiet=as_json)
         burst = _live(seed) if live else None
         definitions = _definitions()
@@ -200,6 +201,14 @@ def _simulated(seed: int, last: date | None) -> Path:
         simulate(read_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
         told.write_text(json.dumps({"first": first.isoformat(), "last": last.isoformat()}))
     return folder
+
+
+def _write_rbac() -> None:
+    """Who holds which role in the demo business, unless somebody has put an export of his own there."""
+    from analytics_platform.demo.rbac import write_export
+    from analytics_platform.settings import RBAC_EXPORT
+
+    write_export(read_settings().home / RBAC_EXPORT, read_catalog(), datetime.now(UTC))
 
 
 def _live(seed: int) -> LiveReport:

@@ -33,7 +33,7 @@ LOOK_BACK = "look_back"
 REPORT = "report"
 """The report of a week."""
 GOVERN = "govern"
-"""What is past its term: planned, and removed as far as somebody has approved it."""
+"""What is past its term: planned, and removed as far as somebody has approved it. Then who may see what is left."""
 
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
@@ -57,7 +57,7 @@ _ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {
     INCIDENTS: (keys.INCIDENTS,),
     REPORT: (keys.WEEKLY_REPORT,),
     REVIEW: (keys.REVIEW,),
-    GOVERN: keys.GOVERNING,
+    GOVERN: (*keys.GOVERNING, *keys.ACCESS),
 }
 
 _DESCRIPTIONS: Mapping[str, str] = {
@@ -69,7 +69,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     INCIDENTS: "Incidents as they stand.",
     REVIEW: "The data-quality review of a quarter.",
     REPORT: "The report of a week.",
-    GOVERN: "What is past its term: planned, and removed once it is approved.",
+    GOVERN: "What is past its term, planned and removed once it is approved; who may see what is left.",
 }
 
 

@@ -18,6 +18,8 @@ RETENTION_PLAN = AssetKey(["governance", "retention_plan"])
 RETENTION_SWEEP = AssetKey(["governance", "retention_sweep"])
 EVIDENCE = AssetKey(["governance", "evidence"])
 PROCESSING_RECORDS = AssetKey(["governance", "processing_records"])
+ROLE_MEMBERSHIPS = AssetKey(["governance", "role_memberships"])
+ACCESS_POLICIES = AssetKey(["governance", "access_policies"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 INCIDENTS = AssetKey(["ops", "incidents"])
 WEEKLY_REPORT = AssetKey(["report", "weekly"])
@@ -27,13 +29,20 @@ REVIEW = AssetKey(["governance", "data_quality_review"])
 GOVERNING = (RETENTION_PLAN, RETENTION_SWEEP, EVIDENCE, PROCESSING_RECORDS)
 """What is past its term, day by day; the review of a quarter has a job of its own."""
 
+ACCESS = (ROLE_MEMBERSHIPS, ACCESS_POLICIES)
+"""Who holds which role, and what each role sees; in the daily job too, after what has to go is gone."""
+
 LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 """Histories of what runs did. They are built after the runs that they speak about, and by a job of their own."""
 
 REGISTRY_TABLES = ("tenants", "tenant_business_hours", "tenant_holidays")
 """Tables of the warehouse that mirror the tenant registry rather than events."""
 
-_GOVERNANCE_GROUPS = {REVIEW: "governance_reviews", PROCESSING_RECORDS: "governance_records"}
+_GOVERNANCE_GROUPS = {
+    REVIEW: "governance_reviews",
+    PROCESSING_RECORDS: "governance_records",
+    **dict.fromkeys(ACCESS, "governance_access"),
+}
 _SHARED_DOMAINS = {
     "landing": "lake",
     "raw": "streams",

@@ -45,6 +45,8 @@ _GOVERNANCE: Mapping[dg.AssetKey, str] = {
     keys.RETENTION_PLAN: "governance_records",
     keys.RETENTION_SWEEP: "removals",
     keys.EVIDENCE: "ops.evidence",
+    keys.ROLE_MEMBERSHIPS: "ops.role_memberships",
+    keys.ACCESS_POLICIES: "access_files",
 }
 
 

@@ -114,6 +114,22 @@ class DuckDBWarehouse:
             connection.close()
 
     @contextmanager
+    def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for what the port has no word for; nobody else has the warehouse open meanwhile.
+
+        Raises:
+            WarehouseMissingError: nothing was ever written.
+        """
+        if not self._path.exists():
+            raise WarehouseMissingError(f"no warehouse at {self._path}; run `analytics run` first")
+        with self.exclusive():
+            connection = self._wait_for_file(read_only=False)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection inside a transaction that commits at the end and rolls back on any error."""
         with self.exclusive():

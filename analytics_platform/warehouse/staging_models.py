@@ -41,7 +41,7 @@ _MACROS = {
     "timestamp": "text_to_timestamp",
 }
 
-_KEY_COLUMNS: tuple[tuple[str, str, str], ...] = (
+KEY_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("day", "date", "Business day of the message in the tenant's time zone: the partition that it lies in."),
     ("tenant_id", "varchar", "Tenant that the event belongs to."),
     ("project_id", "varchar", "Project that the event belongs to; NULL when it belongs to none."),
@@ -51,6 +51,8 @@ _KEY_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("occurred_at", "timestamp", "Business time in UTC: when the fact took effect."),
     ("occurred_on", "date", "Date of occurred_at in the tenant's time zone; facts are dated by it."),
 )
+"""Columns that every event's model begins with: name, type, description; none of them speaks of a person."""
+
 _NEVER_NULL = ("day", "tenant_id", "message_id", "event_at", "received_at", "occurred_at", "occurred_on")
 _IN_KEY_COLUMNS = frozenset({"tenant_id", "project_id"})
 
@@ -167,7 +169,7 @@ def _model_yaml(stream: Stream, event: Event) -> dict[str, Any]:
 
 def _columns_yaml(fields: Iterable[Field]) -> Iterator[dict[str, Any]]:
     """Yield the properties of a model's columns, key columns first."""
-    for name, data_type, description in _KEY_COLUMNS:
+    for name, data_type, description in KEY_COLUMNS:
         yield _column_yaml(name, data_type, description, "none")
     for field in fields:
         yield _column_yaml(field.name, _SQL_TYPES[field.type], field.description, field.pii)

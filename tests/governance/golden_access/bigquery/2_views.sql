@@ -1,0 +1,10 @@
+create schema if not exists `acme.audience_finance`;
+create or replace view `acme.audience_finance.marts__fct_invoices` as select tenant_id, amount_minor, customer_ref, contact, if(false, unclassed, null) as unclassed from `acme.marts.fct_invoices`;
+create or replace view `acme.audience_finance.marts__fx_rates` as select currency, rate from `acme.marts.fx_rates`;
+create schema if not exists `acme.audience_auditor`;
+create or replace view `acme.audience_auditor.marts__fct_invoices` as select tenant_id, amount_minor, if(false, customer_ref, null) as customer_ref, if(false, contact, null) as contact, if(false, unclassed, null) as unclassed from `acme.marts.fct_invoices`;
+create or replace view `acme.audience_auditor.marts__fct_tickets` as select tenant_id, if(false, requester_ref, null) as requester_ref from `acme.marts.fct_tickets`;
+create or replace view `acme.audience_auditor.marts__fx_rates` as select currency, rate from `acme.marts.fx_rates`;
+create schema if not exists `acme.audience_viewer`;
+create or replace view `acme.audience_viewer.marts__fct_invoices` as select tenant_id, amount_minor, if(false, customer_ref, null) as customer_ref, if(false, contact, null) as contact, if(false, unclassed, null) as unclassed from `acme.marts.fct_invoices`;
+create or replace view `acme.audience_viewer.marts__fct_tickets` as select tenant_id, if(false, requester_ref, null) as requester_ref from `acme.marts.fct_tickets`;

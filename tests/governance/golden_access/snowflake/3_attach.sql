@@ -1,0 +1,6 @@
+execute immediate $$ begin if (not exists (select 1 from table(analytics.information_schema.policy_references(ref_entity_name => 'analytics.marts.fct_invoices', ref_entity_domain => 'table')) where policy_name = 'ROWS_OF_MARTS__FCT_INVOICES')) then alter table analytics.marts.fct_invoices add row access policy analytics.access.rows_of_marts__fct_invoices on (tenant_id); end if; end; $$;
+alter table analytics.marts.fct_invoices modify column customer_ref set masking policy analytics.access.mask_of_marts__fct_invoices__customer_ref force;
+alter table analytics.marts.fct_invoices modify column contact set masking policy analytics.access.mask_of_marts__fct_invoices__contact force;
+alter table analytics.marts.fct_invoices modify column unclassed set masking policy analytics.access.mask_of_marts__fct_invoices__unclassed force;
+execute immediate $$ begin if (not exists (select 1 from table(analytics.information_schema.policy_references(ref_entity_name => 'analytics.marts.fct_tickets', ref_entity_domain => 'table')) where policy_name = 'ROWS_OF_MARTS__FCT_TICKETS')) then alter table analytics.marts.fct_tickets add row access policy analytics.access.rows_of_marts__fct_tickets on (tenant_id); end if; end; $$;
+alter table analytics.marts.fct_tickets modify column requester_ref set masking policy analytics.access.mask_of_marts__fct_tickets__requester_ref force;

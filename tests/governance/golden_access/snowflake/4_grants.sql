@@ -1,0 +1,13 @@
+grant usage on schema analytics.marts to role ANALYTICS_FINANCE;
+grant select on table analytics.marts.fct_invoices to role ANALYTICS_FINANCE;
+grant usage on schema analytics.marts to role ANALYTICS_AUDITOR;
+grant select on table analytics.marts.fct_invoices to role ANALYTICS_AUDITOR;
+grant usage on schema analytics.marts to role ANALYTICS_VIEWER$ALPHA;
+grant select on table analytics.marts.fct_invoices to role ANALYTICS_VIEWER$ALPHA;
+grant usage on schema analytics.marts to role ANALYTICS_VIEWER$B$C;
+grant select on table analytics.marts.fct_invoices to role ANALYTICS_VIEWER$B$C;
+grant select on table analytics.marts.fct_tickets to role ANALYTICS_AUDITOR;
+grant select on table analytics.marts.fct_tickets to role ANALYTICS_VIEWER$ALPHA;
+grant select on table analytics.marts.fct_tickets to role ANALYTICS_VIEWER$B$C;
+grant select on table analytics.marts.fx_rates to role ANALYTICS_FINANCE;
+grant select on table analytics.marts.fx_rates to role ANALYTICS_AUDITOR;
