@@ -205,6 +205,12 @@ def _reviews_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
         yield from _unknown("review_actions.yaml", f"{action.name}.owner", action.owner, "an owner", catalog.owners)
 
 
+def _identifiers_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    file, known = "direct_identifiers.yaml", catalog.personal_data_patterns
+    for name in catalog.direct_identifiers.patterns:
+        yield from _unknown(file, f"patterns.{name}", name, "a pattern", known)
+
+
 RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _streams_and_events_are_unique,
     _streams_name_what_exists,
@@ -220,4 +226,5 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _value_limits_name_what_exists,
     _headlines_are_published,
     _reviews_name_what_exists,
+    _identifiers_name_what_exists,
 )

@@ -16,6 +16,7 @@ SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
 CHECK_RESULTS = AssetKey(["ops", "check_results"])
 RETENTION_PLAN = AssetKey(["governance", "retention_plan"])
 RETENTION_SWEEP = AssetKey(["governance", "retention_sweep"])
+IDENTITIES = AssetKey(["governance", "identities"])
 EVIDENCE = AssetKey(["governance", "evidence"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
 INCIDENTS = AssetKey(["ops", "incidents"])
@@ -23,8 +24,8 @@ WEEKLY_REPORT = AssetKey(["report", "weekly"])
 EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
 
-GOVERNING = (RETENTION_PLAN, RETENTION_SWEEP, EVIDENCE)
-"""What is past its term, day by day; the review of a quarter has a job of its own."""
+GOVERNING = (IDENTITIES, RETENTION_PLAN, RETENTION_SWEEP, EVIDENCE)
+"""Whom the lake speaks of, and what is past its term, day by day; the review of a quarter has a job of its own."""
 
 LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 """Histories of what runs did. They are built after the runs that they speak about, and by a job of their own."""
@@ -74,6 +75,8 @@ def group(key: AssetKey) -> str:
         return f"{layer_}_{domain[0]}"
     if layer_ == "loaded":
         return "loaded_registry" if name in REGISTRY_TABLES else "loaded_streams"
+    if key == IDENTITIES:
+        return "governance_identities"
     if layer_ == "governance":
         return "governance_retention" if key in GOVERNING else "governance_reviews"
     return f"{layer_}_{_SHARED_DOMAINS.get(layer_, name)}"

@@ -45,6 +45,7 @@ _GOVERNANCE: Mapping[dg.AssetKey, str] = {
     keys.RETENTION_PLAN: "governance_records",
     keys.RETENTION_SWEEP: "removals",
     keys.EVIDENCE: "ops.evidence",
+    keys.IDENTITIES: "identities",
 }
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics_platform.errors import AnalyticsError
-from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_bytes, size_of_lines
+from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_in_clear, size_of_lines
 from analytics_platform.lake.layout import conflicts_key, landing_prefix, placed, raw_key, raw_prefix
 from analytics_platform.lake.merge import (
     Kept,
@@ -269,7 +269,7 @@ def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path, *, is_lar
 def _lost_before(store: ObjectStore, item: _Stale) -> bytes:
     """The landing lines that earlier builds set aside: needed to tell a repeated loser from a new one."""
     letters = lines_of(store.get(conflicts_key(*item.key)))
-    return compressed(b"\n".join(raw_bytes(orjson.loads(letter)) for letter in letters))
+    return compressed(b"\n".join(raw_in_clear(orjson.loads(letter)) for letter in letters))
 
 
 def _outcome(store: ObjectStore, merged: Merge, stale: Sequence[_Stale]) -> dict[PartitionKey, RawPartition]:
@@ -359,7 +359,9 @@ def _letters(item: _Stale, lost: Iterable[dict[str, Any]]) -> bytes:
             day=item.day,
             tenant=item.tenant,
             stream=item.stream,
-        ).as_line()
+        )
+        .in_clear()
+        .line
         for row in lost
     )
     return compressed(b"".join(letters))
