@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 from analytics_platform.catalog import Catalog, Stream
@@ -28,7 +29,7 @@ from analytics_platform.identities.table import sealed_identifiers
 from analytics_platform.intake import envelope
 from analytics_platform.intake.business_days import BusinessDays
 from analytics_platform.intake.envelope import Refusal
-from analytics_platform.intake.identifiers import Parts, Split, Splitter
+from analytics_platform.intake.identifiers import Parts, Split, Splitter, Taken
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
 from analytics_platform.intake.plan_check import PlanCheck, PlannedEvent, conforming
 from analytics_platform.intake.write_keys import WriteKeys
@@ -208,7 +209,7 @@ class Gate:
             "context": split.context,
             "traits": split.traits,
             "extra": split.extra,
-            "identifiers": sealed_identifiers(keys, split.identifiers),
+            "identifiers": _sealed(keys, split.identifiers) if split.identifiers else None,
         }
         line = landing_line(self._without_the_erased(row, split, keys, times.event_at))
         if len(line) > MAX_LANDED_BYTES:
@@ -301,6 +302,12 @@ class Gate:
             detail = f"timestamp: lies more than {MAX_BEHIND.days} days back; send old messages with an import key"
             raise Refusal(Reason.TIME_SUSPECT, detail)
         return day
+
+
+@lru_cache(maxsize=4_096)
+def _sealed(keys: TenantKeys, identifiers: tuple[Taken, ...]) -> str | None:
+    """The same person's device and address come with message after message."""
+    return sealed_identifiers(keys, identifiers)
 
 
 def _severs(catalog: Catalog, stream: Stream) -> bool:

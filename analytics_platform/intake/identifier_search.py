@@ -43,17 +43,18 @@ class IdentifierSearch:
             for name, kind in declared.items()
             if kind not in without
         ]
-        self._clean: set[str] = set()
+        self.clean: set[str] = set()
+        """Texts in which nothing was found before; not all of them."""
 
     def find(self, text: str) -> list[Found]:
         """The identifiers in a text, in order, none within another."""
-        if text in self._clean:
+        if text in self.clean or _is_plain(text):
             return []
         found = list(self._search(text)) if _SUSPECT.search(text) else []
         if not found and len(text) <= _REMEMBERED_CHARACTERS:
-            if len(self._clean) >= _REMEMBERED:
-                self._clean.clear()
-            self._clean.add(text)
+            if len(self.clean) >= _REMEMBERED:
+                self.clean.clear()
+            self.clean.add(text)
         return found
 
     def masked(self, text: str) -> str:
@@ -74,6 +75,16 @@ def replaced(text: str, changes: Iterable[tuple[Found, str]]) -> str:
         parts += [text[end : found.start], other]
         end = found.end
     return "".join([*parts, text[end:]])
+
+
+def _is_plain(text: str) -> bool:
+    """Whether the text is one of the ids that are new with every message: no sign of an address, no number, no account.
+
+    An address, encoded or not, and an IP address have signs beside letters and digits; a telephone number has one too,
+    or begins with a nought; an account begins with two capitals.
+    """
+    word = text.replace("-", "").replace("_", "")
+    return word.isalnum() and word[0] != "0" and word == word.lower()
 
 
 _Span = tuple[int, int, IdentifierKind]

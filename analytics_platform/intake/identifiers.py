@@ -20,13 +20,13 @@ import orjson
 
 from analytics_platform.catalog import Catalog, Event, Field
 from analytics_platform.catalog.identifiers import IdentifierKind, plain_name
-from analytics_platform.identities.keys import TenantKeys
+from analytics_platform.identities.keys import KeyVersion, TenantKeys
 from analytics_platform.identities.references import reference
 from analytics_platform.intake.identifier_search import IdentifierSearch, replaced
 from analytics_platform.tracking.plan import DEFAULT_MAX_LENGTH
 
-_CONTEXTS_REMEMBERED = 5_000
-_CONTEXT_BYTES = 4_096
+_PARTS_REMEMBERED = 5_000
+_PART_BYTES = 4_096
 
 _Rule = IdentifierKind | dict[str, Any]
 """What the context's entry is: a kind, or rules for the entries below it."""
@@ -36,7 +36,7 @@ Taken = tuple[str, IdentifierKind, str]
 """Reference, kind, and the value as it was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parts:
     """What of a message may hold identifiers, as the landing names it."""
 
@@ -49,15 +49,15 @@ class Parts:
     extra: dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Split:
-    """The same without them, and what they were. A context may be JSON already."""
+    """The same without them, and what they were."""
 
     message_id: str
     user_id: str | None
     anonymous_id: str | None
     properties: dict[str, Any] | None
-    context: dict[str, Any] | orjson.Fragment | None
+    context: dict[str, Any] | None
     traits: dict[str, Any] | None
     extra: dict[str, Any] | None
     identifiers: tuple[Taken, ...]
@@ -72,7 +72,7 @@ class _Taken:
 
     def reference(self, kind: IdentifierKind, value: str) -> str:
         """Take a value out: the reference that stands in its place."""
-        found = reference(self._version, kind, value)
+        found = _reference(self._version, kind, value)
         self.identifiers[found, kind, value] = None
         return found
 
@@ -99,6 +99,7 @@ class Splitter:
         self._context = _rules(declared.context)
         self._planned = {name: _planned_texts(event) for name, event in catalog.events.items()}
         self._clean_contexts: set[bytes] = set()
+        self._clean_extras: set[bytes] = set()
 
     def split(self, parts: Parts, event: str | None, keys: TenantKeys) -> Split:
         """Take the identifiers out of a message.
@@ -120,9 +121,9 @@ class Splitter:
             user_id=parts.user_id and self._text(parts.user_id, taken),
             anonymous_id=parts.anonymous_id and self._text(parts.anonymous_id, taken),
             properties=properties,
-            context=self._of_context(parts.context, taken),
+            context=parts.context and self._of_context(parts.context, taken),
             traits=traits,
-            extra=parts.extra and self._texts(parts.extra, taken),
+            extra=parts.extra and self._of_extra(parts.extra, taken),
             identifiers=tuple(taken.identifiers),
         )
 
@@ -132,8 +133,10 @@ class Splitter:
     def _of_plan(self, properties: dict[str, Any], texts: _PlannedTexts, taken: _Taken) -> dict[str, Any] | None:
         """The properties of a planned event; None where nothing in them changes."""
         changed: dict[str, Any] = {}
+        clean = self.search.clean
         for name, longest in texts.free.items():
-            if (said := properties.get(name)) is not None and (other := self._text(said, taken)) is not said:
+            said = properties.get(name)
+            if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
                 changed[name] = other if len(other) <= longest else taken.reference("text", said)
         for name in texts.ids:
             if (said := properties.get(name)) is not None and (other := self._text(said, taken)) is not said:
@@ -143,20 +146,27 @@ class Splitter:
                 changed[name] = taken.reference("text", said)
         return properties | changed if changed else None
 
-    def _of_context(self, context: dict[str, Any] | None, taken: _Taken) -> dict[str, Any] | orjson.Fragment | None:
-        """The context; most clients send the same one again and again, and nothing in it is an identifier."""
-        if not context:
-            return context
-        said = orjson.dumps(context)
-        if said in self._clean_contexts:
-            return orjson.Fragment(said)
+    def _of_context(self, context: dict[str, Any], taken: _Taken) -> dict[str, Any]:
+        split = partial(self._context_entry, taken)
+        return self._remembering(self._clean_contexts, context, taken, split)
+
+    def _of_extra(self, extra: dict[str, Any], taken: _Taken) -> dict[str, Any]:
+        return self._remembering(self._clean_extras, extra, taken, partial(self._entry, taken))
+
+    def _remembering(
+        self, clean: set[bytes], value: dict[str, Any], taken: _Taken, split: Callable[[str, Any], Any]
+    ) -> dict[str, Any]:
+        """Split a part that clients send again and again, mostly the same one without any identifier in it."""
+        said = orjson.dumps(value)
+        if said in clean:
+            return value
         before = len(taken.identifiers)
-        split = self._object(context, taken, partial(self._context_entry, taken))
-        if len(taken.identifiers) == before and len(said) <= _CONTEXT_BYTES and orjson.dumps(split) == said:
-            if len(self._clean_contexts) >= _CONTEXTS_REMEMBERED:
-                self._clean_contexts.clear()
-            self._clean_contexts.add(said)
-        return split
+        found = self._object(value, taken, split)
+        if len(taken.identifiers) == before and len(said) <= _PART_BYTES and found == value:
+            if len(clean) >= _PARTS_REMEMBERED:
+                clean.clear()
+            clean.add(said)
+        return found
 
     def _context_entry(self, taken: _Taken, name: str, value: Any) -> Any:
         return self._traits(value, None, taken) if name == "traits" else self._ruled(taken, self._context, name, value)
@@ -228,6 +238,12 @@ class Splitter:
         if not found:
             return text
         return replaced(text, [(each, taken.reference(each.kind, each.value)) for each in found])
+
+
+@lru_cache(maxsize=10_000)
+def _reference(version: KeyVersion, kind: IdentifierKind, value: str) -> str:
+    """A person's messages come together, so their references are made once."""
+    return reference(version, kind, value)
 
 
 @lru_cache(maxsize=4_096)
