@@ -15,6 +15,9 @@ from analytics_platform.catalog.identifiers import IdentifierKind
 
 _REMEMBERED = 50_000
 _REMEMBERED_CHARACTERS = 256
+_REMEMBERED_PLAIN = 24
+"""Ids of things and people; longer ones are new with every message."""
+
 # An address needs its sign, encoded or not; a number, an account or an IP address some digits or colons in a row.
 _SUSPECT = re.compile(r"@|%[0-9A-Fa-f]{2}|[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:|[0-9][0-9 .()-]{5}")
 _ENCODED = re.compile(r"%([2-7][0-9A-Fa-f])")
@@ -48,10 +51,11 @@ class IdentifierSearch:
 
     def find(self, text: str) -> list[Found]:
         """The identifiers in a text, in order, none within another."""
-        if text in self.clean or _is_plain(text):
+        if text in self.clean:
             return []
-        found = list(self._search(text)) if _SUSPECT.search(text) else []
-        if not found and len(text) <= _REMEMBERED_CHARACTERS:
+        is_plain = _is_plain(text)
+        found = list(self._search(text)) if not is_plain and _SUSPECT.search(text) else []
+        if not found and len(text) <= (_REMEMBERED_PLAIN if is_plain else _REMEMBERED_CHARACTERS):
             if len(self.clean) >= _REMEMBERED:
                 self.clean.clear()
             self.clean.add(text)

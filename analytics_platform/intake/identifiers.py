@@ -66,6 +66,8 @@ class Split:
 class _Taken:
     """What was taken out of one message, each under the tenant's newest key."""
 
+    __slots__ = ("_version", "identifiers")
+
     def __init__(self, keys: TenantKeys) -> None:
         self._version = keys.newest
         self.identifiers: dict[Taken, None] = {}
@@ -75,6 +77,10 @@ class _Taken:
         found = _reference(self._version, kind, value)
         self.identifiers[found, kind, value] = None
         return found
+
+
+_SplitEntry = Callable[[_Taken, str, Any], Any]
+"""Splits what stands under a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +127,10 @@ class Splitter:
             user_id=parts.user_id and self._text(parts.user_id, taken),
             anonymous_id=parts.anonymous_id and self._text(parts.anonymous_id, taken),
             properties=properties,
-            context=parts.context and self._of_context(parts.context, taken),
+            context=parts.context
+            and self._remembering(self._clean_contexts, parts.context, taken, self._context_entry),
             traits=traits,
-            extra=parts.extra and self._of_extra(parts.extra, taken),
+            extra=parts.extra and self._remembering(self._clean_extras, parts.extra, taken, self._entry),
             identifiers=tuple(taken.identifiers),
         )
 
@@ -139,29 +146,21 @@ class Splitter:
             if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
                 changed[name] = other if len(other) <= longest else taken.reference("text", said)
         for name in texts.ids:
-            if (said := properties.get(name)) is not None and (other := self._text(said, taken)) is not said:
+            said = properties.get(name)
+            if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
                 changed[name] = other
         for name in texts.sensitive:
             if (said := properties.get(name)) is not None:
                 changed[name] = taken.reference("text", said)
         return properties | changed if changed else None
 
-    def _of_context(self, context: dict[str, Any], taken: _Taken) -> dict[str, Any]:
-        split = partial(self._context_entry, taken)
-        return self._remembering(self._clean_contexts, context, taken, split)
-
-    def _of_extra(self, extra: dict[str, Any], taken: _Taken) -> dict[str, Any]:
-        return self._remembering(self._clean_extras, extra, taken, partial(self._entry, taken))
-
-    def _remembering(
-        self, clean: set[bytes], value: dict[str, Any], taken: _Taken, split: Callable[[str, Any], Any]
-    ) -> dict[str, Any]:
+    def _remembering(self, clean: set[bytes], value: dict[str, Any], taken: _Taken, split: _SplitEntry) -> Any:
         """Split a part that clients send again and again, mostly the same one without any identifier in it."""
         said = orjson.dumps(value)
         if said in clean:
             return value
         before = len(taken.identifiers)
-        found = self._object(value, taken, split)
+        found = self._object(value, taken, partial(split, taken))
         if len(taken.identifiers) == before and len(said) <= _PART_BYTES and found == value:
             if len(clean) >= _PARTS_REMEMBERED:
                 clean.clear()
@@ -234,8 +233,8 @@ class Splitter:
 
     def _text(self, text: str, taken: _Taken, search: IdentifierSearch | None = None) -> str:
         """A text with references in the place of what the patterns find; the same object where they find nothing."""
-        found = (search or self.search).find(text)
-        if not found:
+        search = search or self.search
+        if text in search.clean or not (found := search.find(text)):
             return text
         return replaced(text, [(each, taken.reference(each.kind, each.value)) for each in found])
 
