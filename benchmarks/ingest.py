@@ -30,7 +30,7 @@ from analytics_platform.lake.changes import landed_partitions
 from analytics_platform.lake.layout import LANDING_PREFIX
 from analytics_platform.lake.merge import connected
 from analytics_platform.lake.raw import build_partitions
-from analytics_platform.lake.schema import DICTIONARY_COLUMNS, JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
+from analytics_platform.lake.schema import DICTIONARY_COLUMNS, IDENTIFIERS, JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
 from analytics_platform.lake.store import LocalStore
 from benchmarks.messages import write_file
 
@@ -89,7 +89,11 @@ def _parse(folder: Path) -> str:
     objects = [info.key for info in LocalStore(folder / _LAKE).list(LANDING_PREFIX)]
     paths = ", ".join(f"'{folder / _LAKE / key}'" for key in objects)
     types = ", ".join(f"{name}: '{kind}'" for name, kind in LANDING_COLUMNS.items())
-    columns = ", ".join(f"{name}::varchar as {name}" if name in JSON_COLUMNS else name for name in LANDING_COLUMNS)
+    columns = ", ".join(
+        f"{name}::varchar as {name}" if name in JSON_COLUMNS else name
+        for name in LANDING_COLUMNS
+        if name != IDENTIFIERS
+    )
     return (
         f"select {columns} from read_json([{paths}], format = 'newline_delimited', compression = 'zstd', "
         f"maximum_object_size = 1048576, columns = {{{types}}})"

@@ -92,15 +92,10 @@ class DeadLetter:
         """The letter as one NDJSON line that keeps nothing personal in clear; the same bytes for the same letter."""
         if self.reason == ERASED:
             return self._kept({"bytes": 0, "cut": False, "encoding": "nothing", "raw": ""})
-        content = orjson.dumps(
-            {
-                "sha256": self.sha256 or hashlib.sha256(self.raw).hexdigest(),
-                "raw": base64.b64encode(self.raw).decode("ascii"),
-                "shared": self.shared,
-            }
-        )
+        beside = {"sha256": self.sha256 or hashlib.sha256(self.raw).hexdigest(), "shared": self.shared}
+        content = orjson.dumps(beside, option=orjson.OPT_APPEND_NEWLINE) + self.raw
         size = {"bytes": self.total_bytes or len(self.raw), "cut": self.is_cut}
-        return self._kept({**size, "encoding": "sealed", "raw": seals.seal(self.tenant, content)})
+        return self._kept({**size, "encoding": "sealed", "raw": seals.seal(self.tenant, compressed(content))})
 
     def in_clear(self) -> SealedLetter:
         """The same for a row of the landing, whose identifiers are sealed within it."""
@@ -133,14 +128,18 @@ class DeadLetter:
 
 
 def compressed(lines: bytes) -> bytes:
-    """NDJSON lines as the bytes of a landing or dead-letter object."""
+    """NDJSON lines as the bytes of a landing or dead-letter object; what is sealed does not shrink any more after."""
     return zstandard.ZstdCompressor(level=_LEVEL).compress(lines)
 
 
 def lines_of(data: bytes) -> list[bytes]:
     """The NDJSON lines of a landing or dead-letter object, each without its newline."""
+    return _decompressed(data).splitlines()
+
+
+def _decompressed(data: bytes) -> bytes:
     with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-        return reader.read().splitlines()
+        return reader.read()
 
 
 def size_of_lines(path: Path) -> int:
@@ -198,5 +197,6 @@ class _Content(NamedTuple):
 def _content(said: Mapping[str, Any], seals: Seals) -> _Content:
     if said["encoding"] != "sealed":
         return _Content(raw_in_clear(said), said.get("sha256"), said.get("shared"))
-    content = orjson.loads(seals.unseal(said["tenant_id"], said["raw"]))
-    return _Content(base64.b64decode(content["raw"]), content["sha256"], content["shared"])
+    beside, _, raw = _decompressed(seals.unseal(said["tenant_id"], said["raw"])).partition(b"\n")
+    told = orjson.loads(beside)
+    return _Content(raw, told["sha256"], told["shared"])
