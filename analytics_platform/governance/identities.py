@@ -125,10 +125,16 @@ class IdentityDesk:
 
 
 def _seen(rows: pa.Table) -> list[Seen]:
-    names = ["reference", "user_id", "anonymous_id"]
-    grouped = rows.group_by(names).aggregate([("day", "min"), ("day", "max"), ("messages", "sum")])
+    grouped = rows.group_by(["reference", "user_id", "anonymous_id"])
     found = [
-        Seen(*(row[name] for name in names), row["day_min"], row["day_max"], row["messages_sum"])
-        for row in grouped.to_pylist()
+        Seen(
+            reference=row["reference"],
+            user_id=row["user_id"],
+            anonymous_id=row["anonymous_id"],
+            first=row["day_min"],
+            last=row["day_max"],
+            messages=row["messages_sum"],
+        )
+        for row in grouped.aggregate([("day", "min"), ("day", "max"), ("messages", "sum")]).to_pylist()
     ]
     return sorted(found, key=lambda each: (each.reference, each.user_id or "", each.anonymous_id or ""))
