@@ -23,6 +23,7 @@ from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
 from analytics_platform.defs.expectations import expectations_report_asset
 from analytics_platform.defs.extracts import extract_assets
+from analytics_platform.defs.identities import identities_asset
 from analytics_platform.defs.incidents import incidents_asset
 from analytics_platform.defs.jobs import jobs
 from analytics_platform.defs.landing import landing_assets
@@ -34,7 +35,7 @@ from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.records import processing_records_asset
 from analytics_platform.defs.reports import weekly_report_asset
-from analytics_platform.defs.resources import build_resources, store_from
+from analytics_platform.defs.resources import build_resources, identity_keys_from, store_from
 from analytics_platform.defs.retention import daily_governance, retention_assets
 from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.defs.sla import sla_attainment_asset
@@ -68,6 +69,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     assets = [
         landing_assets(),
         raw_assets(catalog, partitions),
+        identities_asset(catalog),
         ledger_asset(catalog, partitions),
         collector_hours_asset(catalog, partitions),
         incidents_asset(catalog),
@@ -90,7 +92,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
         asset_checks=[
-            *all_checks(catalog, manifest, partitions),
+            *all_checks(catalog, manifest, partitions, identity_keys_from(settings)),
             *expectation_checks(catalog, manifest, partitions),
             *retention_checks(settings, catalog, manifest),
             *records_checks(settings, catalog),

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
         default_factory=lambda chosen: chosen["home"] / "backups",
         description="Where `analytics governance backup` writes; better on another disk than the lake.",
     )
+    identity_keys_file: Path = Field(
+        default_factory=lambda chosen: chosen["home"] / "identity_keys.json",
+        description="The secrets that references and seals are made with (docs/identities.md); keep a copy elsewhere.",
+    )
     dbt_project_dir: Path = Field(
         default=PROJECT_ROOT / "dbt", description="The dbt project; the one beside this package by default."
     )

@@ -1,11 +1,12 @@
 """Quality checks of the graph, by layer, behind one factory.
 
-`intake` judges what came in, `streams` and `against_plan` what it is like, `columns`, `limits` and `privacy` the tables
-that are made of it, `money` whether they still add up to it, `published` what goes out, `figures` the numbers on it,
-`reports` those of a week, `reviews` what is signed, `look_back` and `incidents` the histories of runs. dbt's tests are
-asset checks too. Which ones a dataset must have is declared (`demands` in the catalogue). To add one: write a pure
-function that returns `Facts`, give it a name that is a fact and a dimension, and list it in its module (many tables at
-once: `grouped`); where its asset has partitions, answer by partition.
+`intake` judges what came in, `streams` and `against_plan` what it is like, `identities` who stands behind it,
+`columns`, `limits` and `privacy` the tables that are made of it, `money` whether they still add up to it, `published`
+what goes out, `figures` the numbers on it, `reports` those of a week, `reviews` what is signed, `look_back` and
+`incidents` the histories of runs. dbt's tests are asset checks too. Which ones a dataset must have is declared
+(`demands` in the catalogue). To add one: write a pure function that returns `Facts`, give it a name that is a fact and
+a dimension, and list it in its module (many tables at once: `grouped`); where its asset has partitions, answer by
+partition.
 """
 
 import dagster as dg
@@ -13,11 +14,14 @@ import dagster as dg
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs.dbt import Manifest
 from analytics_platform.defs.partitions import Partitions
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.sealing import TenantSeals
 from asset_checks.against_plan import plan_checks
 from asset_checks.anomalies import anomaly_checks
 from asset_checks.columns import column_checks
 from asset_checks.factory import Facts, Scope, check
 from asset_checks.figures import figures_checks
+from asset_checks.identities import identity_checks
 from asset_checks.incidents import incident_checks
 from asset_checks.intake import intake_checks
 from asset_checks.limits import limit_checks
@@ -32,13 +36,16 @@ from asset_checks.streams import stream_checks
 __all__ = ["Facts", "Scope", "all_checks", "check"]
 
 
-def all_checks(catalog: Catalog, manifest: Manifest, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
-    """Every check of ours."""
+def all_checks(
+    catalog: Catalog, manifest: Manifest, partitions: Partitions, keys: IdentityKeys
+) -> list[dg.AssetChecksDefinition]:
+    """Every check of ours; `keys` open what is sealed in the lake."""
     return [
         *intake_checks(catalog, partitions),
         *incident_checks(catalog),
         *stream_checks(catalog, partitions),
-        *plan_checks(catalog, partitions),
+        *identity_checks(catalog, keys),
+        *plan_checks(catalog, partitions, TenantSeals(keys)),
         *column_checks(catalog, manifest),
         *limit_checks(catalog, manifest),
         *money_checks(manifest, partitions),

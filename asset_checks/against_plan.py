@@ -10,7 +10,7 @@ from analytics_platform.catalog import Catalog, Event, Stream
 from analytics_platform.defs import keys
 from analytics_platform.defs.loaded import stream_table
 from analytics_platform.defs.partitions import Partitions
-from analytics_platform.lake.dead_letters import DeadLetter, lines_of, parse_letter
+from analytics_platform.lake.dead_letters import DeadLetter, Seals, lines_of, parse_letter
 from analytics_platform.lake.layout import DEAD_PREFIX, placed
 from analytics_platform.lake.store import ObjectStore
 from asset_checks.factory import Facts, Scope, check
@@ -45,26 +45,26 @@ Days = dict[tuple[str, str], list[date]]
 """By tenant and event, the days that have any, in order."""
 
 
-def plan_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+def plan_checks(catalog: Catalog, partitions: Partitions, seals: Seals) -> list[dg.AssetChecksDefinition]:
     """Conformity and drift of every stream, and the events that belong to no stream at all."""
     assets = [keys.loaded(name) for name in catalog.streams]
     told = [CONFORMS, DRIFT]
-    group = check_group("loaded_streams_plan", told, assets, _plan(catalog), partitions_def=partitions.day)
-    return [group, _unknown_events_check(catalog, partitions)]
+    group = check_group("loaded_streams_plan", told, assets, _plan(catalog, seals), partitions_def=partitions.day)
+    return [group, _unknown_events_check(catalog, partitions, seals)]
 
 
-def letters_of(store: ObjectStore, first: date, last: date) -> Iterable[DeadLetter]:
-    """The refused messages of some days: of a healthy platform they are few."""
+def letters_of(store: ObjectStore, first: date, last: date, seals: Seals) -> Iterable[DeadLetter]:
+    """The refused messages of some days, opened: of a healthy platform they are few."""
     for info in store.list(DEAD_PREFIX):
         if first <= placed(info.key).day <= last:
-            yield from (parse_letter(line) for line in lines_of(store.get(info.key)))
+            yield from (parse_letter(line, seals) for line in lines_of(store.get(info.key)))
 
 
-def _plan(catalog: Catalog) -> GroupJudge:
+def _plan(catalog: Catalog, seals: Seals) -> GroupJudge:
     def judge(scope: Scope, assets: Collection[dg.AssetKey]) -> Found:
         streams = [catalog.streams[asset.path[-1]] for asset in assets]
         seen = _seen(scope, streams)
-        refused = _refused(letters_of(scope.store, *scope.days()), catalog.events)
+        refused = _refused(letters_of(scope.store, *scope.days(), seals), catalog.events)
         days_of = _days_of(scope, streams, catalog)
         calendar = calendar_of(catalog, datetime.now(UTC))
         found: dict[dg.AssetCheckKey, dict[str, Facts]] = {}
@@ -102,13 +102,13 @@ def _plan_of(
     return {dg.AssetCheckKey(asset, CONFORMS.name): conforms, dg.AssetCheckKey(asset, DRIFT.name): drift}
 
 
-def _unknown_events_check(catalog: Catalog, partitions: Partitions) -> dg.AssetChecksDefinition:
+def _unknown_events_check(catalog: Catalog, partitions: Partitions, seals: Seals) -> dg.AssetChecksDefinition:
     """An event that no stream knows has no loaded table to be told on; the ledger counts it."""
     tolerated = min(quality.dead_letters.tolerated_rows for quality in catalog.stream_quality.values())
 
     def judge(scope: Scope) -> dict[str, Facts]:
         unknown: dict[date, Counter[Unplanned]] = defaultdict(Counter)
-        for letter in letters_of(scope.store, *scope.days()):
+        for letter in letters_of(scope.store, *scope.days(), seals):
             unknown[letter.day].update(
                 each for each in unplanned_in_letter(letter, catalog.events) if each.property is None
             )

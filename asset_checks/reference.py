@@ -13,6 +13,7 @@ import dagster as dg
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs.manifest import load_manifest
 from analytics_platform.defs.partitions import partitions_from
+from analytics_platform.defs.resources import identity_keys_from
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 from asset_checks.demands import asset_layer
@@ -50,7 +51,8 @@ def all_specs(settings: Settings) -> list[dg.AssetCheckSpec]:
     """The specs of every check of ours."""
     partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
     catalog, manifest = load_catalog(), load_manifest(settings)
-    made = [*all_checks(catalog, manifest, partitions), *expectation_checks(catalog, manifest, partitions)]
+    keys = identity_keys_from(settings)
+    made = [*all_checks(catalog, manifest, partitions, keys), *expectation_checks(catalog, manifest, partitions)]
     return [spec for definition in made for spec in definition.check_specs]
 
 

@@ -23,12 +23,14 @@ from tempfile import TemporaryDirectory
 import pyarrow.parquet as pq
 
 from analytics_platform.catalog import load_catalog
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.table import IdentitiesTable
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.lake.changes import landed_partitions
 from analytics_platform.lake.layout import LANDING_PREFIX
 from analytics_platform.lake.merge import connected
 from analytics_platform.lake.raw import build_partitions
-from analytics_platform.lake.schema import DICTIONARY_COLUMNS, JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
+from analytics_platform.lake.schema import DICTIONARY_COLUMNS, IDENTIFIERS, JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
 from analytics_platform.lake.store import LocalStore
 from benchmarks.messages import write_file
 
@@ -38,6 +40,7 @@ _LINES_PER_PARTITION = 10_000
 _ROUNDS = 5
 _BATCH_ROWS = 50_000
 _LAKE = "lake"
+_KEYS = "identity_keys.json"
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,19 @@ class Measured:
 
 
 def _import(folder: Path) -> None:
-    report = import_paths([folder / "messages.zst"], catalog=load_catalog(), store=LocalStore(folder / _LAKE))
+    keys = IdentityKeys(folder / _KEYS)
+    report = import_paths(
+        [folder / "messages.zst"], catalog=load_catalog(), store=LocalStore(folder / _LAKE), identities=keys
+    )
     assert report.read == report.accepted + report.duplicates + report.dead_lettered
 
 
 def _build(folder: Path) -> None:
     store = LocalStore(folder / _LAKE)
     shutil.rmtree(store.root / "raw", ignore_errors=True)
-    build_partitions(store, streams=list(load_catalog().streams), partitions=landed_partitions(store))
+    shutil.rmtree(store.root / "identities", ignore_errors=True)
+    take = IdentitiesTable(store, IdentityKeys(folder / _KEYS)).take
+    build_partitions(store, streams=list(load_catalog().streams), partitions=landed_partitions(store), identifiers=take)
 
 
 def _floor_duckdb(folder: Path) -> None:
@@ -81,7 +89,11 @@ def _parse(folder: Path) -> str:
     objects = [info.key for info in LocalStore(folder / _LAKE).list(LANDING_PREFIX)]
     paths = ", ".join(f"'{folder / _LAKE / key}'" for key in objects)
     types = ", ".join(f"{name}: '{kind}'" for name, kind in LANDING_COLUMNS.items())
-    columns = ", ".join(f"{name}::varchar as {name}" if name in JSON_COLUMNS else name for name in LANDING_COLUMNS)
+    columns = ", ".join(
+        f"{name}::varchar as {name}" if name in JSON_COLUMNS else name
+        for name in LANDING_COLUMNS
+        if name != IDENTIFIERS
+    )
     return (
         f"select {columns} from read_json([{paths}], format = 'newline_delimited', compression = 'zstd', "
         f"maximum_object_size = 1048576, columns = {{{types}}})"

@@ -27,6 +27,7 @@ from analytics_platform.catalog import Catalog, load_catalog
 from analytics_platform.defs.dbt_build import DbtBuild
 from analytics_platform.defs.loaded import registry_tables, stream_table
 from analytics_platform.demo.simulation import simulate
+from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.lake.schema import LANDING_COLUMNS, RAW_SCHEMA
 from analytics_platform.lake.store import LocalStore
@@ -67,7 +68,8 @@ def copy_name(tenant: str, number: int) -> str:
 def land(catalog: Catalog, first: date, last: date, folder: Path) -> Path:
     """Simulate and import; the lake's root folder."""
     simulate(catalog, seed=11, first_day=first, last_day=last, folder=folder / "events")
-    import_paths([folder / "events"], catalog=catalog, store=LocalStore(folder / "lake"), history_start=first)
+    store, keys = LocalStore(folder / "lake"), IdentityKeys(folder / "identity_keys.json")
+    import_paths([folder / "events"], catalog=catalog, store=store, identities=keys, history_start=first)
     return folder / "lake"
 
 

@@ -19,6 +19,7 @@ from analytics_platform.catalog.governance import (
     RetentionClass,
     SlaTier,
 )
+from analytics_platform.catalog.identifiers import DirectIdentifiers
 from analytics_platform.catalog.kpi_rules import AlertRule, AnomalyRules, ChangeRule, LimitsRule, SeasonalRule, Severity
 from analytics_platform.catalog.kpis import Headline, Kpi
 from analytics_platform.catalog.loader import load_catalog, load_plan
@@ -38,6 +39,7 @@ __all__ = [
     "Dashboard",
     "Dataset",
     "Dimension",
+    "DirectIdentifiers",
     "Duration",
     "Event",
     "Extract",

@@ -228,6 +228,12 @@ def _personal_data_has_a_purpose(catalog: Catalog) -> Iterator[Problem]:
             yield Problem("datasets.yaml", dataset.name, "holds personal data that serves no purpose", mend)
 
 
+def _identifiers_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
+    file, known = "direct_identifiers.yaml", catalog.personal_data_patterns
+    for name in catalog.direct_identifiers.patterns:
+        yield from _unknown(file, f"patterns.{name}", name, "a pattern", known)
+
+
 RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _streams_and_events_are_unique,
     _streams_name_what_exists,
@@ -245,4 +251,5 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _headlines_are_published,
     _reviews_name_what_exists,
     _personal_data_has_a_purpose,
+    _identifiers_name_what_exists,
 )

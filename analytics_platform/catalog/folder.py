@@ -37,6 +37,13 @@ class Folder:
                     loaded[name] = validate(model, named(name, body, file, name, named_lists), file, name)
         return loaded
 
+    def document(self, file: str, model: type[Model]) -> Model | None:
+        """Read a file that is one declaration; None when it has problems, which are gathered."""
+        loaded: list[Model] = []
+        with self.problems.gathered():
+            loaded.append(validate(model, self.read(file), file))
+        return loaded[0] if loaded else None
+
     def files(self, below: str) -> Iterator[str]:
         """The YAML files of a sub-folder in the order of their names; any other file there is a problem."""
         paths = sorted((self.root / below).glob("[!.]*"))

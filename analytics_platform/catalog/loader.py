@@ -20,6 +20,7 @@ from analytics_platform.catalog.governance import (
     SlaTier,
     staging_datasets,
 )
+from analytics_platform.catalog.identifiers import DirectIdentifiers
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.model import Catalog
 from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
@@ -61,6 +62,7 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "references": folder.registry("references.yaml", Reference),
         "value_limits": folder.registry("value_limits.yaml", TableLimits, named_lists=("limits",)),
         "personal_data_patterns": folder.registry("personal_data_patterns.yaml", PersonalDataPattern),
+        "direct_identifiers": folder.document("direct_identifiers.yaml", DirectIdentifiers),
         "dashboards": folder.registry("dashboards.yaml", Dashboard, named_lists=("extracts", "columns")),
         "holiday_calendars": calendars,
         "tenants": load_tenants(folder, tenants_file, calendars),

@@ -6,6 +6,7 @@ from functools import cached_property
 from analytics_platform.catalog.dashboards import Dashboard
 from analytics_platform.catalog.declared import Declared, Listed
 from analytics_platform.catalog.governance import AccessRole, Dataset, Owner, RetentionClass, SlaTier
+from analytics_platform.catalog.identifiers import DirectIdentifiers
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
 from analytics_platform.catalog.processing import ProcessingActivity, SecurityMeasure
@@ -30,6 +31,7 @@ class Catalog(Declared):
     references: Mapping[str, Reference]
     value_limits: Mapping[str, TableLimits]
     personal_data_patterns: Mapping[str, PersonalDataPattern]
+    direct_identifiers: DirectIdentifiers
     dashboards: Mapping[str, Dashboard]
     holiday_calendars: Mapping[str, HolidayCalendar]
     tenants: Mapping[str, Tenant]

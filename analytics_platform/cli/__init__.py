@@ -15,6 +15,7 @@ from analytics_platform.cli import (
     collector,
     dead_letters,
     governance,
+    identities,
     keys,
     pipeline,
     reports,
@@ -41,6 +42,7 @@ main.add_command(pipeline.manifest)
 main.add_command(taxonomy.taxonomy)
 main.add_command(segment.segment)
 main.add_command(keys.keys)
+main.add_command(identities.identities)
 main.add_command(dead_letters.dead_letters)
 main.add_command(collector.collector)
 main.add_command(alerts.alerts)

@@ -16,6 +16,7 @@ from analytics_platform.cli.common import Day, as_json, expected_failures, read_
 
 if TYPE_CHECKING:
     from analytics_platform.intake.replay import Found, ReplayReport, Selection
+    from analytics_platform.lake.dead_letters import Seals
     from analytics_platform.lake.store import ObjectStore
 
 _SHOWN = 20
@@ -41,7 +42,7 @@ def _selecting(command: F) -> F:
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """What the gate refused: kept byte for byte with the reason, until the plan is mended and it is replayed."""
+    """What the gate refused: kept sealed, byte for byte, until the plan is mended and it is replayed."""
 
 
 @dead_letters.command("list")
@@ -52,7 +53,7 @@ def list_(as_json: bool, **selected: Any) -> None:
     from analytics_platform.intake.replay import dead_letters
 
     with expected_failures():
-        found = (each.letter for each in dead_letters(_store(), _selection(**selected)))
+        found = (each.letter for each in dead_letters(_store(), _selection(**selected), _seals()))
         counts = Counter((letter.reason, letter.tenant, letter.day, letter.stream) for letter in found)
     names = ("reason", "tenant_id", "day", "stream")
     groups = [{**dict(zip(names, group, strict=True)), "letters": n} for group, n in sorted(counts.items())]
@@ -72,7 +73,7 @@ def show(limit: int, as_json: bool, **selected: Any) -> None:
     from analytics_platform.intake.replay import dead_letters
 
     with expected_failures():
-        found = list(itertools.islice(dead_letters(_store(), _selection(**selected)), limit))
+        found = list(itertools.islice(dead_letters(_store(), _selection(**selected), _seals()), limit))
     lines = [line for each in found for line in _lines(each)]
     show_answer({"letters": [_told(each) for each in found]}, as_json, lines or ["No dead letters"])
 
@@ -82,13 +83,21 @@ def show(limit: int, as_json: bool, **selected: Any) -> None:
 @as_json
 def replay(as_json: bool, **selected: Any) -> None:
     """Send letters through the gate once more, after the plan or the tenant registry was mended."""
+    from analytics_platform.defs.resources import identity_keys_from
     from analytics_platform.intake.replay import replay
     from analytics_platform.intake.write_keys import WriteKeys
 
     with expected_failures():
         settings, catalog = read_settings(), read_catalog()
         keys = WriteKeys(catalog, settings.write_keys_file)
-        report = replay(_store(), catalog, _selection(**selected), history_start=settings.history_start, keys=keys)
+        report = replay(
+            _store(),
+            catalog,
+            _selection(**selected),
+            identities=identity_keys_from(settings),
+            history_start=settings.history_start,
+            keys=keys,
+        )
     show_answer(report.as_dict(), as_json, _replay_lines(report))
 
 
@@ -96,6 +105,13 @@ def _store() -> ObjectStore:
     from analytics_platform.defs.resources import store_from
 
     return store_from(read_settings())
+
+
+def _seals() -> Seals:
+    from analytics_platform.defs.resources import identity_keys_from
+    from analytics_platform.identities.sealing import TenantSeals
+
+    return TenantSeals(identity_keys_from(read_settings()))
 
 
 def _selection(reason: str | None, tenant: str | None, first: date | None, last: date | None) -> Selection:

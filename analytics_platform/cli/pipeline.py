@@ -153,7 +153,7 @@ def manifest(docs: bool, quiet: bool) -> None:
 
 
 def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> ImportReport:
-    from analytics_platform.defs.resources import store_from
+    from analytics_platform.defs.resources import identity_keys_from, store_from
     from analytics_platform.intake.importer import import_paths
     from analytics_platform.intake.write_keys import WriteKeys
 
@@ -163,6 +163,7 @@ def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> Import
             paths,
             catalog=catalog,
             store=store_from(settings),
+            identities=identity_keys_from(settings),
             tenant=tenant,
             history_start=settings.history_start,
             keys=WriteKeys(catalog, settings.write_keys_file),

@@ -22,7 +22,7 @@ def landing_specs() -> list[dg.AssetSpec]:
         ),
         dg.AssetSpec(
             keys.DEAD_LETTERS,
-            description="Messages that the gate refused, byte for byte, with the reason; one folder per reason.",
+            description="Messages that the gate refused, sealed byte for byte, with the reason; one folder per reason.",
         ),
     ]
 

@@ -47,6 +47,7 @@ _GOVERNANCE: Mapping[dg.AssetKey, str] = {
     keys.EVIDENCE: "ops.evidence",
     keys.ROLE_MEMBERSHIPS: "ops.role_memberships",
     keys.ACCESS_POLICIES: "access_files",
+    keys.IDENTITIES: "identities",
 }
 
 

@@ -1,7 +1,8 @@
 """raw/<stream>: one Parquet object per stream, day and tenant, made from landing.
 
 A partition is a function of what exists, so it may be built again in any order; late events make exactly their
-(day, tenant) stale. How landing becomes Parquet is the lake's business.
+(day, tenant) stale. How landing becomes Parquet is the lake's business; the sealed identifiers that landed with the
+messages go to the identities table.
 """
 
 from collections import defaultdict
@@ -12,6 +13,8 @@ import dagster as dg
 from analytics_platform.catalog import Catalog, Stream
 from analytics_platform.defs import keys
 from analytics_platform.defs.partitions import Partitions, parse_raw_key
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.table import IdentitiesTable
 from analytics_platform.lake.raw import RawPartition, build_partitions
 from analytics_platform.lake.store import ObjectStore
 
@@ -27,11 +30,14 @@ def raw_assets(catalog: Catalog, partitions: Partitions) -> dg.AssetsDefinition:
         can_subset=True,
     )
     def raw(
-        context: dg.AssetExecutionContext, store: dg.ResourceParam[ObjectStore]
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[ObjectStore],
+        identity_keys: dg.ResourceParam[IdentityKeys],
     ) -> Iterator[dg.MaterializeResult[None]]:
         streams = [name for name in catalog.streams if keys.raw(name) in context.selected_asset_keys]
         wanted = sorted(parse_raw_key(key) for key in context.partition_keys)
-        built = build_partitions(store, streams=streams, partitions=wanted)
+        table = IdentitiesTable(store, identity_keys)
+        built = build_partitions(store, streams=streams, partitions=wanted, identifiers=table.take)
         by_stream: dict[str, list[RawPartition]] = defaultdict(list)
         for partition in built:
             by_stream[partition.stream].append(partition)

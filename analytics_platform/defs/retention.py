@@ -260,6 +260,7 @@ def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
     return [
         Family("landing", layout.LANDING_PREFIX, in_partition),
         Family("dead_letters", layout.DEAD_PREFIX, in_partition),
+        Family("identities", layout.IDENTITIES_PREFIX, _of_identities),
         Family("landing_manifests", layout.MANIFEST_PREFIX, _of_manifest),
         Family("expectation_results", "quality/expectations/", _of_result),
         Family("report.expectations", EXPECTATIONS_PAGE, partial(_of_file, zone)),
@@ -268,6 +269,10 @@ def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
         *(Family(f"raw.{stream}", layout.raw_prefix(stream), in_partition) for stream in catalog.streams),
         *(Family(f"dashboard.{name}", f"dashboards/{name}/", partial(_of_page, zone)) for name in catalog.dashboards),
     ]
+
+
+def _of_identities(info: ObjectInfo) -> tuple[str, date]:
+    return layout.identities_placed(info.key)
 
 
 def _of_manifest(info: ObjectInfo) -> tuple[str, date]:

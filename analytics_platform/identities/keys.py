@@ -3,7 +3,8 @@
 A tenant has versions of a secret, of which the newest makes new references and seals, while the older ones still find
 and open what they made; and one `fingerprint` secret, which never changes, since hashes made by it (of payloads, of the
 erased) are compared over years. The embedded default makes a tenant's keys when they are first needed; a deployment
-with several collectors gives all of them the same file.
+with several collectors gives all of them the same file. A process that runs for long looks at the file once a second,
+so a rotation needs no restart.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import hmac
+import logging
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +29,10 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from analytics_platform.errors import AnalyticsError
 
+_LOG = logging.getLogger(__name__)
+
 _SECRET_BYTES = 32
+_CHECK_SECONDS = 1.0
 _Secret = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -99,12 +105,16 @@ class IdentityKeys:
     Args:
         file: where they stand; made, readable by its owner alone, with the first tenant that needs keys.
         makes_missing: whether a tenant without keys gets some; else that is an error.
+        clock: seconds that only go forward; for tests.
     """
 
-    def __init__(self, file: Path, *, makes_missing: bool = True) -> None:
+    def __init__(self, file: Path, *, makes_missing: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
         self._file = file
         self._makes_missing = makes_missing
+        self._clock = clock
         self._known: dict[str, TenantKeys] = {}
+        self._signature: tuple[int, int, int] | None = None
+        self._check_at = 0.0
 
     def of(self, tenant: str) -> TenantKeys:
         """A tenant's keys.
@@ -113,23 +123,46 @@ class IdentityKeys:
             IdentityKeysError: the file cannot be read or written, or has none for the tenant and may not be given any.
         """
         if tenant not in self._known:
-            self._known = _derived(_read(self._file))
+            self._remember(_read(self._file))
+        elif self._clock() >= self._check_at:
+            self._look_again()
         if tenant not in self._known:
             if not self._makes_missing:
                 raise IdentityKeysError(
                     f"{self._file}: has no keys of tenant {tenant!r}; add them with `analytics identities rotate`"
                 )
-            self._known = _derived(self._changed(tenant, is_rotation=False))
+            self._remember(self._changed(tenant, is_rotation=False))
         return self._known[tenant]
 
     def rotate(self, tenant: str) -> TenantKeys:
         """Give a tenant a new version (or its first); the older ones still find and open what they made."""
-        self._known = _derived(self._changed(tenant, is_rotation=True))
+        self._remember(self._changed(tenant, is_rotation=True))
         return self._known[tenant]
+
+    def _remember(self, found: _File) -> None:
+        """Know what the file says; tenants that it has lost are still known to this process."""
+        self._known |= _derived(found)
+        self._signature = _signed(self._file)
+        self._check_at = self._clock() + _CHECK_SECONDS
+
+    def _look_again(self) -> None:
+        """Read the file if it was replaced; one that is lost or broken changes nothing for who has read it before."""
+        self._check_at = self._clock() + _CHECK_SECONDS
+        signature = _signed(self._file)
+        if signature in (None, self._signature):
+            return
+        try:
+            self._remember(_read(self._file))
+        except IdentityKeysError as error:
+            self._signature = signature
+            _LOG.error("identity keys stay as they were: %s", error)
 
     def _changed(self, tenant: str, *, is_rotation: bool) -> _File:
         with _locked(self._file):
             found = _read(self._file)
+            lost = ", ".join(sorted(set(self._known) - set(found.tenants)))
+            if lost:  # or the next thing to be lost is what they sealed
+                raise IdentityKeysError(f"{self._file}: the keys of {lost} are gone; put back the file from its backup")
             known = found.tenants.get(tenant)
             if known is not None and not is_rotation:  # another process was first
                 return found
@@ -188,6 +221,15 @@ def _write(file: Path, content: _File) -> None:
         draft.replace(file)
     except OSError as error:
         raise IdentityKeysError(f"{file}: cannot be written ({error.strerror}); mend its folder") from error
+
+
+def _signed(file: Path) -> tuple[int, int, int] | None:
+    """What changes when the file is replaced; None when it is gone."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextmanager

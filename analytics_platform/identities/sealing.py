@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from analytics_platform.errors import AnalyticsError
-from analytics_platform.identities.keys import TenantKeys
+from analytics_platform.identities.keys import IdentityKeys, TenantKeys
 
 _SEALED = re.compile(r"k([1-9][0-9]{0,3})\.([A-Za-z0-9_-]+={0,2})")
 
@@ -53,3 +53,18 @@ def unseal(keys: TenantKeys, sealed: str) -> bytes:
         raise UnsealedError(
             f"a sealed value of tenant {keys.tenant} does not open: it was changed, or sealed by another deployment"
         ) from error
+
+
+class TenantSeals:
+    """Seals and opens for whichever tenant, as `lake.dead_letters.Seals` asks."""
+
+    def __init__(self, keys: IdentityKeys) -> None:
+        self._keys = keys
+
+    def seal(self, tenant: str, plain: bytes) -> str:
+        """See `seal`."""
+        return seal(self._keys.of(tenant), plain)
+
+    def unseal(self, tenant: str, sealed: str) -> bytes:
+        """See `unseal`."""
+        return unseal(self._keys.of(tenant), sealed)

@@ -204,10 +204,12 @@ def rest_of(message: dict[str, Any]) -> dict[str, Any] | None:
     return rest or None
 
 
-def payload_hash(message: dict[str, Any], original: datetime | None, rest: dict[str, Any] | None) -> str:
+def payload_hash(message: dict[str, Any], original: datetime | None, rest: dict[str, Any] | None, key: bytes) -> str:
     """Sixteen hexadecimal digits for what the producer said: the same for a retry, another for another payload.
 
-    What delivery stamps anew (sentAt, receivedAt, the correction of the timestamp, retry counts) has no part in it.
+    It is of the message as it was sent, with everything personal in it, so it is keyed: without the key nobody can try
+    out values. What delivery stamps anew (sentAt, receivedAt, the correction of the timestamp, retry counts) has no
+    part in it.
     """
     if rest is not None and _RESTAMPED in rest:
         rest = {key: value for key, value in rest.items() if key != _RESTAMPED}
@@ -215,7 +217,7 @@ def payload_hash(message: dict[str, Any], original: datetime | None, rest: dict[
     said = (get("type"), get("event"), get("userId"), get("anonymousId"), original)
     nested = (get("properties"), get("context"), get("traits"), rest or None)
     canonical = orjson.dumps((*said, *nested), option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(canonical, digest_size=8).hexdigest()
+    return hashlib.blake2b(canonical, digest_size=8, key=key, person=b"payload").hexdigest()
 
 
 def _identifier(message: dict[str, Any], name: str) -> str | None:

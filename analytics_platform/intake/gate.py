@@ -1,5 +1,9 @@
 """The gate: judges one message, by the plan, its tenant, its clock, its size and its encoding. Pure, without I/O.
 
+What it admits, it takes the direct identifiers out of (`identifiers`): they land sealed, beside the references that
+have taken their place. And it lets in nobody who was erased: what happened before the erasure is refused, or lands
+without its person where the law keeps the record of it.
+
 It is the same for files and for HTTP. What differs is who vouches for the sender: over HTTP the write key of the
 request alone names the tenant (`Gate.admit` is given its `key`); the operator of an import, who can write the lake
 anyway, may name it, and may bring messages as old as history itself (`Gate.admit` is given none). What is refused says
@@ -12,13 +16,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
-from analytics_platform.catalog import Catalog
+from analytics_platform.catalog import Catalog, Stream
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.identities.keys import IdentityKeys, TenantKeys
+from analytics_platform.identities.references import references
+from analytics_platform.identities.severing import severed, texts_of
+from analytics_platform.identities.suppression import Suppressions
+from analytics_platform.identities.table import sealed_identifiers
 from analytics_platform.intake import envelope
 from analytics_platform.intake.business_days import BusinessDays
 from analytics_platform.intake.envelope import Refusal
+from analytics_platform.intake.identifiers import Parts, Split, Splitter, Taken
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
 from analytics_platform.intake.plan_check import PlanCheck, PlannedEvent, conforming
 from analytics_platform.intake.write_keys import WriteKeys
@@ -31,6 +42,9 @@ MAX_BEHIND = timedelta(days=30)
 
 Removed = Callable[[str, str, date], bool]
 """Whether a stream's day of a tenant was removed."""
+
+MAX_LANDED_BYTES = 900_000
+"""A line of the landing; the raw build reads a little more at most."""
 
 _PROJECT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEYS_REMEMBERED = 10_000
@@ -55,6 +69,8 @@ class Gate:
 
     Args:
         catalog: plan and tenants.
+        identities: the keys of references and seals.
+        suppressed: who was erased, as it is known at the moment.
         tenant: the tenant that the operator of an import named, if any.
         history_start: the first day that an imported message may belong to.
         keys: the write keys by which imported messages are known; by default the catalogue's.
@@ -68,6 +84,8 @@ class Gate:
         self,
         catalog: Catalog,
         *,
+        identities: IdentityKeys,
+        suppressed: Callable[[], Suppressions],
         tenant: str | None = None,
         history_start: date = HISTORY_START,
         keys: WriteKeys | None = None,
@@ -79,6 +97,9 @@ class Gate:
         self._write_keys = keys or WriteKeys(catalog, None)
         self._tenant = tenant
         self._removed = removed
+        self._identities, self._suppressed = identities, suppressed
+        self._splitter = Splitter(catalog)
+        self._severs = {name for name, stream in catalog.streams.items() if _severs(catalog, stream)}
         self._plan = PlanCheck(catalog)
         self._days = BusinessDays()
         self._zones = {name: entry.time_zone for name, entry in catalog.tenants.items()}
@@ -103,12 +124,16 @@ class Gate:
                 one only bounds it.
             key: the registered write key that the request came with; None for an import.
             shared: what the request said of all its messages (`envelope.complete`).
+
+        Raises:
+            IdentityKeysError: the tenant's keys cannot be read, or its first ones not be written.
         """
         known = _Known()
         try:
             return self._judged(raw, received_at, key, known, shared)
         except Refusal as refusal:
-            return Rejected(refusal.reason, refusal.detail, known.tenant, known.day, known.stream)
+            detail = self._splitter.search.masked(refusal.detail)  # names of events and properties are the sender's
+            return Rejected(refusal.reason, detail, known.tenant, known.day, known.stream)
 
     def key_context(self, plain: str) -> WriteKeyContext | None:
         """What the registry says of a plain write key, valid or not; None when it is not registered."""
@@ -146,7 +171,76 @@ class Gate:
         recent_only = key is not None and key.kind != "import"
         day = self._on_time(times, received_at, known.day, earliest=received_at - MAX_BEHIND if recent_only else None)
         self._refuse_removed(known.stream, sender.tenant, day)
-        return _landed(message, message_id, sender, day, times, planned, known.stream)
+        return self._landed(message, message_id, sender, day, times, planned, known.stream)
+
+    def _landed(
+        self,
+        message: dict[str, Any],
+        message_id: str,
+        sender: WriteKeyContext,
+        day: date,
+        times: envelope.Times,
+        planned: PlannedEvent | None,
+        stream: str,
+    ) -> Admitted:
+        keys = self._identities.of(sender.tenant)
+        parts = _parts(message, message_id)
+        said = envelope.payload_hash(message, times.original, parts.extra, keys.fingerprint_key)
+        split = self._splitter.split(parts, planned.name if planned else None, keys)
+        row = {
+            "day": day,
+            "tenant_id": sender.tenant,
+            "stream": stream,
+            "message_id": split.message_id,
+            "type": message["type"],
+            "event": planned.name if planned else None,
+            "schema_version": int(parts.properties["schema_version"]) if planned and parts.properties else None,
+            "project_id": _project(split.properties),
+            "user_id": split.user_id,
+            "anonymous_id": split.anonymous_id,
+            "event_at": times.event_at,
+            "occurred_at": _occurred_at(planned, parts.properties, times),
+            "original_timestamp": times.original,
+            "sent_at": times.sent_at,
+            "received_at": times.received_at,
+            "source": sender.source,
+            "payload_hash": said,
+            "properties": split.properties,
+            "context": split.context,
+            "traits": split.traits,
+            "extra": split.extra,
+            "identifiers": _sealed(keys, split.identifiers) if split.identifiers else None,
+        }
+        line = landing_line(self._without_the_erased(row, split, keys, times.event_at))
+        if len(line) > MAX_LANDED_BYTES:
+            detail = "traits: too many values to split off one by one; send what is needed only"
+            raise Refusal(Reason.TOO_LARGE, detail)
+        return Admitted(sender.tenant, day, stream, split.message_id, times.received_at, times.sent_at, said, line)
+
+    def _without_the_erased(
+        self, row: dict[str, Any], split: Split, keys: TenantKeys, happened_at: datetime
+    ) -> dict[str, Any]:
+        """The row without whom it speaks of and who was erased since; refused where nothing keeps it then.
+
+        An erased person's ids are known by the references of every version that there was at the erasure, so those
+        are what is asked for, whatever version stands in the row.
+        """
+        erased, tenant = self._suppressed(), keys.tenant
+        if tenant not in erased.by_tenant:
+            return row
+        ids = texts_of([split.user_id, split.anonymous_id, split.properties, split.traits, split.extra])
+        stand_ins = erased.stand_ins(self._identities, tenant, ids, happened_at)
+        for found, kind, value in split.identifiers:
+            known_as = references(keys, kind, value)
+            of_value = erased.stand_ins(self._identities, tenant, known_as, happened_at)
+            if of_value:
+                stand_ins[found] = next(iter(of_value.values()))
+        if not stand_ins:
+            return row
+        if row["stream"] not in self._severs:
+            detail = "the person whom the message speaks of was erased after it happened; do not send it again"
+            raise Refusal(Reason.ERASED, detail)
+        return severed(row, stand_ins)
 
     def _refuse_removed(self, stream: str, tenant: str, day: date) -> None:
         """Refuse what retention would have to remove again; older days that it never reached are taken in."""
@@ -210,45 +304,27 @@ class Gate:
         return day
 
 
-def _landed(
-    message: dict[str, Any],
-    message_id: str,
-    sender: WriteKeyContext,
-    day: date,
-    times: envelope.Times,
-    planned: PlannedEvent | None,
-    stream: str,
-) -> Admitted:
-    properties = envelope.object_at(message, "properties")
-    context, traits = envelope.object_at(message, "context"), envelope.object_at(message, "traits")
-    extra = envelope.rest_of(message)
-    said = envelope.payload_hash(message, times.original, extra)
-    line = landing_line(
-        {
-            "day": day,
-            "tenant_id": sender.tenant,
-            "stream": stream,
-            "message_id": message_id,
-            "type": message["type"],
-            "event": planned.name if planned else None,
-            "schema_version": int(properties["schema_version"]) if planned and properties else None,
-            "project_id": _project(properties),
-            "user_id": envelope.person(message, "userId"),
-            "anonymous_id": envelope.person(message, "anonymousId"),
-            "event_at": times.event_at,
-            "occurred_at": _occurred_at(planned, properties, times),
-            "original_timestamp": times.original,
-            "sent_at": times.sent_at,
-            "received_at": times.received_at,
-            "source": sender.source,
-            "payload_hash": said,
-            "properties": properties,
-            "context": context,
-            "traits": traits,
-            "extra": extra,
-        }
+@lru_cache(maxsize=4_096)
+def _sealed(keys: TenantKeys, identifiers: tuple[Taken, ...]) -> str | None:
+    """The same person's device and address come with message after message."""
+    return sealed_identifiers(keys, identifiers)
+
+
+def _severs(catalog: Catalog, stream: Stream) -> bool:
+    """Whether rows of a stream stay without their person when that person is erased."""
+    return catalog.retention_classes[stream.retention_class].on_erasure == "sever"
+
+
+def _parts(message: dict[str, Any], message_id: str) -> Parts:
+    return Parts(
+        message_id=message_id,
+        user_id=envelope.person(message, "userId"),
+        anonymous_id=envelope.person(message, "anonymousId"),
+        properties=envelope.object_at(message, "properties"),
+        context=envelope.object_at(message, "context"),
+        traits=envelope.object_at(message, "traits"),
+        extra=envelope.rest_of(message),
     )
-    return Admitted(sender.tenant, day, stream, message_id, times.received_at, times.sent_at, said, line)
 
 
 def _project(properties: dict[str, Any] | None) -> str | None:

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.sealing import TenantSeals
+from analytics_platform.identities.suppression import read_suppressions
 from analytics_platform.intake.gate import HISTORY_START, Gate
 from analytics_platform.intake.landed import LandedMessages
 from analytics_platform.intake.landing import Landing
@@ -21,7 +24,7 @@ from analytics_platform.intake.outcomes import Admitted, Reason, Rejected
 from analytics_platform.intake.reader import KEPT_BYTES, Line, Reading, Source, find_sources, read_lines
 from analytics_platform.intake.seen import Seen
 from analytics_platform.intake.write_keys import WriteKeys
-from analytics_platform.lake.dead_letters import DeadLetter
+from analytics_platform.lake.dead_letters import DeadLetter, Seals
 from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
@@ -78,6 +81,7 @@ def import_paths(
     *,
     catalog: Catalog,
     store: ObjectStore,
+    identities: IdentityKeys,
     tenant: str | None = None,
     history_start: date = HISTORY_START,
     keys: WriteKeys | None = None,
@@ -90,6 +94,7 @@ def import_paths(
         paths: files, or folders that are read recursively.
         catalog: plan and tenants.
         store: the lake.
+        identities: the keys that identifiers and dead letters are sealed with.
         tenant: tenant of all messages; without it each message's write key or `properties.tenant_id` tells.
         history_start: the first day that a message may belong to.
         keys: the write keys that messages may carry; by default the catalogue's.
@@ -100,8 +105,17 @@ def import_paths(
         SourceMissingError: a path does not exist; nothing was read.
         UnknownTenantError: `tenant` is not registered; nothing was read.
     """
-    gate = Gate(catalog, tenant=tenant, history_start=history_start, keys=keys, removed=read_removals(store).covers_raw)
-    call = _Call(gate, store, now or datetime.now(UTC))
+    erased = read_suppressions(store)
+    gate = Gate(
+        catalog,
+        identities=identities,
+        suppressed=lambda: erased,
+        tenant=tenant,
+        history_start=history_start,
+        keys=keys,
+        removed=read_removals(store).covers_raw,
+    )
+    call = _Call(gate, store, TenantSeals(identities), now or datetime.now(UTC))
     sources = find_sources(paths)
     total, done = sum(source.size for source in sources), 0
     for source in sources:
@@ -116,9 +130,9 @@ def import_paths(
 class _Call:
     """One import from its first line to its manifest."""
 
-    def __init__(self, gate: Gate, store: ObjectStore, now: datetime) -> None:
+    def __init__(self, gate: Gate, store: ObjectStore, seals: Seals, now: datetime) -> None:
         self._gate = gate
-        self._store = store
+        self._seals = seals
         self._now = now
         self._landing = Landing(store, WRITER)
         self._landed = LandedMessages(store)
@@ -184,4 +198,4 @@ class _Call:
             total_bytes=line.total_bytes,
             sha256=line.sha256,
         )
-        self._landing.refuse(letter)
+        self._landing.refuse(letter.sealed(self._seals))

@@ -11,7 +11,7 @@ from typing import Any
 
 from analytics_platform.intake.gathering import Gathered, Gathering, Place
 from analytics_platform.intake.outcomes import Admitted
-from analytics_platform.lake.dead_letters import DeadLetter
+from analytics_platform.lake.dead_letters import SealedLetter
 from analytics_platform.lake.layout import dead_letter_key, digest, landing_key, placed
 from analytics_platform.lake.manifest import Counts, LedgerKey, Manifest, WrittenObject, write_manifest
 from analytics_platform.lake.store import ObjectStore
@@ -52,10 +52,10 @@ class Landing:
         """Count a message that says nothing new."""
         self._counted(message.stream, message.day, message.tenant).duplicates += 1
 
-    def refuse(self, letter: DeadLetter) -> None:
+    def refuse(self, letter: SealedLetter) -> None:
         """Take a dead letter."""
         self._counted(letter.stream, letter.day, letter.tenant).dead_lettered += 1
-        self._gathering.add(Place(letter.reason, letter.day, letter.tenant), letter.as_line(), letter.stream)
+        self._gathering.add(Place(letter.reason, letter.day, letter.tenant), letter.line, letter.stream)
 
     def finish(self, sources: list[dict[str, Any]]) -> None:
         """Put what still waits, then the manifest: from then on the call has happened."""

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
+from analytics_platform.lake.dead_letters import ERASED as KEEPS_NOTHING
+
 KeyKind = Literal["server", "browser", "scanner", "import"]
 Site = Literal["product", "marketing"]
 
@@ -27,6 +29,7 @@ class Reason(StrEnum):
     SCHEMA_VIOLATION = "schema_violation"
     ID_CONFLICT = "id_conflict"
     PAST_RETENTION = "past_retention"
+    ERASED = KEEPS_NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ admitted lands, or is a duplicate if it arrived otherwise meanwhile; what is ref
 and for another moves to that reason. Letters are taken in steps of bounded size, each of which has one effect however
 often it is cut short (`lake.replays`), and a letter that moved is never judged again.
 
-Not replayable is a letter of which only a part was kept, and a conflict that the raw build set aside: the build judges
-that one anew itself, each time.
+Not replayable is a letter of which only a part was kept, or nothing because its person was erased, and a conflict that
+the raw build set aside: the build judges that one anew itself, each time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, cast
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.sealing import TenantSeals
+from analytics_platform.identities.suppression import read_suppressions
 from analytics_platform.intake.collector.requests import write_key_of
 from analytics_platform.intake.gate import HISTORY_START, Gate
 from analytics_platform.intake.importer import ID_CONFLICT
@@ -27,7 +30,7 @@ from analytics_platform.intake.outcomes import Admitted, KeyKind, Reason, Reject
 from analytics_platform.intake.seen import Seen
 from analytics_platform.intake.write_keys import WriteKeys
 from analytics_platform.lake.changes import within
-from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, parse_letter
+from analytics_platform.lake.dead_letters import DeadLetter, Seals, compressed, lines_of, parse_letter
 from analytics_platform.lake.layout import (
     DEAD_PREFIX,
     dead_letter_key,
@@ -99,15 +102,16 @@ class ReplayReport:
         }
 
 
-def dead_letters(store: ObjectStore, selection: Selection) -> Iterator[Found]:
-    """The selected letters that have not moved on, object by object.
+def dead_letters(store: ObjectStore, selection: Selection, seals: Seals) -> Iterator[Found]:
+    """The selected letters that have not moved on, object by object, opened.
 
     Raises:
         UnsafeKeyError: the reason cannot be one.
+        UnsealedError: a letter was sealed with a key that this deployment does not have.
     """
     moved = ReplayLog(store).moved()
     for info in _objects(store, selection):
-        yield from _letters(store, info.key, moved.get(info.key, set()))
+        yield from _letters(store, info.key, moved.get(info.key, set()), seals)
 
 
 def replay(
@@ -115,6 +119,7 @@ def replay(
     catalog: Catalog,
     selection: Selection,
     *,
+    identities: IdentityKeys,
     history_start: date = HISTORY_START,
     keys: WriteKeys | None = None,
     now: datetime | None = None,
@@ -125,6 +130,7 @@ def replay(
         store: the lake.
         catalog: the plan and the tenants as they are now.
         selection: the letters.
+        identities: the keys that letters are opened and sealed with.
         history_start: the first day that a message may belong to.
         keys: the write keys that imported messages may carry; by default the catalogue's.
         now: the clock that bounds the times of imports.
@@ -137,15 +143,16 @@ def replay(
     resumed = log.resume()
     if resumed is not None:
         report.resumed = sum(counts.received for counts in resumed.counts.values())
-    judge = _Judge(store, catalog, history_start, keys, now or datetime.now(UTC))
-    step = _Step(log.next_number)
+    judge = _Judge(store, catalog, identities, history_start, keys, now or datetime.now(UTC))
+    seals = TenantSeals(identities)
+    step = _Step(log.next_number, seals)
     moved = log.moved()
     for info in _objects(store, selection):
-        for found in _letters(store, info.key, moved.get(info.key, set())):
+        for found in _letters(store, info.key, moved.get(info.key, set()), seals):
             _take(found, judge, step, report)
         if step.is_full:
             step.commit(log)
-            step = _Step(log.next_number)
+            step = _Step(log.next_number, seals)
     step.commit(log)
     return report
 
@@ -158,16 +165,16 @@ def _objects(store: ObjectStore, selection: Selection) -> Iterator[ObjectInfo]:
             yield info
 
 
-def _letters(store: ObjectStore, key: str, moved: set[int]) -> Iterator[Found]:
+def _letters(store: ObjectStore, key: str, moved: set[int], seals: Seals) -> Iterator[Found]:
     for position, line in enumerate(lines_of(store.get(key))):
         if position not in moved:
-            yield Found(key, position, parse_letter(line))
+            yield Found(key, position, parse_letter(line, seals))
 
 
 def is_replayable(found: Found) -> bool:
     """Whether the whole message was kept, and nobody else judges it anew."""
     letter = found.letter
-    is_whole = not letter.is_cut and letter.reason != Reason.TRUNCATED_SOURCE
+    is_whole = not letter.is_cut and letter.reason not in (Reason.TRUNCATED_SOURCE, Reason.ERASED)
     return is_whole and not is_conflicts_of_raw(placed(found.key).name)
 
 
@@ -196,10 +203,17 @@ class _Judge:
     """Judges letters as they came, by the catalogue as it is now."""
 
     def __init__(
-        self, store: ObjectStore, catalog: Catalog, history_start: date, keys: WriteKeys | None, now: datetime
+        self,
+        store: ObjectStore,
+        catalog: Catalog,
+        identities: IdentityKeys,
+        history_start: date,
+        keys: WriteKeys | None,
+        now: datetime,
     ) -> None:
-        self._catalog, self._history_start, self._keys, self._now = catalog, history_start, keys, now
-        self._removals = read_removals(store)
+        self._catalog, self._identities = catalog, identities
+        self._history_start, self._keys, self._now = history_start, keys, now
+        self._removals, self._erased = read_removals(store), read_suppressions(store)
         self._landed = LandedMessages(store)
         self._gates: dict[str | None, Gate] = {}
 
@@ -231,6 +245,8 @@ class _Judge:
         if tenant not in self._gates:
             self._gates[tenant] = Gate(
                 self._catalog,
+                identities=self._identities,
+                suppressed=lambda: self._erased,
                 tenant=tenant,
                 history_start=self._history_start,
                 keys=self._keys,
@@ -267,7 +283,8 @@ class _Object:
 class _Step:
     """Letters that move together: what they become, and the account of it."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, seals: Seals) -> None:
+        self._seals = seals
         # The number keeps objects of equal lines from different steps apart, and with it their account.
         self._writer = f"{_WRITER}{number}"
         self._objects: dict[_Place, _Object] = {}
@@ -303,7 +320,7 @@ class _Step:
             stream=rejected.stream or letter.stream,
         )
         self._count(found, moved.stream, moved.day, moved.tenant).dead_lettered += 1
-        self._add(_Place(moved.reason, moved.day, moved.tenant), moved.as_line(), moved.stream)
+        self._add(_Place(moved.reason, moved.day, moved.tenant), moved.sealed(self._seals).line, moved.stream)
 
     def commit(self, log: ReplayLog) -> None:
         """Let it happen; a step in which nothing moves leaves no trace."""

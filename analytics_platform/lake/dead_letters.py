@@ -1,8 +1,13 @@
-"""Dead letters: what was refused, verbatim, with the reason and the mend, as objects of the lake.
+"""Dead letters: what was refused, byte for byte, with the reason and the mend, as objects of the lake.
 
-One NDJSON line per letter. The bytes stand in `raw` as text where they are UTF-8 and as base64 where they are not
-(`encoding` says which); `bytes` and `sha256` speak of the whole line also where only its start was kept. A letter that
-came over HTTP also says when, and with which write key: what a replay needs to judge it as it came.
+One NDJSON line per letter. Nobody knows what personal data a refused message holds, so its bytes are sealed under its
+tenant's keys, together with their hash and what its request said beside it; the reason, the mend and where the letter
+belongs are in clear. `bytes` speaks of the whole line also where only its start was kept. A letter that came over HTTP
+also says when, and with which write key: what a replay needs to judge it as it came. Of a message that was refused
+because its person was erased nothing is kept but that it came.
+
+`encoding` says how the bytes stand in `raw`: `sealed`, `nothing`, and of rows that the raw build set aside, whose
+identifiers were split off before, `utf-8`. Older letters stand there as `utf-8` or `base64`, with `sha256` beside.
 """
 
 from __future__ import annotations
@@ -14,15 +19,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 import zstandard
 
 from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT
 
+ERASED = "erased"
+"""The reason of letters that keep nothing of their message."""
+
 _LEVEL = 3
 _FRAME_HEADER_BYTES = 18
+
+
+class Seals(Protocol):
+    """Who seals what only a tenant's keys may open again, and opens it."""
+
+    def seal(self, tenant: str, plain: bytes) -> str:
+        """The sealed text; the same for the same bytes."""
+
+    def unseal(self, tenant: str, sealed: str) -> bytes:
+        """The bytes that were sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedLetter:
+    """A letter as it is kept: where it belongs, and its line."""
+
+    reason: str
+    day: date
+    tenant: str
+    stream: str
+    line: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +88,20 @@ class DeadLetter:
         """Whether only the start of the message was kept."""
         return self.total_bytes is not None and self.total_bytes > len(self.raw)
 
-    def as_line(self) -> bytes:
-        """The letter as one NDJSON line, the same bytes for the same letter."""
-        text, encoding = _readable(self.raw)
+    def sealed(self, seals: Seals) -> SealedLetter:
+        """The letter as one NDJSON line that keeps nothing personal in clear; the same bytes for the same letter."""
+        if self.reason == ERASED:
+            return self._kept({"bytes": 0, "cut": False, "encoding": "nothing", "raw": ""})
+        beside = {"sha256": self.sha256 or hashlib.sha256(self.raw).hexdigest(), "shared": self.shared}
+        content = orjson.dumps(beside, option=orjson.OPT_APPEND_NEWLINE) + self.raw
+        size = {"bytes": self.total_bytes or len(self.raw), "cut": self.is_cut}
+        return self._kept({**size, "encoding": "sealed", "raw": seals.seal(self.tenant, compressed(content))})
+
+    def in_clear(self) -> SealedLetter:
+        """The same for a row of the landing, whose identifiers are sealed within it."""
+        return self._kept({"bytes": len(self.raw), "cut": False, "encoding": "utf-8", "raw": self.raw.decode()})
+
+    def _kept(self, content: Mapping[str, Any]) -> SealedLetter:
         letter = {
             "reason": self.reason,
             "detail": self.detail,
@@ -70,14 +110,11 @@ class DeadLetter:
             "tenant_id": self.tenant,
             "source": self.source,
             "line": self.line,
-            "bytes": self.total_bytes or len(self.raw),
-            "sha256": self.sha256 or hashlib.sha256(self.raw).hexdigest(),
-            "cut": self.is_cut,
-            "encoding": encoding,
-            "raw": text,
+            **content,
             **self._arrival(),
         }
-        return orjson.dumps(letter, option=orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps(letter, option=orjson.OPT_APPEND_NEWLINE)
+        return SealedLetter(str(self.reason), self.day, self.tenant, self.stream, line)
 
     def _arrival(self) -> dict[str, Any]:
         """What is known of the way over HTTP; nothing for an import."""
@@ -86,20 +123,23 @@ class DeadLetter:
             "key_name": self.key_name,
             "key_kind": self.key_kind,
             "site": self.site,
-            "shared": self.shared,
         }
         return {name: value for name, value in said.items() if value is not None}
 
 
 def compressed(lines: bytes) -> bytes:
-    """NDJSON lines as the bytes of a landing or dead-letter object."""
+    """NDJSON lines as the bytes of a landing or dead-letter object; what is sealed does not shrink any more after."""
     return zstandard.ZstdCompressor(level=_LEVEL).compress(lines)
 
 
 def lines_of(data: bytes) -> list[bytes]:
     """The NDJSON lines of a landing or dead-letter object, each without its newline."""
+    return _decompressed(data).splitlines()
+
+
+def _decompressed(data: bytes) -> bytes:
     with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-        return reader.read().splitlines()
+        return reader.read()
 
 
 def size_of_lines(path: Path) -> int:
@@ -117,38 +157,46 @@ def count_by_stream(data: bytes) -> Counter[str]:
     return Counter(orjson.loads(line)["stream"] for line in lines_of(data))
 
 
-def parse_letter(line: bytes) -> DeadLetter:
-    """The letter that `DeadLetter.as_line` wrote."""
+def parse_letter(line: bytes, seals: Seals) -> DeadLetter:
+    """The letter that `DeadLetter` made a line of."""
     said = orjson.loads(line)
+    content = _content(said, seals)
     received_at = said.get("received_at")
     return DeadLetter(
         reason=said["reason"],
         detail=said["detail"],
-        raw=raw_bytes(said),
+        raw=content.raw,
         day=date.fromisoformat(said["day"]),
         tenant=said["tenant_id"],
         stream=said["stream"],
         source=said["source"],
         line=said["line"],
         total_bytes=said["bytes"],
-        sha256=said["sha256"],
+        sha256=content.sha256,
         received_at=None if received_at is None else datetime.fromisoformat(received_at),
         key_name=said.get("key_name"),
         key_kind=said.get("key_kind"),
         site=said.get("site"),
-        shared=said.get("shared"),
+        shared=content.shared,
     )
 
 
-def raw_bytes(letter: dict[str, Any]) -> bytes:
-    """The refused bytes of a letter that was read back."""
+def raw_in_clear(letter: Mapping[str, Any]) -> bytes:
+    """The bytes of a letter that was read back and is not sealed."""
     if letter["encoding"] == "base64":
         return base64.b64decode(letter["raw"])
     return str(letter["raw"]).encode()
 
 
-def _readable(raw: bytes) -> tuple[str, str]:
-    try:
-        return raw.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return base64.b64encode(raw).decode("ascii"), "base64"
+class _Content(NamedTuple):
+    raw: bytes
+    sha256: str | None
+    shared: Mapping[str, Any] | None
+
+
+def _content(said: Mapping[str, Any], seals: Seals) -> _Content:
+    if said["encoding"] != "sealed":
+        return _Content(raw_in_clear(said), said.get("sha256"), said.get("shared"))
+    beside, _, raw = _decompressed(seals.unseal(said["tenant_id"], said["raw"])).partition(b"\n")
+    told = orjson.loads(beside)
+    return _Content(raw, told["sha256"], told["shared"])

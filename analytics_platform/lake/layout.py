@@ -37,6 +37,7 @@ _DATASET = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MOMENT = "%Y%m%dT%H%M%S%fZ"
 _EXPECTATIONS = re.compile(r"quality/expectations/[a-z0-9_.]+/(\d{8})_(\d{8})-(\d{8}T\d{12}Z)\.json")
 _WEEKLY_REPORT = re.compile(r"reports/weekly/week=(\d{4}-\d{2}-\d{2})/[^/]+")
+_IDENTITIES = re.compile(r"identities/tenant=([a-z0-9_-]+)/day=(\d{4}-\d{2}-\d{2})/[^/]+")
 _MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
 
 
@@ -242,6 +243,14 @@ def identities_key(stream: str, day: date, tenant: str) -> str:
     """Key of the sealed identifiers that came with a stream's messages of a day: the tenant's table, by day."""
     folder = f"{identities_prefix(tenant)}day={day.isoformat()}"
     return f"{folder}/{_checked(_NAME, stream, 'stream')}.parquet"
+
+
+def identities_placed(key: str) -> tuple[str, date]:
+    """Tenant and day of an object of the identities table."""
+    match = _IDENTITIES.fullmatch(key)
+    if match is None:
+        raise UnsafeKeyError(f"{key!r} is not in the table: identities/tenant=T/day=D/<stream>.parquet is expected")
+    return match[1], date.fromisoformat(match[2])
 
 
 def identities_prefix(tenant: str) -> str:

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics_platform.errors import AnalyticsError
-from analytics_platform.lake.schema import JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
+from analytics_platform.lake.schema import IDENTIFIERS, JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
 
 PartitionKey = tuple[str, date, str]
 """Stream, day and tenant."""
@@ -139,6 +139,17 @@ class Merge:
             found.setdefault((named["stream"], named["day"], named["tenant_id"]), []).append(named)
         return found
 
+    def identifiers(self) -> list[tuple[str, PartitionKey, str | None, str | None, str]]:
+        """Of the landing lines that brought sealed identifiers: path (see `lines`), partition, user, device, seal."""
+        query = (
+            f"select path, stream, day, tenant_id, user_id, anonymous_id, {IDENTIFIERS} from incoming "
+            f"where path is not null and {IDENTIFIERS} is not null"
+        )
+        return [
+            (path, (stream, day, tenant), user, device, sealed)
+            for path, stream, day, tenant, user, device, sealed in self._rows(query)
+        ]
+
     def sorted_rows(self) -> Iterator[pa.RecordBatch]:
         """The kept rows by stream, day, tenant, event time and message id, in the columns of `RAW_SCHEMA`.
 
@@ -254,12 +265,18 @@ def _lost_before(wanted: Wanted) -> str:
 def _held(wanted: Wanted) -> str:
     if not wanted.held:
         return ""
-    columns = ", ".join(
-        "files.stream" if name == "stream" else f"{name}::timestamp" if kind == "TIMESTAMP" else name
-        for name, kind in LANDING_COLUMNS.items()
-    )
+    columns = ", ".join(_from_raw(name, kind) for name, kind in LANDING_COLUMNS.items())
     source = f"read_parquet({_listed(wanted.held)}, filename = true)"
     return f"select null as path, {columns} from {source} rows join files on files.path = filename"
+
+
+def _from_raw(name: str, kind: str) -> str:
+    """A landing column out of a raw object."""
+    if name == IDENTIFIERS:
+        return f"null::varchar as {name}"
+    if name == "stream":
+        return "files.stream"
+    return f"{name}::timestamp" if kind == "TIMESTAMP" else name
 
 
 def _selected(name: str) -> str:

@@ -14,14 +14,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_bytes, size_of_lines
+from analytics_platform.errors import AnalyticsError
+from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_in_clear, size_of_lines
 from analytics_platform.lake.layout import conflicts_key, landing_prefix, placed, raw_key, raw_prefix
 from analytics_platform.lake.merge import (
     Kept,
@@ -41,6 +42,37 @@ from analytics_platform.lake.store import ObjectInfo, ObjectStore
 __all__ = ["RAW_SCHEMA", "LandingCorruptError", "RawPartition", "build_partitions", "scan"]
 
 Progress = Callable[[int, int], None]
+
+
+class LandedIdentifiers(NamedTuple):
+    """The sealed identifiers of one landing line, with the ids that the line names its person by.
+
+    `landing_object` is the name of the object that the line is in.
+    """
+
+    landing_object: str
+    user_id: str | None
+    anonymous_id: str | None
+    sealed: str
+
+
+TakeIdentifiers = Callable[[PartitionKey, Sequence[LandedIdentifiers]], None]
+"""Given the identifiers of landing objects that a partition did not hold yet, before its raw object is put; it may be
+given the same ones again by a build that repeats one that was cut short."""
+
+
+class UnclaimedIdentifiersError(AnalyticsError):
+    """Landing holds sealed identifiers, and the build was not told who keeps them: they would be lost."""
+
+
+def nobody_takes(key: PartitionKey, identifiers: Sequence[LandedIdentifiers]) -> None:
+    """What a build does that was told of no keeper: it fails rather than losing identifiers."""
+    stream, day, tenant = key
+    raise UnclaimedIdentifiersError(
+        f"{len(identifiers)} lines of {stream}, {day}, {tenant} have sealed identifiers; "
+        "build with `identifiers=`, such as `identities.table.IdentitiesTable(…).take`"
+    )
+
 
 # Bytes of lines before compression, and objects, of one batch; it ends with the partition that fills it.
 _BATCH_BYTES = 48_000_000
@@ -103,6 +135,7 @@ def build_partitions(
     streams: Sequence[str],
     partitions: Sequence[tuple[date, str]],
     progress: Progress | None = None,
+    identifiers: TakeIdentifiers = nobody_takes,
 ) -> list[RawPartition]:
     """Bring the raw objects of the given streams and (day, tenant) partitions up to what has landed.
 
@@ -114,16 +147,18 @@ def build_partitions(
         streams: streams to build.
         partitions: business day and tenant of each partition.
         progress: called with the partitions done and the partitions in all.
+        identifiers: takes the sealed identifiers that landed with the messages.
 
     Raises:
         LandingCorruptError: a landing object cannot be read back.
+        UnclaimedIdentifiersError: there are some, and nobody takes them.
     """
     built: list[RawPartition] = []
     done = 0
     with connected() as connection:
         for batch in _batches(store, streams, partitions):
             built += batch.current
-            built += _build(store, connection, batch)
+            built += _build(store, connection, batch, identifiers)
             done += batch.partitions
             if progress is not None:
                 progress(done, len(partitions))
@@ -186,14 +221,18 @@ def _planned(
     return current, stale
 
 
-def _build(store: ObjectStore, connection: duckdb.DuckDBPyConnection, batch: _Batch) -> list[RawPartition]:
-    """Merge one batch and put its raw objects, conflicts first: a crash between the two is mended by the next build."""
+def _build(
+    store: ObjectStore, connection: duckdb.DuckDBPyConnection, batch: _Batch, take: TakeIdentifiers
+) -> list[RawPartition]:
+    """Merge one batch and put its raw objects, after conflicts and identifiers: a crash is mended by the next build."""
     stale = batch.stale
     if not stale:
         return []
     with TemporaryDirectory(prefix="analytics-conflicts-") as folder:
         merged = merge(connection, _wanted(store, stale, Path(folder), is_large=batch.is_large))
         outcome = _outcome(store, merged, stale)
+        for key, found in _identifiers(merged, stale).items():
+            take(key, found)
         rows = _Rows(merged.sorted_rows())
         encoded = (
             (outcome[item.key], _parquet(outcome[item.key], rows.take(outcome[item.key].accepted)))
@@ -230,7 +269,7 @@ def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path, *, is_lar
 def _lost_before(store: ObjectStore, item: _Stale) -> bytes:
     """The landing lines that earlier builds set aside: needed to tell a repeated loser from a new one."""
     letters = lines_of(store.get(conflicts_key(*item.key)))
-    return compressed(b"\n".join(raw_bytes(orjson.loads(letter)) for letter in letters))
+    return compressed(b"\n".join(raw_in_clear(orjson.loads(letter)) for letter in letters))
 
 
 def _outcome(store: ObjectStore, merged: Merge, stale: Sequence[_Stale]) -> dict[PartitionKey, RawPartition]:
@@ -257,7 +296,7 @@ def _letters_gone(store: ObjectStore, item: _Stale) -> int:
 
 def _lines_by_object(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, dict[str, int]]:
     """Lines per landing object's name and partition; a line outside its object's partition is corruption."""
-    only_object = {item.key: placed(item.fresh[0].key).name for item in stale if len(item.fresh) == 1}
+    only_object = _only_objects(stale)
     found: dict[PartitionKey, dict[str, int]] = {}
     for (path, key), lines in merged.lines().items():
         name = _name_within(path, key) if path else only_object.get(key)
@@ -267,6 +306,21 @@ def _lines_by_object(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKe
             )
         found.setdefault(key, {})[name] = lines
     return found
+
+
+def _identifiers(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, list[LandedIdentifiers]]:
+    """The sealed identifiers of the batch's landing lines, by partition."""
+    only_object = _only_objects(stale)
+    found: dict[PartitionKey, list[LandedIdentifiers]] = {}
+    for path, key, user_id, anonymous_id, sealed in merged.identifiers():
+        name = placed("/".join(Path(path).parts[-3:])).name if path else only_object[key]
+        found.setdefault(key, []).append(LandedIdentifiers(name, user_id, anonymous_id, sealed))
+    return found
+
+
+def _only_objects(stale: Iterable[_Stale]) -> dict[PartitionKey, str]:
+    """The name of the fresh landing object of each partition that has one alone."""
+    return {item.key: placed(item.fresh[0].key).name for item in stale if len(item.fresh) == 1}
 
 
 def _name_within(path: str, key: PartitionKey) -> str | None:
@@ -305,7 +359,9 @@ def _letters(item: _Stale, lost: Iterable[dict[str, Any]]) -> bytes:
             day=item.day,
             tenant=item.tenant,
             stream=item.stream,
-        ).as_line()
+        )
+        .in_clear()
+        .line
         for row in lost
     )
     return compressed(b"".join(letters))

@@ -1,7 +1,9 @@
 """What a landed message looks like: the columns of a landing line and of a raw Parquet object, declared once.
 
-A landing line is one flat JSON object with these names in this order, plus `stream` after `tenant_id`; in Parquet the
-stream is in the key, and what a message nests (properties, context, traits, extra) is JSON text.
+A landing line is one flat JSON object with these names in this order, plus `stream` after `tenant_id` and `identifiers`
+at the end; in Parquet the stream is in the key, and what a message nests (properties, context, traits, extra) is JSON
+text. `identifiers` are the direct identifiers that came with the message, sealed under keys that are not in the lake;
+raw does without them, and its build hands them on (`lake.raw`).
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ RAW_SCHEMA = pa.schema(
     ]
 )
 
+IDENTIFIERS = "identifiers"
+"""The landing column that raw does not have."""
+
 JSON_COLUMNS = ("properties", "context", "traits", "extra")
 
 # Dictionaries pay where values repeat; ids and properties would fill one only to abandon it.
@@ -70,6 +75,7 @@ def _landing_columns() -> dict[str, str]:
         columns[field.name] = _duckdb_type(field)
         if field.name == "tenant_id":
             columns["stream"] = "VARCHAR"
+    columns[IDENTIFIERS] = "VARCHAR"
     return columns
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 import pytest
+from known_keys import SEALS
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs import keys
@@ -57,7 +58,9 @@ async def collect(folder: Path, store: LocalStore) -> None:
     """An hour of a collector: two messages and a dead letter."""
     spool = Spool.open(folder, "collector0a", SpoolLimits(min_free_bytes=0), clock=lambda: HOUR)
     await spool.commit([Admitted(TENANT, DAY, "product", name, HOUR, None, "aa", b"{}\n") for name in ("a", "b")])
-    await spool.commit([DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product")])
+    await spool.commit(
+        [DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product").sealed(SEALS)]
+    )
     spool.drain()
     Shipper(spool, store).ship_waiting(final=True)
     spool.close()

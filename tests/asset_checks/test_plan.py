@@ -6,6 +6,7 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pytest
+from known_keys import SEALS
 
 from analytics_platform.catalog import Catalog, Event
 from analytics_platform.catalog.quality import VanishedRule
@@ -155,10 +156,10 @@ def judged(
     store = LocalStore(tmp_path / "lake")
     if refused is not None:
         key = f"dead/schema_violation/day={DAY}/tenant={TENANT}/20260310T10-w-0123.ndjson.zst"
-        store.put(key, compressed(letter(refused).as_line() * 3))
+        store.put(key, compressed(letter(refused).sealed(SEALS).line * 3))
     warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
     warehouse.replace_table("raw.support", pa.Table.from_pylist(list(rows), RAW_SCHEMA))
-    found = _plan(catalog)(Scope(store, warehouse, [DAY.isoformat()]), [keys.loaded("support")])
+    found = _plan(catalog, SEALS)(Scope(store, warehouse, [DAY.isoformat()]), [keys.loaded("support")])
     return {key.name: facts[DAY.isoformat()] for key, facts in found.items()}
 
 
@@ -198,5 +199,5 @@ def test_letters_are_read_of_the_wanted_days_alone(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     for day in (DAY, DAY + timedelta(1)):
         key = f"dead/schema_violation/day={day}/tenant={TENANT}/20260310T10-w-0123.ndjson.zst"
-        store.put(key, compressed(letter(b"{}").as_line()))
-    assert len(list(letters_of(store, DAY, DAY))) == 1
+        store.put(key, compressed(letter(b"{}").sealed(SEALS).line))
+    assert len(list(letters_of(store, DAY, DAY, SEALS))) == 1

@@ -1,10 +1,14 @@
 """Declared limits: what they mean, and what a broken declaration of them says."""
 
+from typing import get_args
+
 import pytest
 from catalog_copy import CatalogCopy
 
 from analytics_platform.catalog import Catalog, CatalogError
+from analytics_platform.catalog.identifiers import IdentifierKind
 from analytics_platform.catalog.quality import ShareLimit
+from analytics_platform.identities.references import Kind
 
 
 def problems_of(copy: CatalogCopy) -> list[str]:
@@ -85,9 +89,21 @@ def test_the_shipped_declarations_are_complete(catalog: Catalog) -> None:
         ),
         (
             "personal_data_patterns.yaml",
-            "'(^|[^A-Za-z0-9])[A-Z]{2}",
-            "'(^|[^A-Za-z0-9][A-Z]{2}",
+            "'(?:^|[^A-Za-z0-9])(?P<iban>[A-Z]{2}",
+            "'(?:^|[^A-Za-z0-9](?P<iban>[A-Z]{2}",
             "personal_data_patterns.yaml: iban.pattern: is no regular expression (",
+        ),
+        (
+            "direct_identifiers.yaml",
+            "phone: phone\n",
+            "phones: phone\n",
+            "direct_identifiers.yaml: patterns.phones: 'phones' is not a pattern; write one of email, phone, ",
+        ),
+        (
+            "direct_identifiers.yaml",
+            "  - plan\n",
+            "  - plan\n  - first_name\n",
+            "direct_identifiers.yaml: traits: firstName, first_name are said twice; keep one of them",
         ),
         (
             "sla_tiers.yaml",
@@ -103,3 +119,7 @@ def test_a_broken_declaration_says_file_field_and_mend(
 ) -> None:
     catalog_copy.replace(file, old, new)
     assert any(each.startswith(problem) for each in problems_of(catalog_copy)), problems_of(catalog_copy)
+
+
+def test_kinds_of_identifiers_are_those_that_references_have() -> None:
+    assert get_args(IdentifierKind) == get_args(Kind)

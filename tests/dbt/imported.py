@@ -12,6 +12,7 @@ from typing import Any
 
 from fixture import STREAMS, Dbt, Message, TenantRow
 
+from known_keys import KEYS
 from analytics_platform.catalog import Catalog, load_catalog
 from analytics_platform.catalog.tenants import Tenant
 from analytics_platform.defs.loaded import registry_tables, stream_table
@@ -38,7 +39,7 @@ class ImportingDbt(Dbt):
         """Import the messages as one file, in the given order, and load what the lake then holds."""
         file = self._folder / f"{name}.ndjson"
         file.write_text("".join(json.dumps(as_sent(each)) + "\n" for each in messages), encoding="utf-8")
-        report = import_paths([file], catalog=self._catalog, store=self._store, now=NOW)
+        report = import_paths([file], catalog=self._catalog, store=self._store, identities=KEYS, now=NOW)
         build_partitions(self._store, streams=["billing"], partitions=landed_partitions(self._store))
         warehouse = DuckDBWarehouse(self.warehouse)
         for stream in STREAMS:

@@ -10,7 +10,7 @@ import orjson
 from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
 from analytics_platform.defs.manifest import build_manifest, manifest_path
-from analytics_platform.defs.resources import store_from, warehouse_from
+from analytics_platform.defs.resources import identity_keys_from, store_from, warehouse_from
 from analytics_platform.intake.importer import ImportReport, import_paths
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.settings import Settings
@@ -36,7 +36,10 @@ class House:
 
     def imported(self, path: Path) -> ImportReport:
         history_start = self.settings.history_start
-        return import_paths([path], catalog=load_catalog(), store=self.store, history_start=history_start)
+        keys = identity_keys_from(self.settings)
+        return import_paths(
+            [path], catalog=load_catalog(), store=self.store, identities=keys, history_start=history_start
+        )
 
     def land_invoice(self, name: str, issued_at: str, tenant: str = "brabant-rental") -> None:
         """Import one message that nobody has sent before."""

@@ -185,6 +185,8 @@ def test_the_daily_job_plans_sweeps_what_is_approved_and_its_checks_hold(house: 
     assert _metadata(second, keys.RETENTION_SWEEP)["units_removed"].value > 0
     checks = {each.check_name: each for each in second.get_asset_check_evaluations()}
     assert set(checks) >= {
+        "no_identifier_in_clear",
+        "identities_open_with_their_keys",
         "nothing_is_overdue",
         "every_personal_column_is_registered",
         "nothing_was_removed_early",

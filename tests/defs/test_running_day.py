@@ -5,6 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from known_keys import KEYS
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
@@ -73,7 +74,9 @@ class WesternHouse:
         }
         path = self.settings.home / f"{name}.ndjson"
         path.write_bytes(orjson.dumps(message))
-        assert import_paths([path], catalog=self.catalog, store=store_from(self.settings)).accepted == 1
+        assert (
+            import_paths([path], catalog=self.catalog, store=store_from(self.settings), identities=KEYS).accepted == 1
+        )
 
     def run(self) -> RunReport:
         report = run_days(self.settings, definitions=self.definitions)

@@ -15,6 +15,7 @@ import dagster as dg
 import orjson
 import pytest
 from defs_house import House
+from known_keys import KEYS
 
 from analytics_platform.catalog import Catalog, load_catalog
 from analytics_platform.definitions import build_definitions
@@ -73,7 +74,7 @@ class SlaHouse(House):
         path = self.settings.home / "invoices.ndjson"
         path.write_bytes(b"\n".join(orjson.dumps(_invoice(tenant, day)) for day in days) + b"\n")
         before = {info.key for info in self.store.list(LANDING_PREFIX)}
-        report = import_paths([path], catalog=self.catalog, store=self.store, tenant=None)
+        report = import_paths([path], catalog=self.catalog, store=self.store, identities=KEYS, tenant=None)
         assert report.accepted == len(days), report.as_dict()
         for info in self.store.list(LANDING_PREFIX):
             if in_time and info.key not in before:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 import yaml
 from captured import CapturedMessage, captured_messages
+from known_keys import KEYS, gate_of
 
 from analytics_platform.catalog import Catalog, load_catalog
 from analytics_platform.catalog.tenants import hash_write_key
@@ -52,7 +53,7 @@ def judge(gate: Gate, captured: CapturedMessage) -> Admitted | Rejected:
 def test_the_gate_refuses_nothing_of_a_client_but_what_the_plan_does_not_know(
     test_catalog: Catalog, capture: str
 ) -> None:
-    gate = Gate(test_catalog)
+    gate = gate_of(test_catalog)
     for captured in (message for message in MESSAGES if message.capture == capture):
         outcome = judge(gate, captured)
         if captured.message["type"] in SPEC_CALLS:
@@ -70,7 +71,7 @@ def test_all_clients_and_all_kinds_of_calls_are_among_the_captures() -> None:
 
 
 def test_a_tracked_event_that_fits_the_plan_is_admitted_from_every_client(test_catalog: Catalog) -> None:
-    gate = Gate(test_catalog)
+    gate = gate_of(test_catalog)
     fitting = {
         "schema_version": 1,
         "tenant_id": "tenant_42",
@@ -90,7 +91,9 @@ def test_written_to_a_file_they_import_with_every_message_accounted_for(test_cat
     path.write_bytes(b"".join(orjson.dumps(item.message | {"writeKey": item.write_key}) + b"\n" for item in MESSAGES))
 
     store = LocalStore(tmp_path / "lake")
-    report = import_paths([path], catalog=test_catalog, store=store, now=TAKEN_AT + timedelta(minutes=1))
+    report = import_paths(
+        [path], catalog=test_catalog, store=store, identities=KEYS, now=TAKEN_AT + timedelta(minutes=1)
+    )
 
     kinds = Counter("spec" if item.message["type"] in SPEC_CALLS else "track" for item in MESSAGES)
     assert report.read == len(MESSAGES)

@@ -13,11 +13,12 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from intake_messages import OTHER_TENANT, TENANT, flow_step, lines, scan, write
+from known_keys import KEYS, SEALS
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.intake.importer import ImportReport, import_paths
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
-from analytics_platform.lake.dead_letters import lines_of, raw_bytes
+from analytics_platform.lake.dead_letters import lines_of, parse_letter
 from analytics_platform.lake.layout import placed
 from analytics_platform.lake.ledger import ledger_rows, unbalanced
 from analytics_platform.lake.raw import build_partitions
@@ -30,7 +31,7 @@ STREAMS = ("billing", "inventory", "transport", "marketing", "crm", "support", "
 
 
 def run(store: LocalStore, catalog: Catalog, *paths: Path, tenant: str | None = None) -> ImportReport:
-    report = import_paths(paths, catalog=catalog, store=store, tenant=tenant, now=NOW)
+    report = import_paths(paths, catalog=catalog, store=store, identities=KEYS, tenant=tenant, now=NOW)
     assert report.read == report.accepted + report.duplicates + report.dead_lettered
     assert sum(report.reasons.values()) == report.dead_lettered
     return report
@@ -45,7 +46,10 @@ def landed(store: LocalStore) -> list[dict[str, Any]]:
 
 
 def letters(store: LocalStore, reason: str = "") -> list[dict[str, Any]]:
-    return [orjson.loads(line) for info in store.list(f"dead/{reason}") for line in lines_of(store.get(info.key))]
+    """The letters of a reason as their lines say, opened: `raw` are the bytes."""
+    kept = [line for info in store.list(f"dead/{reason}") for line in lines_of(store.get(info.key))]
+    opened = [(orjson.loads(line), parse_letter(line, SEALS)) for line in kept]
+    return [said | {"raw": letter.raw, "sha256": letter.sha256} for said, letter in opened]
 
 
 def contents(store: LocalStore, prefix: str = "") -> dict[str, bytes]:
@@ -81,7 +85,7 @@ def test_every_line_is_accounted_for_and_kept_verbatim(store: LocalStore, catalo
     report = run(store, catalog, path)
 
     assert (report.read, report.accepted, report.blank_lines) == (1 + len(BROKEN_LINES), 1, 2)
-    assert [raw_bytes(letter) for letter in sorted(letters(store), key=lambda letter: letter["line"])] == BROKEN_LINES
+    assert [letter["raw"] for letter in sorted(letters(store), key=lambda letter: letter["line"])] == BROKEN_LINES
     assert all(letter["detail"] and letter["source"] == "mixed.ndjson" for letter in letters(store))
     assert list(report.as_dict())[:5] == ["read", "accepted", "duplicates", "dead_lettered", "reasons"]
 
@@ -191,7 +195,7 @@ def test_segments_archive_lands(store: LocalStore, catalog: Catalog, tmp_path: P
 def test_progress_reaches_the_end(store: LocalStore, catalog: Catalog, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     path = write(tmp_path / "a.ndjson", scan())
-    import_paths([path], catalog=catalog, store=store, now=NOW, progress=lambda *at: told.append(at))
+    import_paths([path], catalog=catalog, store=store, identities=KEYS, now=NOW, progress=lambda *at: told.append(at))
 
     assert told[-1] == (path.stat().st_size, path.stat().st_size)
 
@@ -252,7 +256,7 @@ def test_a_call_that_died_between_puts_is_made_again_and_the_ledger_balances(
     build(undisturbed)
     dying = DyingStore(tmp_path / "lake", at_put=at_put, after=after)
     with pytest.raises(Killed):
-        import_paths([path], catalog=catalog, store=dying, now=NOW)
+        import_paths([path], catalog=catalog, store=dying, identities=KEYS, now=NOW)
     store = LocalStore(tmp_path / "lake")
     if built_between:
         build(store)

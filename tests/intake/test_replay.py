@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intake_messages import OTHER_TENANT, TENANT, flow_step, scan, write
+from known_keys import KEYS, SEALS, gate_of
 
 from analytics_platform.catalog import Catalog
-from analytics_platform.intake.gate import Gate
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.intake.outcomes import Rejected, WriteKeyContext
 from analytics_platform.intake.replay import Found, ReplayReport, Selection, dead_letters, replay
@@ -66,7 +66,7 @@ def before(without_scans: Catalog) -> Catalog:
 def imported(store: LocalStore, catalog: Catalog, *messages: dict[str, Any], name: str = "a.ndjson") -> None:
     with TemporaryDirectory() as folder:
         path = write(Path(folder) / name, *messages)
-        import_paths([path], catalog=catalog, store=store, now=NOW)
+        import_paths([path], catalog=catalog, store=store, identities=KEYS, now=NOW)
 
 
 def imported_with_another_file(store: LocalStore, catalog: Catalog) -> None:
@@ -76,19 +76,19 @@ def imported_with_another_file(store: LocalStore, catalog: Catalog) -> None:
             write(Path(folder) / "a.ndjson", scan("m-1")),
             write(Path(folder) / "b.ndjson", flow_step("m-2", "2026-01-15T09:30:00Z")),
         ]
-        import_paths(paths, catalog=catalog, store=store, now=NOW)
+        import_paths(paths, catalog=catalog, store=store, identities=KEYS, now=NOW)
 
 
 def collected(store: LocalStore, catalog: Catalog, raw: bytes, key: WriteKeyContext, received_at: datetime) -> None:
     """A message over HTTP that the gate refused, as a collector ships it."""
-    outcome = Gate(catalog).admit(raw, received_at=received_at, key=key)
+    outcome = gate_of(catalog).admit(raw, received_at=received_at, key=key)
     assert isinstance(outcome, Rejected)
     arrival = {"received_at": received_at, "key_name": key.source, "key_kind": key.kind, "site": key.site}
     letter = DeadLetter(
         outcome.reason, outcome.detail, raw, outcome.day or DAY, key.tenant, outcome.stream or "_unknown", **arrival
     )
     hour = received_at.replace(minute=0, second=0, microsecond=0)
-    line = letter.as_line()
+    line = letter.sealed(SEALS).line
     name = dead_letter_key(letter.reason, letter.day, letter.tenant, "collector1", digest(line), received_hour=hour)
     store.put(name, compressed(line))
     manifest = Manifest("collector1", hour=hour, acked={letter.tenant: 1})
@@ -98,7 +98,7 @@ def collected(store: LocalStore, catalog: Catalog, raw: bytes, key: WriteKeyCont
 
 
 def again(store: LocalStore, catalog: Catalog, selection: Selection = ALL) -> ReplayReport:
-    return replay(store, catalog, selection, now=NOW)
+    return replay(store, catalog, selection, identities=KEYS, now=NOW)
 
 
 def build(store: LocalStore) -> None:
@@ -122,7 +122,7 @@ def ids(store: LocalStore) -> list[str]:
 
 
 def reasons(store: LocalStore, selection: Selection = ALL) -> Counter[str]:
-    return Counter(found.letter.reason for found in dead_letters(store, selection))
+    return Counter(found.letter.reason for found in dead_letters(store, selection, SEALS))
 
 
 def contents(store: LocalStore) -> dict[str, bytes]:
@@ -186,9 +186,9 @@ def test_a_letter_that_fails_for_another_reason_moves_there_and_keeps_its_bytes(
     store: LocalStore, catalog: Catalog, before: Catalog
 ) -> None:
     imported(store, before, scan("m-1", properties={"status_seq": "seven"}))
-    (was,) = dead_letters(store, ALL)
+    (was,) = dead_letters(store, ALL, SEALS)
     assert again(store, catalog).reasons == {"schema_violation": 1}
-    (found,) = dead_letters(store, ALL)
+    (found,) = dead_letters(store, ALL, SEALS)
     assert (found.letter.reason, found.letter.stream) == ("schema_violation", "inventory")
     assert (found.letter.raw, found.letter.source, found.letter.line) == (was.letter.raw, "a.ndjson", 1)
     assert ledger(store) == Counter(received=1, dead_lettered=1)
@@ -236,7 +236,7 @@ def test_a_message_with_another_key_than_its_requests_does_not_slip_in_by_a_repl
         key_kind="scanner",
         site="product",
     )
-    line = letter.as_line()
+    line = letter.sealed(SEALS).line
     store.put(dead_letter_key(letter.reason, DAY, TENANT, "collector1", digest(line)), compressed(line))
     report = again(store, catalog)
     assert (report.accepted, report.still_dead) == (accepted, 1 - accepted)
@@ -248,7 +248,7 @@ def test_what_is_no_whole_message_or_is_judged_by_the_build_is_not_replayed(
 ) -> None:
     long = tmp_path / "long.ndjson"
     long.write_bytes(b'{"a":"' + b"x" * 5_000_000 + b'"}\n')
-    import_paths([long], catalog=catalog, store=store, now=NOW)
+    import_paths([long], catalog=catalog, store=store, identities=KEYS, now=NOW)
     imported(store, catalog, scan("m-1"))
     imported(store, catalog, scan("m-1", userId="another", receivedAt="2026-01-15T09:30:00.100Z"), name="b.ndjson")
     build(store)
@@ -265,7 +265,7 @@ def test_only_what_was_selected_is_replayed(store: LocalStore, catalog: Catalog,
     assert again(store, catalog, Selection(reason="schema_violation")).replayed == 0
     assert again(store, catalog, Selection(tenant=OTHER_TENANT)).accepted == 1
     assert again(store, catalog, Selection(first=date(2026, 1, 16), last=date(2026, 1, 31))).accepted == 1
-    assert [found.letter.day for found in dead_letters(store, ALL)] == [DAY]
+    assert [found.letter.day for found in dead_letters(store, ALL, SEALS)] == [DAY]
 
 
 def test_of_two_replays_at_once_one_is_told_and_does_nothing(
@@ -352,5 +352,5 @@ def test_a_replay_cut_short_anywhere_ends_as_one_that_was_not(
 
 
 def _letters(store: LocalStore) -> list[bytes]:
-    found: list[Found] = list(dead_letters(store, ALL))
-    return sorted(each.letter.as_line() for each in found)
+    found: list[Found] = list(dead_letters(store, ALL, SEALS))
+    return sorted(each.letter.sealed(SEALS).line for each in found)

@@ -11,6 +11,9 @@ import pytest
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.demo.live import LiveReport, live_burst
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.sealing import TenantSeals
+from analytics_platform.identities.table import IdentitiesTable
 from analytics_platform.intake.replay import Selection, dead_letters
 from analytics_platform.lake.changes import landed_partitions
 from analytics_platform.lake.collector_hours import collector_hours, unaccounted
@@ -29,9 +32,12 @@ class Bursts:
 
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self.store = LocalStore(settings.lake_root)
+        self.keys = IdentityKeys(settings.identity_keys_file)
         self.streams = list(catalog.streams)
         self.reports: list[LiveReport] = [live_burst(settings, catalog, self.store, seed=7) for _ in range(2)]
-        build_partitions(self.store, streams=self.streams, partitions=landed_partitions(self.store))
+        take = IdentitiesTable(self.store, self.keys).take
+        partitions = landed_partitions(self.store)
+        build_partitions(self.store, streams=self.streams, partitions=partitions, identifiers=take)
         today = datetime.now(UTC).date()
         self.first, self.last = today - timedelta(days=1), today + timedelta(days=1)
 
@@ -70,7 +76,7 @@ def test_each_producer_is_there_under_its_own_key(bursts: Bursts) -> None:
 
 
 def test_a_page_from_before_the_plan_is_a_dead_letter_that_can_be_replayed(bursts: Bursts) -> None:
-    found = [each.letter for each in dead_letters(bursts.store, Selection())]
+    found = [each.letter for each in dead_letters(bursts.store, Selection(), TenantSeals(bursts.keys))]
     assert {letter.reason for letter in found} == {"unknown_event"}
     assert {letter.key_name for letter in found} == {"marketing"}
 

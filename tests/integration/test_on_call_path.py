@@ -33,7 +33,7 @@ from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.manifest import ensure_manifest
 from analytics_platform.defs.partitions import Rectangle, range_tags
 from analytics_platform.defs.pools import BACKFILL_TAG
-from analytics_platform.defs.resources import alert_store_from, store_from, warehouse_from
+from analytics_platform.defs.resources import alert_store_from, identity_keys_from, store_from, warehouse_from
 from analytics_platform.demo.simulation import simulate
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.lake.layout import raw_key
@@ -116,7 +116,13 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, catalog: Catalog
         settings = Settings.from_environment()
         ensure_manifest(settings)
         simulate(catalog, seed=7, first_day=FIRST, last_day=LAST, folder=tmp_path / "events")
-        import_paths([tmp_path / "events"], catalog=catalog, store=store_from(settings), tenant=None)
+        import_paths(
+            [tmp_path / "events"],
+            catalog=catalog,
+            store=store_from(settings),
+            identities=identity_keys_from(settings),
+            tenant=None,
+        )
         built = Deployment(settings, build_definitions(settings), slack)
         tenants = tuple(catalog.tenants)
         with open_instance(settings.dagster_home) as instance:

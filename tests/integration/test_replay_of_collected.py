@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.intake.collector.service import RunningCollector
 from analytics_platform.intake.replay import Selection, replay
 from analytics_platform.lake.changes import landed_partitions
@@ -58,7 +59,8 @@ def test_it_lands_as_if_the_plan_had_known_it_and_both_accounts_hold(tmp_path: P
         collector.stop()
     assert store.list("landing/") == []
 
-    report = replay(store, with_escalations, Selection(reason="unknown_event"))
+    keys = IdentityKeys(settings.identity_keys_file)
+    report = replay(store, with_escalations, Selection(reason="unknown_event"), identities=keys)
     # The clock of the second cannot be corrected: the call does not say when it was sent.
     assert (report.accepted, report.reasons) == (1, {"time_suspect": 1})
     (line,) = (orjson.loads(line) for info in store.list("landing/") for line in lines_of(store.get(info.key)))

@@ -40,6 +40,7 @@ def line(message_id: str, **changes: Any) -> bytes:
         "context": None,
         "traits": None,
         "extra": {},
+        "identifiers": None,
     }
     return landing_line(values | changes)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from known_keys import SEALS
 from landed_lines import DAY, HOUR, STREAMS, TENANT, land, line
 
 from analytics_platform.lake.changes import earliest_change_since, landed_partitions, stale_partitions
@@ -32,7 +33,9 @@ def ledger(store: LocalStore, first: date = DAY, last: date = NEXT) -> dict[str,
 def imported(store: LocalStore) -> tuple[str, str]:
     """Two landed lines, a duplicate and a dead letter, with their manifest; the keys of the two objects."""
     landing = land(store, line("m-1"), line("m-2"))
-    letter = DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product").as_line()
+    letter = (
+        DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product").sealed(SEALS).line
+    )
     dead = dead_letter_key("schema_violation", DAY, TENANT, "import", digest(letter))
     store.put(dead, compressed(letter))
     counts = {("product", DAY, TENANT): Counts(received=4, accepted=2, duplicates=1, dead_lettered=1)}

@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from known_keys import SEALS
 from landed_lines import DAY, HOUR, STREAMS, TENANT, line
 
 from analytics_platform.lake.changes import landed_partitions
@@ -28,7 +29,9 @@ def put(store: LocalStore, *lines: bytes, day: date = DAY) -> WrittenObject:
 
 
 def put_letter(store: LocalStore) -> WrittenObject:
-    letter = DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product").as_line()
+    letter = (
+        DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product").sealed(SEALS).line
+    )
     key = dead_letter_key("schema_violation", DAY, TENANT, WRITER, digest(letter), received_hour=HOUR)
     store.put(key, compressed(letter))
     return WrittenObject(key, {"product": 1}, "")

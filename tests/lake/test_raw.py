@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from landed_lines import DAY, HOUR, STREAMS, TENANT, land, line
 
-from analytics_platform.lake.dead_letters import compressed, lines_of, raw_bytes
+from analytics_platform.lake.dead_letters import compressed, lines_of, raw_in_clear
 from analytics_platform.lake.layout import conflicts_key, raw_key
 from analytics_platform.lake.partition import ForeignObjectError
 from analytics_platform.lake.raw import RAW_SCHEMA, LandingCorruptError, RawPartition, build_partitions, scan
@@ -107,7 +107,9 @@ def test_the_earliest_received_stays_and_other_payloads_become_dead_letters(stor
     assert (built.landed, built.accepted, built.duplicates, built.conflicts) == (2, 1, 0, 1)
     (letter,) = (orjson.loads(found) for found in lines_of(store.get(conflicts_key("product", DAY, TENANT))))
     assert letter["reason"] == "id_conflict"
-    assert raw_bytes(letter) + b"\n" == line("m-1", received_at=late, payload_hash="00000000000000bb", user_id="late")
+    assert raw_in_clear(letter) + b"\n" == line(
+        "m-1", received_at=late, payload_hash="00000000000000bb", user_id="late"
+    )
 
 
 def test_a_loser_that_comes_again_is_a_duplicate_not_another_conflict(store: LocalStore) -> None:

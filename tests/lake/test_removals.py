@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import orjson
 import pytest
+from known_keys import SEALS
 from landed_lines import DAY, STREAMS, TENANT, land, line
 
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
@@ -32,7 +33,10 @@ def remove(store: LocalStore, *datasets: str, through: date = DAY, plan: str = P
 def letters(store: LocalStore, *, rows: int = 2, dead: int = 1) -> str:
     """Landed lines and a dead letter with their manifest; the dead letters' key."""
     landing = land(store, *(line(f"m-{n}") for n in range(rows)))
-    letter = DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product").as_line() * dead
+    letter = (
+        DeadLetter("schema_violation", "properties.flow: missing", b"{}", DAY, TENANT, "product").sealed(SEALS).line
+        * dead
+    )
     key = dead_letter_key("schema_violation", DAY, TENANT, "import", digest(letter))
     store.put(key, compressed(letter))
     counts = {("product", DAY, TENANT): Counts(received=rows + dead, accepted=rows, dead_lettered=dead)}
@@ -129,7 +133,7 @@ def test_a_collectors_hour_adds_up_after_its_objects_were_removed(store: LocalSt
     data = line("m-1")
     landing = landing_key(DAY, TENANT, hour, writer, digest(data))
     store.put(landing, compressed(data))
-    letter = DeadLetter("invalid_json", "is no JSON", b"{", DAY, TENANT).as_line()
+    letter = DeadLetter("invalid_json", "is no JSON", b"{", DAY, TENANT).sealed(SEALS).line
     dead = dead_letter_key("invalid_json", DAY, TENANT, writer, digest(letter), received_hour=hour)
     store.put(dead, compressed(letter))
     counts = {("product", DAY, TENANT): Counts(2, 1, 0, 1)}

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.identities.keys import IdentityKeysError
 from analytics_platform.intake.business_days import BusinessDays
 from analytics_platform.intake.collector.limits import Body, Buffers, RateLimits, RequestLimits
 from analytics_platform.intake.collector.metrics import Metrics
@@ -33,7 +34,7 @@ from analytics_platform.intake.collector.webhook import WebhookSource, signing_s
 from analytics_platform.intake.gate import Gate
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
 from analytics_platform.intake.write_keys import WriteKeys
-from analytics_platform.lake.dead_letters import DeadLetter
+from analytics_platform.lake.dead_letters import DeadLetter, SealedLetter, Seals
 from analytics_platform.lake.layout import UNKNOWN_STREAM
 
 _UNPARSED = frozenset({Reason.INVALID_JSON, Reason.INVALID_ENCODING, Reason.TOO_COMPLEX, Reason.TOO_LARGE})
@@ -44,6 +45,9 @@ _MESSAGES_AT_ONCE = 100
 
 _LARGE_BODY = 256 * 1024
 """Above this a body is cut in a thread, so that others need not wait for it."""
+
+_RETRY_SECONDS = 5
+"""What a client is told while the file of identity keys cannot be used."""
 
 _OTHER_KEY = "writeKey: is another than that of its request; send the messages of each key in requests of their own"
 
@@ -95,6 +99,7 @@ class Collector:
     Args:
         catalog: plan and tenants.
         gate: judges messages.
+        seals: seals what becomes a dead letter.
         keys: the write keys.
         spool: makes outcomes durable.
         metrics: is told of everything.
@@ -108,6 +113,7 @@ class Collector:
         *,
         catalog: Catalog,
         gate: Gate,
+        seals: Seals,
         keys: WriteKeys,
         spool: Spool,
         metrics: Metrics,
@@ -115,7 +121,7 @@ class Collector:
         webhooks: Sequence[WebhookSource] = (),
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self._gate, self._keys, self._spool, self._webhooks = gate, keys, spool, webhooks
+        self._gate, self._seals, self._keys, self._spool, self._webhooks = gate, seals, keys, spool, webhooks
         self.metrics = metrics
         self.limits = limits or RequestLimits()
         self.clock = clock or (lambda: datetime.now(UTC))
@@ -182,6 +188,9 @@ class Collector:
                 said = await _cut(arrival, read, quickly=False)
                 outcomes = await self._judged(said, sender, arrival.received_at)
             await self._commit(outcomes, said.shared, sender.key, arrival.received_at)
+        except IdentityKeysError as error:
+            self._rates.give_back(sender.name, taken)
+            raise RequestRefusedError(Code.UNAVAILABLE, str(error), retry_after_seconds=_RETRY_SECONDS) from error
         except (RequestRefusedError, asyncio.CancelledError):
             self._rates.give_back(sender.name, taken)
             raise
@@ -220,7 +229,7 @@ class Collector:
 
     def _letter(
         self, raw: bytes, refused: Rejected, shared: Mapping[str, object], key: WriteKeyContext, received_at: datetime
-    ) -> DeadLetter:
+    ) -> SealedLetter:
         """The dead letter of a message; what has no day of its own belongs to the tenant's day of its receipt."""
         return DeadLetter(
             reason=refused.reason,
@@ -234,7 +243,7 @@ class Collector:
             key_kind=key.kind,
             site=key.site,
             shared=shared or None,
-        )
+        ).sealed(self._seals)
 
     def _count(self, outcomes: Sequence[_Outcome]) -> None:
         refused = [outcome.reason for _, outcome in outcomes if isinstance(outcome, Rejected)]

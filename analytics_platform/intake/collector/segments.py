@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from analytics_platform.intake.outcomes import Admitted
-from analytics_platform.lake.dead_letters import DeadLetter
+from analytics_platform.lake.dead_letters import SealedLetter
 from analytics_platform.lake.layout import UNKNOWN_TENANT
 
 Acked = dict[str, int]
@@ -134,15 +134,12 @@ def header_frame(header: Header) -> bytes:
     return _frame(meta, b"")
 
 
-def entries_of(outcomes: Iterable[Admitted | DeadLetter]) -> Entries:
+def entries_of(outcomes: Iterable[Admitted | SealedLetter]) -> Entries:
     """Outcomes as the spool takes them."""
     entries = Entries()
     for outcome in outcomes:
         entries.acked[outcome.tenant] += 1
-        if isinstance(outcome, Admitted):
-            reason, line = None, outcome.line
-        else:
-            reason, line = str(outcome.reason), outcome.as_line()
+        line, reason = outcome.line, None if isinstance(outcome, Admitted) else outcome.reason
         entries.lines.setdefault((reason, outcome.day, outcome.tenant, outcome.stream), []).append(line)
         entries.size += len(line)
     return entries

@@ -20,6 +20,9 @@ import uvicorn
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.sealing import TenantSeals
+from analytics_platform.identities.suppression import RecentSuppressions
 from analytics_platform.intake.collector.app import create_app
 from analytics_platform.intake.collector.limits import RequestLimits
 from analytics_platform.intake.collector.metrics import Metrics, TimedDisk
@@ -118,6 +121,7 @@ def serve_collector(
         SpoolLockedError: another collector has this home's spool.
         WriterNameError: the spool's name was changed by hand.
         CatalogError: catalogue or write keys cannot be read.
+        IdentityKeysError: the file of identity keys cannot be used.
     """
     listener = _listener(host, port)
     with listener:
@@ -148,6 +152,9 @@ def _started(settings: Settings, store: ObjectStore) -> Parts:
     """All parts but the server, running."""
     catalog = load_catalog(settings.tenants_file)
     keys = WriteKeys(catalog, settings.write_keys_file)
+    identities = IdentityKeys(settings.identity_keys_file)
+    for tenant in catalog.tenants:
+        identities.of(tenant)  # a file that cannot be used fails the start, and no request
     probe_conditional_puts(store)
     metrics = Metrics()
     writer = writer_of(settings.spool_root)
@@ -158,7 +165,14 @@ def _started(settings: Settings, store: ObjectStore) -> Parts:
     shipper.start()
     collector = Collector(
         catalog=catalog,
-        gate=Gate(catalog, history_start=settings.history_start, removed=RecentRemovals(store).removed),
+        gate=Gate(
+            catalog,
+            identities=identities,
+            suppressed=RecentSuppressions(store).now,
+            history_start=settings.history_start,
+            removed=RecentRemovals(store).removed,
+        ),
+        seals=TenantSeals(identities),
         keys=keys,
         spool=spool,
         metrics=metrics,

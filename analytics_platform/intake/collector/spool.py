@@ -35,7 +35,7 @@ from analytics_platform.intake.collector.segments import (
 )
 from analytics_platform.intake.collector.writing import Clock, Rolling, SegmentWriter
 from analytics_platform.intake.outcomes import Admitted
-from analytics_platform.lake.dead_letters import DeadLetter
+from analytics_platform.lake.dead_letters import SealedLetter
 
 _GROUP_BYTES = 4 * 1024 * 1024
 _TICK_SECONDS = 0.25
@@ -44,7 +44,7 @@ _ENDING = "the collector is shutting down"
 _BALLAST = "ballast"
 _BALLAST_BYTES = 1024 * 1024
 
-Outcome = Admitted | DeadLetter
+Outcome = Admitted | SealedLetter
 
 
 class SpoolUnavailableError(AnalyticsError):

@@ -14,6 +14,7 @@ import orjson
 import yaml
 from fastapi.testclient import TestClient
 from httpx import Response
+from known_keys import SEALS, gate_of
 
 from analytics_platform.catalog import Catalog, load_catalog
 from analytics_platform.catalog.tenants import hash_write_key
@@ -23,10 +24,9 @@ from analytics_platform.intake.collector.metrics import Metrics
 from analytics_platform.intake.collector.reception import Collector
 from analytics_platform.intake.collector.spool import Outcome, Spool, SpoolLimits, SpoolUnavailableError
 from analytics_platform.intake.collector.webhook import WebhookSource
-from analytics_platform.intake.gate import Gate
 from analytics_platform.intake.outcomes import Admitted
 from analytics_platform.intake.write_keys import WriteKeys
-from analytics_platform.lake.dead_letters import DeadLetter
+from analytics_platform.lake.dead_letters import DeadLetter, SealedLetter, parse_letter
 
 TENANT = "tenant_42"
 SERVER, BROWSER, OTHER, REVOKED = "WK_SERVER", "WK_TEST", "demo-albion-stage-server", "WK_REVOKED"
@@ -62,7 +62,7 @@ class House:
 
     @property
     def letters(self) -> list[DeadLetter]:
-        return [each for each in self.spool.given if isinstance(each, DeadLetter)]
+        return [parse_letter(each.line, SEALS) for each in self.spool.given if isinstance(each, SealedLetter)]
 
     def post(self, path: str, body: object, *, key: str | None = SERVER, **headers: str) -> Response:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
@@ -135,7 +135,8 @@ def running_house(
     spool.given = []
     collector = Collector(
         catalog=catalog,
-        gate=Gate(catalog),
+        gate=gate_of(catalog),
+        seals=SEALS,
         keys=WriteKeys(catalog, register),
         spool=spool,
         metrics=Metrics(),

@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[2]))  # a program of its own finds the helpers of all tests as pytest does
+
 from spool_house import WRITER, admitted, letter
 
 from analytics_platform.intake.collector.shipping import Shipper

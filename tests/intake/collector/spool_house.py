@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import orjson
+from known_keys import SEALS
 
 from analytics_platform.intake.collector.disk import Disk
 from analytics_platform.intake.collector.segments import read_content, segment_paths
 from analytics_platform.intake.collector.spool import Outcome, Spool, SpoolLimits, SpoolUnavailableError
 from analytics_platform.intake.collector.writing import Clock
 from analytics_platform.intake.outcomes import Admitted
-from analytics_platform.lake.dead_letters import DeadLetter, lines_of
+from analytics_platform.lake.dead_letters import DeadLetter, SealedLetter, lines_of
 from analytics_platform.lake.schema import LANDING_COLUMNS, landing_line
 from analytics_platform.lake.store import LocalStore
 
@@ -62,8 +63,9 @@ def admitted(message_id: str, *, tenant: str = TENANT, day: date = DAY, stream: 
     return Admitted(tenant, day, stream, message_id, HOUR, None, "aa", landing_line(values))
 
 
-def letter(text: str, *, reason: str = "schema_violation", tenant: str = TENANT) -> DeadLetter:
-    return DeadLetter(reason, "properties.flow: missing", text.encode(), DAY, tenant, "product", received_at=HOUR)
+def letter(text: str, *, reason: str = "schema_violation", tenant: str = TENANT) -> SealedLetter:
+    refused = DeadLetter(reason, "properties.flow: missing", text.encode(), DAY, tenant, "product", received_at=HOUR)
+    return refused.sealed(SEALS)
 
 
 @contextmanager

@@ -27,11 +27,11 @@ from http_house import (
     raw_batch,
     running_house,
 )
+from known_keys import gate_of
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.intake.collector.requests import BATCH_PATHS, CALL_PATHS
 from analytics_platform.intake.collector.spool import SpoolUnavailableError
-from analytics_platform.intake.gate import Gate
 from analytics_platform.intake.outcomes import Admitted, Reason, WriteKeyContext
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
@@ -303,7 +303,7 @@ def test_a_dead_letter_says_how_it_came_so_that_a_replay_judges_it_the_same(hous
     assert letter.shared == {"type": "page"}
     key = WriteKeyContext(TENANT, "browser", "browser", "product")
     mended = letter.raw.replace(b"NaN", b"1")
-    assert isinstance(Gate(own_catalog).admit(mended, received_at=NOW, key=key, shared=letter.shared), Admitted)
+    assert isinstance(gate_of(own_catalog).admit(mended, received_at=NOW, key=key, shared=letter.shared), Admitted)
 
 
 def test_wrong_routes_answer_in_json_and_never_redirect(house: House) -> None:

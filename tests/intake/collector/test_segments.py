@@ -20,7 +20,6 @@ from analytics_platform.intake.collector.segments import (
     since,
 )
 from analytics_platform.intake.collector.spool import Outcome
-from analytics_platform.intake.outcomes import Admitted
 
 HEADER = Header(WRITER, 7, HOUR, {TENANT: 3}, (6, 1_234))
 
@@ -51,7 +50,7 @@ def lines_by_place(outcomes: list[Outcome]) -> Counter[tuple[object, ...]]:
 
 
 def _line(outcome: Outcome) -> bytes:
-    return outcome.line if isinstance(outcome, Admitted) else outcome.as_line()
+    return outcome.line
 
 
 @given(st.lists(OUTCOMES, max_size=5))

@@ -85,7 +85,7 @@ class TestCommit:
         assert "stays" in spooled_ids(tmp_path)
 
     def test_what_cannot_be_written_down_fails_its_own_request_alone(self, tmp_path: Path) -> None:
-        broken = replace(letter("x"), detail="\ud800")
+        broken = replace(letter("x"), line=None)  # type: ignore[arg-type]
         with spooling(tmp_path) as spool:
             bad, good = commit_together(spool, [[broken], [admitted("1")]])
         assert isinstance(bad, TypeError)

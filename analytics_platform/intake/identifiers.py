@@ -1,0 +1,275 @@
+"""Splitting the direct identifiers off a message: each gives way to its reference, and is handed on to be sealed.
+
+By name where the catalogue says which names tell who somebody is (traits, parts of the context, properties that the
+plan classes as sensitive); by pattern everywhere else that is free text, keys of objects among it, and in ids. The rest
+of a message stays as it was, in its shape. Nothing here changes the message itself, since its parts may be shared.
+
+Two things stay: the user agent, which tells a browser and not a person, and ids of properties that the plan classes as
+none, which name things. A message id is no place for a person, so one that holds an identifier is replaced whole by a
+fingerprint, which outlives rotations as retries do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import orjson
+
+from analytics_platform.catalog import Catalog, Event, Field
+from analytics_platform.catalog.identifiers import IdentifierKind, plain_name
+from analytics_platform.identities.keys import KeyVersion, TenantKeys
+from analytics_platform.identities.references import reference
+from analytics_platform.intake.identifier_search import IdentifierSearch, replaced
+from analytics_platform.tracking.plan import DEFAULT_MAX_LENGTH
+
+_PARTS_REMEMBERED = 5_000
+_PART_BYTES = 4_096
+
+_Rule = IdentifierKind | dict[str, Any]
+"""What the context's entry is: a kind, or rules for the entries below it."""
+
+
+Taken = tuple[str, IdentifierKind, str]
+"""Reference, kind, and the value as it was sent."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What of a message may hold identifiers, as the landing names it."""
+
+    message_id: str
+    user_id: str | None
+    anonymous_id: str | None
+    properties: dict[str, Any] | None
+    context: dict[str, Any] | None
+    traits: dict[str, Any] | None
+    extra: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Split:
+    """The same without them, and what they were."""
+
+    message_id: str
+    user_id: str | None
+    anonymous_id: str | None
+    properties: dict[str, Any] | None
+    context: dict[str, Any] | None
+    traits: dict[str, Any] | None
+    extra: dict[str, Any] | None
+    identifiers: tuple[Taken, ...]
+
+
+class _Taken:
+    """What was taken out of one message, each under the tenant's newest key."""
+
+    __slots__ = ("_version", "identifiers")
+
+    def __init__(self, keys: TenantKeys) -> None:
+        self._version = keys.newest
+        self.identifiers: dict[Taken, None] = {}
+
+    def reference(self, kind: IdentifierKind, value: str) -> str:
+        """Take a value out: the reference that stands in its place."""
+        found = _reference(self._version, kind, value)
+        self.identifiers[found, kind, value] = None
+        return found
+
+
+_SplitEntry = Callable[[_Taken, str, Any], Any]
+"""Splits what stands under a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PlannedTexts:
+    """Which properties of a planned event may hold identifiers, as the plan types and classes them."""
+
+    free: Mapping[str, int]
+    ids: tuple[str, ...]
+    sensitive: tuple[str, ...]
+
+
+class Splitter:
+    """Splits messages by one catalogue."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        declared = catalog.direct_identifiers
+        self.search = IdentifierSearch(catalog)
+        self._search_in_versions = IdentifierSearch(catalog, without=("ip",))
+        self._kept = frozenset(map(plain_name, declared.kept_traits))
+        self._kinds = {plain_name(name): kind for kind, names in declared.traits.items() for name in names}
+        self._versions = frozenset(map(plain_name, declared.versions))
+        self._context = _rules(declared.context)
+        self._planned = {name: _planned_texts(event) for name, event in catalog.events.items()}
+        self._clean_contexts: set[bytes] = set()
+        self._clean_extras: set[bytes] = set()
+
+    def split(self, parts: Parts, event: str | None, keys: TenantKeys) -> Split:
+        """Take the identifiers out of a message.
+
+        Args:
+            parts: of the message, as it was sent.
+            event: the planned event that it is, if it is one.
+            keys: its tenant's.
+        """
+        taken = _Taken(keys)
+        properties = parts.properties
+        if event is not None:
+            properties = self._of_plan(properties or {}, self._planned[event], taken) or properties
+        elif properties:
+            properties = self._texts(properties, taken)
+        traits = self._traits(parts.traits, None, taken) if parts.traits else parts.traits
+        return Split(
+            message_id=self._message_id(parts.message_id, keys),
+            user_id=parts.user_id and self._text(parts.user_id, taken),
+            anonymous_id=parts.anonymous_id and self._text(parts.anonymous_id, taken),
+            properties=properties,
+            context=parts.context
+            and self._remembering(self._clean_contexts, parts.context, taken, self._context_entry),
+            traits=traits,
+            extra=parts.extra and self._remembering(self._clean_extras, parts.extra, taken, self._entry),
+            identifiers=tuple(taken.identifiers),
+        )
+
+    def _message_id(self, said: str, keys: TenantKeys) -> str:
+        return f"id_{keys.fingerprint(said)}" if self.search.find(said) else said
+
+    def _of_plan(self, properties: dict[str, Any], texts: _PlannedTexts, taken: _Taken) -> dict[str, Any] | None:
+        """The properties of a planned event; None where nothing in them changes."""
+        changed: dict[str, Any] = {}
+        clean = self.search.clean
+        for name, longest in texts.free.items():
+            said = properties.get(name)
+            if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
+                changed[name] = other if len(other) <= longest else taken.reference("text", said)
+        for name in texts.ids:
+            said = properties.get(name)
+            if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
+                changed[name] = other
+        for name in texts.sensitive:
+            if (said := properties.get(name)) is not None:
+                changed[name] = taken.reference("text", said)
+        return properties | changed if changed else None
+
+    def _remembering(self, clean: set[bytes], value: dict[str, Any], taken: _Taken, split: _SplitEntry) -> Any:
+        """Split a part that clients send again and again, mostly the same one without any identifier in it."""
+        said = orjson.dumps(value)
+        if said in clean:
+            return value
+        before = len(taken.identifiers)
+        found = self._object(value, taken, partial(split, taken))
+        if len(taken.identifiers) == before and len(said) <= _PART_BYTES and found == value:
+            if len(clean) >= _PARTS_REMEMBERED:
+                clean.clear()
+            clean.add(said)
+        return found
+
+    def _context_entry(self, taken: _Taken, name: str, value: Any) -> Any:
+        return self._traits(value, None, taken) if name == "traits" else self._ruled(taken, self._context, name, value)
+
+    def _ruled(self, taken: _Taken, rules: Mapping[str, _Rule], name: str, value: Any) -> Any:
+        """An entry of the context by the rule of its name, else by the patterns."""
+        rule = rules.get(_plain(name))
+        if rule is None:
+            return self._entry(taken, name, value)
+        if not isinstance(rule, dict):
+            return self._identifier(value, rule, taken)
+        if isinstance(value, list):
+            return [self._ruled(taken, rules, name, each) for each in value]
+        if isinstance(value, dict):
+            return self._object(value, taken, partial(self._ruled, taken, rule))
+        return self._texts(value, taken)
+
+    def _traits(self, value: Any, kind: IdentifierKind | None, taken: _Taken) -> Any:
+        """Traits: what is not kept by its name is split off, as `text` where its name says no kind."""
+        if isinstance(value, dict):
+            return self._object(value, taken, partial(self._trait, taken, kind))
+        if isinstance(value, list):
+            return [self._traits(each, kind, taken) for each in value]
+        return self._identifier(value, kind, taken) if kind or isinstance(value, str) else value
+
+    def _trait(self, taken: _Taken, above: IdentifierKind | None, name: str, value: Any) -> Any:
+        plain = _plain(name)
+        if above is None and plain in self._kept:
+            return self._entry(taken, name, value)
+        return self._traits(value, self._kinds.get(plain, above), taken)
+
+    def _identifier(self, value: Any, kind: IdentifierKind | None, taken: _Taken) -> Any:
+        """A value that is an identifier by its name, and whatever stands below it."""
+        if isinstance(value, dict | list):
+            return self._traits(value, kind or "text", taken)
+        if value is None or isinstance(value, bool) or value == "":
+            return value
+        return taken.reference(kind or "text", value if isinstance(value, str) else str(value))
+
+    def _texts(self, value: Any, taken: _Taken) -> Any:
+        """Any JSON with the identifiers replaced that the patterns find in its texts and its keys."""
+        if isinstance(value, str):
+            return self._text(value, taken)
+        if isinstance(value, dict):
+            return self._object(value, taken, partial(self._entry, taken))
+        if isinstance(value, list):
+            return [self._texts(each, taken) for each in value]
+        return value
+
+    def _object(self, value: Mapping[str, Any], taken: _Taken, split: Callable[[str, Any], Any]) -> dict[str, Any]:
+        """An object with its entries split, and its keys too; two spellings of one identifier stay two keys."""
+        names: dict[str, Any] = {}
+        for name, each in value.items():
+            key = self._text(name, taken)
+            while key in names:
+                key += "_"
+            names[key] = split(name, each)
+        return names
+
+    def _entry(self, taken: _Taken, name: str, value: Any) -> Any:
+        """What stands under a name; numbers of versions look like IP addresses."""
+        if isinstance(value, str) and _plain(name) in self._versions:
+            return self._text(value, taken, self._search_in_versions)
+        return self._texts(value, taken)
+
+    def _text(self, text: str, taken: _Taken, search: IdentifierSearch | None = None) -> str:
+        """A text with references in the place of what the patterns find; the same object where they find nothing."""
+        search = search or self.search
+        if text in search.clean or not (found := search.find(text)):
+            return text
+        return replaced(text, [(each, taken.reference(each.kind, each.value)) for each in found])
+
+
+@lru_cache(maxsize=10_000)
+def _reference(version: KeyVersion, kind: IdentifierKind, value: str) -> str:
+    """A person's messages come together, so their references are made once."""
+    return reference(version, kind, value)
+
+
+@lru_cache(maxsize=4_096)
+def _plain(name: str) -> str:
+    return plain_name(name)
+
+
+def _rules(paths: Mapping[str, IdentifierKind]) -> dict[str, Any]:
+    """Paths joined by dots as nested rules."""
+    rules: dict[str, Any] = {}
+    for path, kind in paths.items():
+        *above, name = map(plain_name, path.split("."))
+        level = rules
+        for each in above:
+            level = level.setdefault(each, {})
+        level[name] = kind
+    return rules
+
+
+def _planned_texts(event: Event) -> _PlannedTexts:
+    fields = event.all_fields
+    return _PlannedTexts(
+        free={field.name: field.max_length or DEFAULT_MAX_LENGTH for field in fields if _is_free_text(field)},
+        ids=tuple(field.name for field in fields if field.type in ("id", "ref") and field.pii != "none"),
+        sensitive=tuple(field.name for field in fields if field.type == "string" and field.pii == "sensitive"),
+    )
+
+
+def _is_free_text(field: Field) -> bool:
+    return field.type == "string" and field.enum is None and field.pii != "sensitive"
