@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.identities.keys import TenantKeys
 
+_SEALED_IN_JSON = re.compile(rb'"(k[1-9][0-9]{0,3}\.[A-Za-z0-9_-]{22,}={0,2})"')
 _SEALED = re.compile(r"k([1-9][0-9]{0,3})\.([A-Za-z0-9_-]+={0,2})")
 
 
@@ -53,3 +55,14 @@ def unseal(keys: TenantKeys, sealed: str) -> bytes:
         raise UnsealedError(
             f"a sealed value of tenant {keys.tenant} does not open: it was changed, or sealed by another deployment"
         ) from error
+
+
+def opened(keys: TenantKeys, data: bytes) -> Iterator[bytes]:
+    """Bytes, and what every sealed text of a JSON in them says: all that a search has to look at.
+
+    Raises:
+        UnsealedError: something sealed does not open.
+    """
+    yield data
+    for match in _SEALED_IN_JSON.finditer(data):
+        yield unseal(keys, match[1].decode())

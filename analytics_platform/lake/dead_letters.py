@@ -2,7 +2,8 @@
 
 One NDJSON line per letter. The bytes stand in `raw` as text where they are UTF-8 and as base64 where they are not
 (`encoding` says which); `bytes` and `sha256` speak of the whole line also where only its start was kept. A letter that
-came over HTTP also says when, and with which write key: what a replay needs to judge it as it came.
+came over HTTP also says when, and with which write key: what a replay needs to judge it as it came. Of a letter whose
+person was erased nothing is left but that it came (`emptied`).
 """
 
 from __future__ import annotations
@@ -89,6 +90,13 @@ class DeadLetter:
             "shared": self.shared,
         }
         return {name: value for name, value in said.items() if value is not None}
+
+
+def emptied(line: bytes) -> bytes:
+    """A letter's line without what it said: it still counts where it was counted, and no replay takes it."""
+    said = {name: value for name, value in orjson.loads(line).items() if name != "shared"}
+    nothing = {"detail": "its person was erased", "sha256": "", "cut": True, "encoding": "utf-8", "raw": ""}
+    return orjson.dumps({**said, **nothing, "erased": True}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def compressed(lines: bytes) -> bytes:
