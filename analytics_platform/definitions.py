@@ -20,6 +20,7 @@ from analytics_platform.defs.automation import (
 from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
+from analytics_platform.defs.erasure import erasure_asset
 from analytics_platform.defs.expectations import expectations_report_asset
 from analytics_platform.defs.extracts import extract_assets
 from analytics_platform.defs.incidents import incidents_asset
@@ -39,6 +40,7 @@ from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
+from asset_checks.erasure import erasure_checks
 from asset_checks.expectations import expectation_checks
 from asset_checks.records import records_checks
 from asset_checks.retention import retention_checks
@@ -81,7 +83,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     ]
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     assets.append(review_asset(catalog, manifest, settings, assets))
-    assets += retention_assets(settings, catalog, assets)
+    assets += [*retention_assets(settings, catalog, assets), erasure_asset(settings, catalog)]
     assets.append(processing_records_asset(settings, catalog))
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
@@ -89,6 +91,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
             *all_checks(catalog, manifest, partitions),
             *expectation_checks(catalog, manifest, partitions),
             *retention_checks(settings, catalog, manifest),
+            *erasure_checks(settings, catalog),
             *records_checks(settings, catalog),
         ],
         jobs=all_jobs,

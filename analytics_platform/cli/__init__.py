@@ -13,6 +13,7 @@ from analytics_platform.cli import (
     alerts,
     collector,
     dead_letters,
+    erase,
     governance,
     keys,
     pipeline,
@@ -46,4 +47,5 @@ main.add_command(alerts.alerts)
 main.add_command(review.review)
 main.add_command(reports.report)
 main.add_command(retention.retention)
+main.add_command(erase.erase)
 main.add_command(governance.governance)

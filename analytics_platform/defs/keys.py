@@ -16,6 +16,7 @@ SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
 CHECK_RESULTS = AssetKey(["ops", "check_results"])
 RETENTION_PLAN = AssetKey(["governance", "retention_plan"])
 RETENTION_SWEEP = AssetKey(["governance", "retention_sweep"])
+ERASURE = AssetKey(["governance", "erasure"])
 EVIDENCE = AssetKey(["governance", "evidence"])
 PROCESSING_RECORDS = AssetKey(["governance", "processing_records"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
@@ -24,8 +25,8 @@ WEEKLY_REPORT = AssetKey(["report", "weekly"])
 EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
 
-GOVERNING = (RETENTION_PLAN, RETENTION_SWEEP, EVIDENCE, PROCESSING_RECORDS)
-"""What is past its term, day by day; the review of a quarter has a job of its own."""
+GOVERNING = (RETENTION_PLAN, RETENTION_SWEEP, ERASURE, EVIDENCE, PROCESSING_RECORDS)
+"""What is past its term or asked to be erased, day by day; the review of a quarter has a job of its own."""
 
 LOOKING_BACK = (SLA_ATTAINMENT, CHECK_RESULTS)
 """Histories of what runs did. They are built after the runs that they speak about, and by a job of their own."""

@@ -12,6 +12,7 @@ from analytics_platform.alerting.slack import SlackClient
 from analytics_platform.alerting.store import SqliteStore
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs.dbt_build import DbtBuild
+from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse
@@ -20,6 +21,11 @@ from analytics_platform.warehouse import DuckDBWarehouse
 def store_from(settings: Settings) -> LocalStore:
     """The lake's object store."""
     return LocalStore(settings.lake_root)
+
+
+def identity_keys_from(settings: Settings) -> IdentityKeys:
+    """The secrets that references and seals are made with."""
+    return IdentityKeys(settings.identity_keys_file)
 
 
 def warehouse_from(settings: Settings, patience: float | None = None) -> DuckDBWarehouse:
@@ -57,9 +63,10 @@ def delivery_from(settings: Settings) -> Delivery | None:
 
 
 def build_resources(settings: Settings) -> dict[str, object]:
-    """Resources by name: `store`, `warehouse`, `dbt`, `alert_store`."""
+    """Resources by name: `store`, `identity_keys`, `warehouse`, `dbt`, `alert_store`."""
     return {
         "store": store_from(settings),
+        "identity_keys": identity_keys_from(settings),
         "warehouse": warehouse_from(settings),
         "dbt": dbt_from(settings),
         "alert_store": alert_store_from(settings),

@@ -113,14 +113,20 @@ class ErasureDesk:
         """
         now = now or datetime.now(UTC)
         if tenant not in self._catalog.tenants:
-            raise ErasureRefusedError(f"tenant {tenant!r} is not registered; write one of {', '.join(self._catalog.tenants)}")
+            raise ErasureRefusedError(
+                f"tenant {tenant!r} is not registered; write one of {', '.join(self._catalog.tenants)}"
+            )
         known = known_as(self._store, self._catalog, self._keys, tenant, given)
         if not known.terms:
-            raise ErasureRefusedError("nobody is given: name the person with --id, --email, --phone or another identifier")
+            raise ErasureRefusedError(
+                "nobody is given: name the person with --id, --email, --phone or another identifier"
+            )
         if known.is_in(reason) or known.is_in(by):
             raise ErasureRefusedError("the reason goes on record and names the person; write why, not who")
         person = replace(known, stand_in=new_stand_in())
-        subject = subject_hash(self._keys.of(tenant), "\0".join(sorted({*given.ids, *(v for _, v in given.identifiers)})))
+        subject = subject_hash(
+            self._keys.of(tenant), "\0".join(sorted({*given.ids, *(v for _, v in given.identifiers)}))
+        )
         request = ErasureRequest(new_request_id(), tenant, subject, by, now, reason)
         plan = self._draw(request, person, now.date())
         if not plan.found:
@@ -154,7 +160,9 @@ class ErasureDesk:
         """
         plan = self._plan_of(request)
         if not plan.hash.startswith(plan_hash) or not plan_hash:
-            raise ErasureRefusedError(f"the plan of {request.request_id} is {plan.hash[:12]} by now; look at that one first")
+            raise ErasureRefusedError(
+                f"the plan of {request.request_id} is {plan.hash[:12]} by now; look at that one first"
+            )
         self.requests.approvals.approve(plan, by=by, now=now or datetime.now(UTC))
         return plan
 
@@ -255,7 +263,8 @@ class ErasureDesk:
         plan = self.requests.plan(request)
         if plan is None:
             raise ErasureRefusedError(
-                f"{request.request_id} has no plan: it broke off; draw one with `analytics erase plan {request.request_id}`"
+                f"{request.request_id} has no plan: it broke off; "
+                f"draw one with `analytics erase plan {request.request_id}`"
             )
         return plan
 
@@ -299,4 +308,3 @@ def _told(outcome: ErasureOutcome) -> str:
         if each.units != 0
     ]
     return f"{outcome.request.request_id} survives: {'; '.join(lines)}"
-

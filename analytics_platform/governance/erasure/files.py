@@ -1,4 +1,4 @@
-"""Files of the home folder as a place: logs, parts of uploads, the demo's files; and the spool, which is shipped first."""
+"""Files of the home folder as a place: logs, parts of uploads, the demo's files; and the spool, shipped first."""
 
 from __future__ import annotations
 

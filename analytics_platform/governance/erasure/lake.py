@@ -6,7 +6,7 @@ Each object is put anew in one step, and only when the person is in it; objects 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import orjson
@@ -264,5 +264,3 @@ def _unquoted(line: bytes) -> bytes:
         return str(orjson.loads(line)["raw"]).encode()
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return b""
-
-

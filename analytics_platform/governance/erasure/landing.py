@@ -1,7 +1,7 @@
 """Landing objects as a place: one that mentions the person goes whole, as soon as raw holds what it brought.
 
-Raw is all that reads a landing object, once; afterwards it waits for the end of its term. So the others lose nothing but
-that wait, and no account changes: manifests say what was received, raw what each object brought.
+Raw is all that reads a landing object, once; afterwards it waits for the end of its term. So the others lose nothing
+but that wait, and no account changes: manifests say what was received, raw what each object brought.
 """
 
 from __future__ import annotations

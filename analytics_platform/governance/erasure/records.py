@@ -82,5 +82,7 @@ def _take_out(connection: sqlite3.Connection, person: Person, *, carry_out: bool
 def _columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     tables = connection.execute("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")
     return [
-        (table, column) for (table,) in tables.fetchall() for _, column, *_ in connection.execute(f'pragma table_info("{table}")')
+        (table, column)
+        for (table,) in tables.fetchall()
+        for _, column, *_ in connection.execute(f'pragma table_info("{table}")')
     ]

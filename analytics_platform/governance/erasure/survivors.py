@@ -110,7 +110,8 @@ class Search:
         selected = f"cast({day} as date) as day" if day else "cast(null as date) as day"
         of_tenant = " where tenant_id = ? or tenant_id is null" if "tenant_id" in columns else ""
         sql = (
-            f"select day, count(*) as units from (select {selected}, cast(t as varchar) as said from {name} t{of_tenant}) "
+            "select day, count(*) as units from "
+            f"(select {selected}, cast(t as varchar) as said from {name} t{of_tenant}) "
             "where regexp_matches(said, ?) group by 1"
         )
         parameters = [*([person.tenant] if of_tenant else []), person.pattern]
@@ -169,7 +170,8 @@ class Search:
         found: set[str] = set()
         for name, columns in self._columns().items():
             if "tenant_id" in columns and name.startswith("raw."):
-                sql = f"select count(*) as rows from {name} t where tenant_id <> ? and regexp_matches(cast(t as varchar), ?)"
+                sql = f"select count(*) as rows from {name} t where tenant_id <> ? "
+                sql += "and regexp_matches(cast(t as varchar), ?)"
                 if _count(self._warehouse, sql, person.tenant, person.pattern):
                     alone = [replace(person, ids=frozenset({each}), values=frozenset()) for each in person.ids]
                     found |= {
@@ -218,5 +220,3 @@ def _dataset(key: str) -> str | None:
         "reviews": lambda: "governance.data_quality_review",
     }
     return named[first]() if first in named and rest else None
-
-

@@ -1,6 +1,6 @@
 """Plans and approvals as objects that are never changed: who drew a plan, and who else agreed to it, and when.
 
-Plans of retention, and those of erasure as well: whatever has a hash, somebody who drew it and a summary (`Approvable`).
+Plans of retention and those of erasure: whatever has a hash, somebody who drew it and a summary (`Approvable`).
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ class Papers(Generic[PlanT]):
     approve: str
 
 
-RETENTION = Papers(
-    "plans", "approvals", "plan", parse_plan, "analytics retention plan", "analytics retention approve"
-)
+RETENTION = Papers("plans", "approvals", "plan", parse_plan, "analytics retention plan", "analytics retention approve")
 
 
 class UnknownPlanError(AnalyticsError):
@@ -103,9 +101,7 @@ class Approvals(Generic[PlanT]):
         """Keep a plan under its hash; one that is there already says the same."""
         with contextlib.suppress(ObjectExistsError):
             self._store.put(governance_key(self._papers.plans, plan.hash), plan.as_bytes(), if_none_match=True)
-        self._chain.record_once(
-            f"{self._papers.prefix}_drawn", plan.hash, plan.planned_by, plan.summary(), at=now
-        )
+        self._chain.record_once(f"{self._papers.prefix}_drawn", plan.hash, plan.planned_by, plan.summary(), at=now)
 
     def plan(self, plan_hash: str) -> PlanT:
         """The plan of a hash, or of the beginning of one.
