@@ -38,6 +38,7 @@ from analytics_platform.governance.erasure.requests import ErasureRequest
 from analytics_platform.governance.erasure.survivors import Search
 from analytics_platform.governance.erasure.tables import WarehouseRows
 from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.lake.ledger import ledger_rows
 from analytics_platform.lake.raw import build_partitions, scan
 from analytics_platform.lake.store import ObjectStore
@@ -101,6 +102,7 @@ def erasure_desk(
         identity_keys,
         _places(settings, catalog, store, warehouse, identity_keys),
         Search(catalog, store, warehouse, identity_keys, settings.home, settings.lake_root),
+        fresh=partial(_build_what_landed, store, catalog, identity_keys),
         ready=partial(refuse_unshipped, settings.spool_root),
         settle=partial(_settle, store, warehouse),
     )
@@ -185,10 +187,7 @@ def _places(
     settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse, identity_keys: IdentityKeys
 ) -> list[Place]:
     streams = list(catalog.streams)
-
-    def build(partitions: Sequence[tuple[date, str]]) -> None:
-        screened = screen_of_erased(store, identity_keys, catalog, datetime.now(UTC))
-        build_partitions(store, streams=streams, partitions=partitions, screen=screened)
+    build = partial(_build, store, catalog, identity_keys)
 
     def load(stream: str, day: date) -> None:
         warehouse.replace_days(stream_table(stream), scan(store, stream, day, day), day, day)
@@ -204,6 +203,18 @@ def _places(
         SqliteFiles(settings.home, _SQLITE),
         HomeFiles({name: places for name, places in home_places(settings).items() if name != "spool"}),
     ]
+
+
+def _build_what_landed(store: ObjectStore, catalog: Catalog, identity_keys: IdentityKeys, tenant: str) -> None:
+    stale = stale_partitions(store, streams=list(catalog.streams))
+    _build(store, catalog, identity_keys, [(day, of) for day, of in stale if of == tenant])
+
+
+def _build(
+    store: ObjectStore, catalog: Catalog, identity_keys: IdentityKeys, partitions: Sequence[tuple[date, str]]
+) -> None:
+    screened = screen_of_erased(store, identity_keys, catalog, datetime.now(UTC))
+    build_partitions(store, streams=list(catalog.streams), partitions=partitions, screen=screened)
 
 
 def _settle(store: ObjectStore, warehouse: Warehouse, first: date, last: date) -> None:

@@ -82,7 +82,8 @@ class ErasureDesk:
         keys: of the tenants.
         places: every place that holds data, in the order in which they are erased.
         search: the search afterwards.
-        ready: raises `ErasureRefusedError` while a tenant's messages are on their way.
+        fresh: brings raw up to what has landed of a tenant, so that everybody is found in it.
+        ready: raises `ErasureRefusedError` while messages of a person are on their way.
         settle: told the first and the last day that changed: what follows elsewhere (accounts, the warehouse's file);
             may be repeated.
     """
@@ -95,12 +96,13 @@ class ErasureDesk:
         places: Sequence[Place],
         search: Search,
         *,
-        ready: Callable[[str], None],
+        fresh: Callable[[str], None],
+        ready: Callable[[Person], None],
         settle: Callable[[date, date], None],
     ) -> None:
         self._catalog, self._store, self._keys = catalog, store, keys
         self._places, self._search = places, search
-        self._ready, self._settle = ready, settle
+        self._fresh, self._ready, self._settle = fresh, ready, settle
         self.requests = Requests(store)
         self.holds = Holds(store)
         self.chain = EvidenceChain(store)
@@ -116,6 +118,7 @@ class ErasureDesk:
             raise ErasureRefusedError(
                 f"tenant {tenant!r} is not registered; write one of {', '.join(self._catalog.tenants)}"
             )
+        self._fresh(tenant)
         known = known_as(self._store, self._catalog, self._keys, tenant, given)
         if not known.terms:
             raise ErasureRefusedError(
@@ -145,6 +148,7 @@ class ErasureDesk:
         now = now or datetime.now(UTC)
         if self._entry("erasure_intended", request) is not None:
             raise ErasureRefusedError(f"{request.request_id} has begun; finish it with `analytics erase run`")
+        self._fresh(request.tenant)
         subject = self._found_anew(request)
         plan = self._draw(request, subject.person, now.date())
         self.requests.seal(self._keys.of(request.tenant), request, subject)
@@ -185,7 +189,8 @@ class ErasureDesk:
             return self._told_again(request)
         if self._entry("erasure_intended", request) is None:
             self.requests.approvals.require(self._plan_of(request), now)
-        self._ready(request.tenant)
+        self._ready(self.requests.subject(self._keys.of(request.tenant), request).person)
+        self._fresh(request.tenant)
         with removing(self._store, f"erasure {request.request_id}", date.max):
             person = self._begin(request, by, now)
             held = self.held(request.tenant, now.date())

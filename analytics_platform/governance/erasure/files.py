@@ -54,21 +54,20 @@ def readable(data: bytes) -> bytes:
     return b"\n".join(lines_of(data)) if data.startswith(_ZSTD) else data
 
 
-def refuse_unshipped(spool: Path, tenant: str) -> None:
-    """Raise while a collector of this home has acknowledged messages of the tenant that are not in the lake yet.
+def refuse_unshipped(spool: Path, person: Person) -> None:
+    """Raise while a collector of this home has acknowledged messages of the person that are not in the lake yet.
 
     Raises:
         ErasureRefusedError: naming the folder and the mend.
     """
-    for path in sorted(spool.rglob("*.segment")):
-        if any(block.tenant == tenant for block in read_content(path.read_bytes()).blocks):
+    for path in sorted([*spool.rglob("*.segment"), *spool.rglob("*.damaged")]):
+        blocks = read_content(path.read_bytes()).blocks
+        if any(block.tenant == person.tenant and person.is_in_bytes(block.lines) for block in blocks):
             raise ErasureRefusedError(
-                f"{path.parent} holds messages of {tenant} that are not in the lake yet; let the collector ship them "
-                "(it does within a minute, or at once when it is stopped with `analytics up` ended), and run again"
+                f"{path.parent} holds messages of the person that are not in the lake yet; a collector that runs ships "
+                "them within a minute, one that died ships them when it is started again (`analytics collector`); "
+                f"a damaged segment is looked at and removed. Then run again. (found in {path.name})"
             )
-    for path in sorted(spool.rglob("*.damaged")):
-        if any(block.tenant == tenant for block in read_content(path.read_bytes()).blocks):
-            raise ErasureRefusedError(f"{path} is a damaged part of the spool with messages of {tenant}; remove it")
 
 
 def _written(path: Path) -> datetime:

@@ -99,7 +99,7 @@ def text_columns(schema: pa.Schema) -> list[str]:
 
 def any_mentions(person: Person, rows: pa.Table, columns: Iterable[str]) -> pa.Array:
     """Which rows mention the person in any of the columns."""
-    found = pa.array([False] * rows.num_rows)
+    found = pa.array([False] * rows.num_rows, pa.bool_())
     for name in columns:
         found = pc.or_(found, person.mentioned(rows[name]).combine_chunks())
     return found
