@@ -196,8 +196,7 @@ class ErasureDesk:
             held = self.held(request.tenant, now.date())
             changed = [found for place in self._places for found in place.erase(person, held)]
             self._settle(*_days([*changed, *self._intended(request)]))
-            kept = self._find(person, held)
-            said = {"tenant": request.tenant, "held": [asdict(each) for each in kept if each.action == "hold"]}
+            said = {"tenant": request.tenant, "held": [asdict(each) for each in self._kept(person, now.date())]}
             self.chain.record_once("erasure_done", request.request_id, by, said, at=datetime.now(UTC))
         return self.verify(request, by=by, now=now)
 
@@ -212,7 +211,7 @@ class ErasureDesk:
         person = self.requests.subject(self._keys.of(request.tenant), request).person
         held = self.held(request.tenant, now.date())
         searched = tuple(self._search.survivors(person, held))
-        kept = tuple(each for each in self._find(person, held) if each.action == "hold")
+        kept = tuple(self._kept(person, now.date()))
         outcome = ErasureOutcome(request, tuple(self._intended(request)), kept, searched)
         said = {"tenant": request.tenant, "searched": outcome.as_dict()["searched"], "held": len(kept)}
         if not outcome.ok:
@@ -263,6 +262,12 @@ class ErasureDesk:
 
     def _find(self, person: Person, held: Held) -> list[Found]:
         return [found for place in self._places for found in place.find(person, held)]
+
+    def _kept(self, person: Person, today: date) -> list[Found]:
+        """What legal holds keep of a person."""
+        if not self.holds.in_force(today):
+            return []
+        return [each for each in self._find(person, self.held(person.tenant, today)) if each.action == "hold"]
 
     def _plan_of(self, request: ErasureRequest) -> ErasurePlan:
         plan = self.requests.plan(request)

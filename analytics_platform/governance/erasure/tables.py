@@ -67,16 +67,15 @@ class WarehouseRows:
     def find(self, person: Person, held: Held) -> Iterator[Found]:
         """See `Place`."""
         findings = Findings(self.name)
-        for table in self._tables():
-            for day, units in self._days(table, person):
+        for table, days in self._concerned(person):
+            for day, units in days:
                 findings.add(table.name, "hold" if held(table.name, day) else table.action, day, units)
         yield from findings.found()
 
     def erase(self, person: Person, held: Held) -> Iterator[Found]:
         """See `Place`."""
         findings = Findings(self.name)
-        for table in self._tables():
-            days = self._days(table, person)
+        for table, days in self._concerned(person):
             due = [(day, units) for day, units in days if not held(table.name, day)]
             for day, units in due:
                 findings.add(table.name, table.action, day, units)
@@ -105,12 +104,25 @@ class WarehouseRows:
             values = {text: person.without(text) for text in said}
             self._warehouse.replace_values(table.name, column, values, f"{own}{unless}", [*tenant, *days])
 
-    def _days(self, table: _Table, person: Person) -> list[tuple[date | None, int]]:
-        concerned, parameters = _concerned(table, person)
-        day = f"cast({table.day} as date)" if table.day else "cast(null as date)"
-        sql = f"select {day} as day, count(*) as units from {table.name} where {concerned} group by 1 order by 1"
-        found = self._warehouse.query(sql, parameters).to_pylist()
-        return [(row["day"], row["units"]) for row in found]
+    def _concerned(self, person: Person) -> Iterator[tuple[_Table, list[tuple[date | None, int]]]]:
+        """Tables with rows of the person, and how many of each day; one query for all of them."""
+        tables = {table.name: table for table in self._tables()}
+        if not tables:
+            return
+        counted, parameters = [], []
+        for table in tables.values():
+            concerned, values = _concerned(table, person)
+            day = f"cast({table.day} as date)" if table.day else "cast(null as date)"
+            counted.append(
+                f"select '{table.name}' as name, {day} as day, count(*) as units from {table.name} "
+                f"where {concerned} group by 2"
+            )
+            parameters += values
+        days: dict[str, list[tuple[date | None, int]]] = {}
+        for row in self._warehouse.query(f"{' union all '.join(counted)} order by 1, 2", parameters).to_pylist():
+            days.setdefault(row["name"], []).append((row["day"], row["units"]))
+        for name, found in days.items():
+            yield tables[name], found
 
     def _tables(self) -> Iterator[_Table]:
         for name, columns in columns_of(self._warehouse).items():
