@@ -10,13 +10,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from captured import CAPTURES
 from defs_house import House, new_house
 from segment.analytics.client import Client
 
 from analytics_platform.defs.runs import RunReport, run_days
 from analytics_platform.demo.live.servers import collecting
 
+CAPTURES = Path(__file__).parents[1] / "fixtures" / "captures"
 MINE, OTHER = "brabant-rental", "delta-events"
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 NOON = datetime.combine(YESTERDAY, time(12), UTC)

@@ -148,7 +148,8 @@ class Search:
         return any(person.is_in_bytes(each) for each in opened(self._keys.of(tenant), line))
 
     def _files(self, person: Person, held: Held) -> Iterator[tuple[str, Callable[[], int]]]:
-        known = replace(person, ids=person.ids - self._also_others(person))
+        others = self._also_others(person)
+        known = replace(person, ids=person.ids - others, values=person.values - others)
         for path in sorted(self._home.rglob("*")) if known.terms else []:
             is_lake = path.is_relative_to(self._lake) and not path.is_relative_to(self._lake / ".uploads")
             if path.is_file() and not is_lake and not (path.name.startswith("warehouse") and self._keeps_rows(held)):
@@ -159,20 +160,24 @@ class Search:
         return any(held(name, None) for name in self._catalog.datasets if name.count(".") == 1)
 
     def _also_others(self, person: Person) -> frozenset[str]:
-        """Ids by which other tenants know somebody: in files of all tenants they tell nothing."""
-        found: set[str] = set()
-        for name, columns in self._columns().items():
-            if "tenant_id" in columns and name.startswith("raw."):
-                sql = f"select count(*) as rows from {name} t where tenant_id <> ? "
-                sql += "and regexp_matches(cast(t as varchar), ?)"
-                if _count(self._warehouse, sql, person.tenant, person.pattern):
-                    alone = [replace(person, ids=frozenset({each}), values=frozenset()) for each in person.ids]
-                    found |= {
-                        next(iter(each.ids))
-                        for each in alone
-                        if _count(self._warehouse, sql, person.tenant, each.pattern)
-                    }
-        return frozenset(found)
+        """What other tenants know somebody by as well: in files of all tenants it tells nothing."""
+        others = [
+            f"select cast(t as varchar) as said from {name} t where tenant_id <> ?" for name in self._raw_tables()
+        ]
+        if not others:
+            return frozenset()
+        sql = f"select count(*) as rows from ({' union all '.join(others)}) where regexp_matches(said, ?)"
+        tenants = [person.tenant for _ in others]
+
+        def is_known(to: Person) -> bool:
+            return bool(self._warehouse.query(sql, [*tenants, to.pattern])["rows"][0].as_py())
+
+        if not is_known(person):
+            return frozenset()
+        return frozenset(term for term in person.terms if is_known(_known_by(person, term)))
+
+    def _raw_tables(self) -> list[str]:
+        return [n for n, columns in self._columns().items() if n.startswith("raw.") and "tenant_id" in columns]
 
     def _in_file(self, path: Path, person: Person) -> int:
         if not path.exists() or not path.stat().st_size:
@@ -196,8 +201,10 @@ def _rows_with(name: str, columns: set[str], catalog: Catalog) -> str:
     )
 
 
-def _count(warehouse: Warehouse, sql: str, *parameters: object) -> int:
-    return int(warehouse.query(sql, parameters)["rows"][0].as_py())
+def _known_by(person: Person, term: str) -> Person:
+    """The person as if there were one term alone."""
+    alone = frozenset({term})
+    return replace(person, ids=person.ids & alone, values=person.values & alone)
 
 
 def _texts(data: bytes, tenant: str) -> Iterator[list[str]]:
