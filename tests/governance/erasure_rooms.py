@@ -22,6 +22,7 @@ from analytics_platform.identities.screening import screen
 from analytics_platform.identities.suppression import read_suppressions
 from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of
 from analytics_platform.lake.layout import dead_letter_key, digest, landing_key
+from analytics_platform.lake.ledger import ledger_rows
 from analytics_platform.lake.raw import build_partitions, scan
 from analytics_platform.lake.schema import landing_line
 from analytics_platform.lake.store import LocalStore
@@ -112,6 +113,7 @@ class Rooms:
     def load(self) -> None:
         for stream in self.streams:
             self.warehouse.replace_days(f"raw.{stream}", scan(self.store, stream, DAY, DAY), DAY, DAY)
+        self.warehouse.replace_table("ops.ledger", ledger_rows(self.store, DAY, DAY))
         self.warehouse.replace_table("marts.fct_invoices", _invoices(CUSTOMER, "customer_spatz"))
         self.warehouse.replace_table("marts.fct_tickets", _tickets(USER, NEIGHBOUR))
 

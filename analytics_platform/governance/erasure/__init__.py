@@ -8,6 +8,7 @@
     requests   requests, plans and approvals as objects; what state a request is in
     desk       request, approve, run, verify
     survivors  the search afterwards, by a way of its own
+    again      the same in a backup that was restored, by keyed hash alone
     receipt    what a privacy officer reads
 
 Stays out: what keeps an erased person away (`identities.suppression`), legal holds and the lock, which are retention's,

@@ -31,12 +31,14 @@ class Person:
         ids: pseudonymous ids and keyed references.
         values: identifiers as they are spelled.
         stand_in: takes the person's place where a record is kept.
+        named: the stand-in of each term, where they were given out before.
     """
 
     tenant: str
     ids: frozenset[str]
     values: frozenset[str]
     stand_in: str
+    named: Mapping[str, str] | None = None
 
     @cached_property
     def terms(self) -> tuple[str, ...]:
@@ -46,6 +48,8 @@ class Person:
     @cached_property
     def stand_ins(self) -> Mapping[str, str]:
         """What takes each term's place: the stand-in, numbered, so that two keys of records stay two."""
+        if self.named is not None:
+            return self.named
         return {term: f"{self.stand_in}_{number}" for number, term in enumerate(self.terms, 1)}
 
     def hashes(self, keys: TenantKeys) -> dict[str, str]:
