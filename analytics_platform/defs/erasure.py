@@ -183,21 +183,25 @@ def _row(receipt: Receipt) -> dict[str, object]:
     }
 
 
-def _places(
-    settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse, identity_keys: IdentityKeys
-) -> list[Place]:
-    streams = list(catalog.streams)
-    build = partial(_build, store, catalog, identity_keys)
-
-    def load(stream: str, day: date) -> None:
-        warehouse.replace_days(stream_table(stream), scan(store, stream, day, day), day, day)
-
+def lake_places(catalog: Catalog, store: ObjectStore, identity_keys: IdentityKeys) -> list[Place]:
+    """The places of a lake in which a person's own data lies, in the order in which they are erased."""
     return [
-        LandingObjects(store, identity_keys, streams, build),
+        LandingObjects(store, identity_keys, list(catalog.streams), partial(_build, store, catalog, identity_keys)),
         RawObjects(store, catalog),
         DeadLetterObjects(store, identity_keys),
         IdentityObjects(store),
         ExtractObjects(store, catalog, extract_prefixes(catalog)),
+    ]
+
+
+def _places(
+    settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse, identity_keys: IdentityKeys
+) -> list[Place]:
+    def load(stream: str, day: date) -> None:
+        warehouse.replace_days(stream_table(stream), scan(store, stream, day, day), day, day)
+
+    return [
+        *lake_places(catalog, store, identity_keys),
         PageObjects(store, page_families(catalog, ZoneInfo(settings.reporting_time_zone)), list(catalog.tenants)),
         WarehouseRows(warehouse, catalog, load),
         SqliteFiles(settings.home, _SQLITE),

@@ -29,7 +29,7 @@ from analytics_platform.lake.ledger import ledger_rows, unbalanced
 pytestmark = pytest.mark.integration
 
 TOTALS = {
-    "invoices": "select tenant_id, count(*) as n, sum(amount_minor) as minor from marts.fct_invoices group by 1",
+    "invoices": "select tenant_id, count(*) as n, sum(total_minor) as minor from marts.fct_invoices group by 1",
     "mrr": f"select tenant_id, sum(mrr_minor) as minor, sum(active_customers) as n from kpi.kpi_mrr "
     f"where day = date '{YESTERDAY}' group by 1",
     "collection": "select tenant_id, sum(collected_minor) as collected, sum(net_invoiced_minor) as net "

@@ -7,7 +7,7 @@ after the erasure match nothing, since a statement ends with its moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,21 +31,21 @@ from analytics_platform.lake.store import ObjectStore
 _NESTED = ("properties", "context", "traits", "extra")
 
 
-def erase_again(store: ObjectStore, keys: IdentityKeys, places: Iterable[Place], held: dict[str, Held]) -> int:
+def erase_again(store: ObjectStore, keys: IdentityKeys, places: Iterable[Place], held: Callable[[str], Held]) -> int:
     """Take everybody out of a lake who was erased before, and answer how many units that changed.
 
     Args:
         store: the lake, with the statements of all erasures.
         keys: of the tenants; the statements' hashes are made with them.
         places: those of the lake.
-        held: by tenant, what legal holds keep.
+        held: what legal holds keep of a tenant.
     """
     wanted = list(places)
     return sum(
         found.units
         for person in erased_again(store, keys, read_suppressions(store))
         for place in wanted
-        for found in place.erase(person, held.get(person.tenant, lambda dataset, day: False))
+        for found in place.erase(person, held(person.tenant))
     )
 
 

@@ -225,8 +225,7 @@ class ErasureDesk:
 
     def held(self, tenant: str, today: date) -> Held:
         """What legal holds keep of a tenant."""
-        holds = self.holds.in_force(today)
-        return lambda dataset, day: any(_keeps(hold, dataset, tenant, day) for hold in holds)
+        return held_by(self.holds, tenant, today)
 
     def _begin(self, request: ErasureRequest, by: str, now: datetime) -> Person:
         """Put on record what will happen, unless an attempt before has; from here on it is finished, not refused."""
@@ -299,6 +298,12 @@ class ErasureDesk:
             return False
         person = self.requests.subject(self._keys.of(request.tenant), request).person
         return any(each.action != "hold" for each in self._find(person, self.held(request.tenant, now.date())))
+
+
+def held_by(holds: Holds, tenant: str, today: date) -> Held:
+    """What the legal holds that are in force keep of a tenant."""
+    in_force = holds.in_force(today)
+    return lambda dataset, day: any(_keeps(hold, dataset, tenant, day) for hold in in_force)
 
 
 def _keeps(hold: Hold, dataset: str, tenant: str, day: date | None) -> bool:
