@@ -148,8 +148,8 @@ def erasure_asset(settings: Settings, catalog: Catalog) -> dg.AssetsDefinition:
 
 def receipts_of(desk: ErasureDesk, settings: Settings, catalog: Catalog, now: datetime) -> list[Receipt]:
     """The receipt of every request as it stands."""
-    purging = purging_of(settings)
-    return [receipt_of(desk.requests, each, catalog, purging, now) for each in desk.requests.all()]
+    purging, record = purging_of(settings), desk.requests.record()
+    return [receipt_of(desk.requests, each, catalog, purging, now, record) for each in desk.requests.all()]
 
 
 def _problem(desk: ErasureDesk, request: ErasureRequest) -> str:

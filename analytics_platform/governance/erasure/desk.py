@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from analytics_platform.catalog import Catalog
@@ -32,6 +32,9 @@ from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.severing import new_stand_in
 from analytics_platform.identities.suppression import Suppression, state_suppression, subject_hash
 from analytics_platform.lake.store import ObjectStore
+
+_A_DAY = timedelta(days=1)
+"""The running day is further on in the east: no day that anybody builds is newer."""
 
 _NOTHING_FOUND = "nothing of this person is found; look at the spelling, and at which tenant it is"
 
@@ -172,7 +175,8 @@ class ErasureDesk:
 
     def approved(self, now: datetime) -> list[ErasureRequest]:
         """Requests that are to be run: approved, begun, or kept back by a hold that has ended."""
-        return [each for each in self.requests.all() if self._is_due(each, now)]
+        record = self.requests.record()
+        return [each for each in self.requests.all() if self._is_due(each, now, record)]
 
     def run(self, request: ErasureRequest, *, by: str, now: datetime | None = None) -> ErasureOutcome:
         """Carry out an approved erasure, or finish one that was begun, then search for what is left.
@@ -191,7 +195,7 @@ class ErasureDesk:
             self.requests.approvals.require(self._plan_of(request), now)
         self._ready(self.requests.subject(self._keys.of(request.tenant), request).person)
         self._fresh(request.tenant)
-        with removing(self._store, f"erasure {request.request_id}", date.max):
+        with removing(self._store, f"erasure {request.request_id}", now.date() + _A_DAY):
             person = self._begin(request, by, now)
             held = self.held(request.tenant, now.date())
             changed = [found for place in self._places for found in place.erase(person, held)]
@@ -290,8 +294,8 @@ class ErasureDesk:
         searched = tuple(Survivors(**each) for each in entry.said["searched"])
         return ErasureOutcome(request, tuple(self._intended(request)), (), searched, already_done=True)
 
-    def _is_due(self, request: ErasureRequest, now: datetime) -> bool:
-        state = self.requests.state(request, now)
+    def _is_due(self, request: ErasureRequest, now: datetime, record: Sequence[Evidence]) -> bool:
+        state = self.requests.state(request, now, record)
         if state != "verified":
             return state in ("approved", "running", "failed")
         if not self.requests.knows_subject(request):

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from analytics_platform.catalog import Catalog
-from analytics_platform.catalog.retention_clock import retain_until
+from analytics_platform.catalog.retention_clock import kept, retain_until
 from analytics_platform.documents import (
     Cell,
     Column,
@@ -34,6 +34,7 @@ _REASONS: Mapping[str, str] = {
     "not_about_the_person": "speaks of things; the person is taken out",
     "legal_hold": "kept as it is by a legal hold (GDPR art. 17(3)(e))",
 }
+_BACKUPS = "backups"
 ANSWER_WITHIN = timedelta(days=30)
 """One month (GDPR art. 12(3)), counted so that it fits the shortest but February."""
 
@@ -96,6 +97,7 @@ class Receipt:
     lines: tuple[Line, ...]
     searched: tuple[Mapping[str, Any], ...]
     evidence: tuple[tuple[int, str], ...]
+    backups_until: date | None
 
     def as_dict(self) -> dict[str, Any]:
         """The receipt as plain values."""
@@ -122,11 +124,29 @@ class Receipt:
 
 
 def receipt_of(
-    requests: Requests, request: ErasureRequest, catalog: Catalog, purging: Purging, now: datetime
+    requests: Requests,
+    request: ErasureRequest,
+    catalog: Catalog,
+    purging: Purging,
+    now: datetime,
+    record: Sequence[Evidence] | None = None,
 ) -> Receipt:
-    """Draw up the receipt of a request as it stands."""
-    history = requests.history(request)
-    plan, state = requests.plan(request), requests.state(request, now)
+    """Draw up the receipt of a request as it stands.
+
+    Args:
+        requests: all of them.
+        request: the one.
+        catalog: classes and datasets.
+        purging: how long places keep what was deleted.
+        now: decides whether an approval is still good.
+        record: all that is on record, where it was read before.
+    """
+    record = requests.record() if record is None else record
+    history, plan, state = (
+        requests.history(request, record),
+        requests.plan(request, record),
+        requests.state(request, now, record),
+    )
     approval = requests.approvals.approval(plan.hash) if plan else None
     intended, done, verified = (_last(history, f"erasure_{kind}") for kind in ("intended", "done", "verified"))
     judged = verified or _last(history, "erasure_verification_failed")
@@ -144,6 +164,7 @@ def receipt_of(
         tuple(_line(each, catalog, request.tenant, purging, done_at) for each in _with_held(found, held)),
         tuple(judged.said["searched"]) if judged else (),
         tuple((each.number, each.hash) for each in history),
+        _kept_until(catalog, _BACKUPS, done_at) if done_at else None,
     )
 
 
@@ -186,6 +207,12 @@ def _line(found: Found, catalog: Catalog, tenant: str, purging: Purging, done_at
     return Line(found.sink, found.dataset, fate, found.units, reason, final, at, purged)
 
 
+def _kept_until(catalog: Catalog, dataset: str, at: datetime) -> date:
+    """The last day that anything of a dataset from before a moment may be kept."""
+    retention = catalog.retention_classes[catalog.datasets[dataset].retention_class]
+    return kept(at.date(), retention, None).may_until
+
+
 def _last(history: Iterable[Evidence], kind: str) -> Evidence | None:
     return next((each for each in reversed(list(history)) if each.kind == kind), None)
 
@@ -213,7 +240,10 @@ def _summary(receipt: Receipt) -> Section:
         f"Deleted: {deleted:,}. Kept without the person: {severed:,}. Kept by a legal hold: {held:,}. "
         "Counted in rows, letters, objects and files over all places; the same event stands in several."
     )
-    return Section("What was done", [kind, Paragraph(text)])
+    until = receipt.backups_until
+    backups = f"Backups from before are kept until {date_text(until, 'en-GB')} at the latest; " if until else ""
+    again = "a backup that is restored is erased again before it is used."
+    return Section("What was done", [kind, Paragraph(text), Paragraph((backups + again).capitalize())])
 
 
 def _kept(receipt: Receipt) -> Section:

@@ -140,19 +140,26 @@ class Requests:
         """Throw away whom a request was about."""
         self._store.delete(governance_key(SUBJECTS, request.request_id))
 
-    def plan(self, request: ErasureRequest) -> ErasurePlan | None:
+    def record(self) -> list[Evidence]:
+        """All that is on record, for who asks about many requests."""
+        return list(self._chain.entries())
+
+    def plan(self, request: ErasureRequest, record: Sequence[Evidence] | None = None) -> ErasurePlan | None:
         """The newest plan of a request."""
-        drawn = [e for e in self._chain.entries() if e.kind == "erasure_plan_drawn"]
+        entries = self.record() if record is None else record
+        drawn = [e for e in entries if e.kind == "erasure_plan_drawn"]
         of_request = [e for e in drawn if e.said["request"] == request.request_id]
         return self.approvals.plan(of_request[-1].subject) if of_request else None
 
-    def state(self, request: ErasureRequest, now: datetime) -> State:
+    def state(self, request: ErasureRequest, now: datetime, record: Sequence[Evidence] | None = None) -> State:
         """How a request stands."""
-        return state_of(self.history(request), self.plan(request), self.approvals, now)
+        entries = self.record() if record is None else record
+        return state_of(self.history(request, entries), self.plan(request, entries), self.approvals, now)
 
-    def history(self, request: ErasureRequest) -> list[Evidence]:
+    def history(self, request: ErasureRequest, record: Sequence[Evidence] | None = None) -> list[Evidence]:
         """What is on record about a request itself."""
-        return [each for each in self._chain.entries() if each.subject == request.request_id]
+        entries = self.record() if record is None else record
+        return [each for each in entries if each.subject == request.request_id]
 
 
 def new_request_id() -> str:
