@@ -5,6 +5,9 @@ Each object is put anew in one step, and only when the person is in it; objects 
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -114,7 +117,7 @@ class DeadLetterObjects:
 
     def _is_in(self, person: Person, info: ObjectInfo, line: bytes) -> bool:
         keys = self._keys.of(placed(info.key).tenant)
-        return any(person.is_in_bytes(each) or person.is_in_bytes(_unquoted(each)) for each in opened(keys, line))
+        return any(person.is_in_bytes(said) for each in opened(keys, line) for said in _readings(each))
 
 
 class IdentityObjects:
@@ -258,9 +261,13 @@ def parquet_bytes(rows: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _unquoted(line: bytes) -> bytes:
-    """What a letter's bytes were before they became a text in JSON."""
+def _readings(line: bytes) -> Iterator[bytes]:
+    """A letter's line or what is sealed in it, and the refused bytes as they were before they became a text in JSON."""
+    yield line
     try:
-        return str(orjson.loads(line)["raw"]).encode()
+        raw = str(orjson.loads(line)["raw"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return b""
+        return
+    yield raw.encode()
+    with contextlib.suppress(binascii.Error, ValueError):
+        yield base64.b64decode(raw, validate=True)

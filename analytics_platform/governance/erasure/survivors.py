@@ -8,6 +8,9 @@ tenants, who may know somebody else by the same id.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import io
 import mmap
 import re
@@ -35,6 +38,7 @@ from analytics_platform.warehouse import Warehouse, WarehouseMissingError
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
+_BASE64 = re.compile(rb'"([A-Za-z0-9+/]{12,}={0,2})"')
 _DAY = re.compile(r"/day=([0-9-]{10})/")
 _TENANT = re.compile(r"(?:/tenant=|^suppressions/)([^/]+)/")
 _UNREADABLE = (AnalyticsError, OSError, pa.ArrowInvalid, zstandard.ZstdError, sqlite3.Error)
@@ -145,7 +149,8 @@ class Search:
         return any(self._in_line(f'"{text}"'.encode(), person.tenant, person) for text in texts)
 
     def _in_line(self, line: bytes, tenant: str, person: Person) -> bool:
-        return any(person.is_in_bytes(each) for each in opened(self._keys.of(tenant), line))
+        sealed = opened(self._keys.of(tenant), line)
+        return any(person.is_in_bytes(each) or person.is_in_bytes(_decoded(each)) for each in sealed)
 
     def _files(self, person: Person, held: Held) -> Iterator[tuple[str, Callable[[], int]]]:
         others = self._also_others(person)
@@ -217,6 +222,15 @@ def _texts(data: bytes, tenant: str) -> Iterator[list[str]]:
 def _decompressed(data: bytes) -> bytes:
     with zstandard.ZstdDecompressor().stream_reader(data) as reader:
         return bytes(reader.read())
+
+
+def _decoded(data: bytes) -> bytes:
+    """Every text of a JSON that could be base64, decoded, and every quoted JSON in it unquoted."""
+    unquoted = [data.replace(b'\\"', b'"')]
+    for match in _BASE64.finditer(data):
+        with contextlib.suppress(binascii.Error, ValueError):
+            unquoted.append(base64.b64decode(match[1], validate=True))
+    return b"\n".join(unquoted)
 
 
 def _dataset(key: str) -> str | None:
