@@ -10,13 +10,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 
+import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.identities.keys import IdentityKeys, TenantKeys
+from analytics_platform.lake.dead_letters import decompressed
 
+_SEALED_IN_JSON = re.compile(rb'"(k[1-9][0-9]{0,3}\.[A-Za-z0-9_-]{22,}={0,2})"')
 _SEALED = re.compile(r"k([1-9][0-9]{0,3})\.([A-Za-z0-9_-]+={0,2})")
 
 
@@ -68,3 +72,15 @@ class TenantSeals:
     def unseal(self, tenant: str, sealed: str) -> bytes:
         """See `unseal`."""
         return unseal(self._keys.of(tenant), sealed)
+
+
+def opened(keys: TenantKeys, data: bytes) -> Iterator[bytes]:
+    """Bytes, and what every sealed text of a JSON in them says, unpacked: all that a search has to look at.
+
+    Raises:
+        UnsealedError: something sealed does not open.
+    """
+    yield data
+    for match in _SEALED_IN_JSON.finditer(data):
+        plain = unseal(keys, match[1].decode())
+        yield decompressed(plain) if plain.startswith(zstandard.FRAME_HEADER) else plain
