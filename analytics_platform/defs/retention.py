@@ -330,6 +330,8 @@ def home_places(settings: Settings) -> dict[str, Sequence[Place]]:
         ],
         "build_logs": [Place(settings.dbt_target, "*.log*")],
         "backups": [Place(settings.backups_folder, "lake-*")],
+        # Written anew every day; one that was not for as long as its class allows belongs to nobody any more.
+        "access_files": [Place(settings.access_root / "files", "*.duckdb")],
         "demo_files": [Place(settings.home / "demo", "*.ndjson.zst")],
     }
 

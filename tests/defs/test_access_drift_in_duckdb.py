@@ -201,5 +201,5 @@ def test_the_policy_is_on_record_once_as_long_as_it_stays_the_same(home: Home) -
 def test_without_word_of_what_was_applied_everything_that_is_live_is_beyond_the_policy(home: Home) -> None:
     (home.settings.access_root / "applied.json").unlink()
     applied = home.desk().apply(by="ann", now=NOW)
-    assert {each.severity for each in applied.found} == {"critical", "warning"}
+    assert {each.severity for each in applied.found} == {"critical"}
     assert applied.left == ()
