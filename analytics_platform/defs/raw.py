@@ -7,15 +7,20 @@ messages go to the identities table.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from analytics_platform.catalog import Catalog, Stream
 from analytics_platform.defs import keys
 from analytics_platform.defs.partitions import Partitions, parse_raw_key
+from analytics_platform.governance.retention.holds import Holds
+from analytics_platform.governance.retention.lock import refuse_while_removing
 from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.screening import screen
+from analytics_platform.identities.suppression import read_suppressions
 from analytics_platform.identities.table import IdentitiesTable
-from analytics_platform.lake.raw import RawPartition, build_partitions
+from analytics_platform.lake.raw import RawPartition, Screen, build_partitions
 from analytics_platform.lake.store import ObjectStore
 
 
@@ -36,8 +41,11 @@ def raw_assets(catalog: Catalog, partitions: Partitions) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         streams = [name for name in catalog.streams if keys.raw(name) in context.selected_asset_keys]
         wanted = sorted(parse_raw_key(key) for key in context.partition_keys)
+        now = datetime.now(UTC)
+        refuse_while_removing(store, wanted[0][0], now)
+        screened = screen_of_erased(store, identity_keys, catalog, now)
         table = IdentitiesTable(store, identity_keys)
-        built = build_partitions(store, streams=streams, partitions=wanted, identifiers=table.take)
+        built = build_partitions(store, streams=streams, partitions=wanted, identifiers=table.take, screen=screened)
         by_stream: dict[str, list[RawPartition]] = defaultdict(list)
         for partition in built:
             by_stream[partition.stream].append(partition)
@@ -45,6 +53,20 @@ def raw_assets(catalog: Catalog, partitions: Partitions) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(asset_key=keys.raw(stream), metadata=_metadata(by_stream[stream]))
 
     return raw
+
+
+def screen_of_erased(store: ObjectStore, identity_keys: IdentityKeys, catalog: Catalog, now: datetime) -> Screen:
+    """Keeps the erased out of raw, as their streams' classes say, but for days that a legal hold keeps as they are."""
+    classes = {name: catalog.retention_classes[stream.retention_class] for name, stream in catalog.streams.items()}
+    holds = Holds(store).in_force(now.date())
+    return screen(
+        identity_keys,
+        read_suppressions(store),
+        severs=lambda stream: classes[stream].on_erasure == "sever",
+        kept=lambda stream, tenant, day: any(
+            span.holds(day) for hold in holds if (span := hold.span(f"raw.{stream}", tenant))
+        ),
+    )
 
 
 def _spec(stream: Stream) -> dg.AssetSpec:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.identities.keys import IdentityKeys, TenantKeys
+from analytics_platform.lake.dead_letters import ZSTD, lines_of
 
+_SEALED_IN_JSON = re.compile(rb'"(k[1-9][0-9]{0,3}\.[A-Za-z0-9_-]{22,}={0,2})"')
 _SEALED = re.compile(r"k([1-9][0-9]{0,3})\.([A-Za-z0-9_-]+={0,2})")
 
 
@@ -53,6 +56,18 @@ def unseal(keys: TenantKeys, sealed: str) -> bytes:
         raise UnsealedError(
             f"a sealed value of tenant {keys.tenant} does not open: it was changed, or sealed by another deployment"
         ) from error
+
+
+def opened(keys: TenantKeys, data: bytes) -> Iterator[bytes]:
+    """Bytes, and what every sealed text of a JSON in them says, inflated: all that a search has to look at.
+
+    Raises:
+        UnsealedError: something sealed does not open.
+    """
+    yield data
+    for match in _SEALED_IN_JSON.finditer(data):
+        plain = unseal(keys, match[1].decode())
+        yield b"\n".join(lines_of(plain)) if plain.startswith(ZSTD) else plain
 
 
 class TenantSeals:

@@ -8,7 +8,8 @@ lost object, a raw object that lost rows, or a dead letter that vanished makes a
 A letter that was replayed is received where it went, and no longer where it was refused; the dead-letter object stays,
 so that what a collector acknowledged in an hour still adds up (`collector_hours`).
 
-What retention has removed is no part of it: a partition of raw has no row any more, a letter is not missed.
+What retention has removed is no part of it: a partition of raw has no row any more, a letter is not missed. Nor is what
+an erasure took out of a partition: those lines count as never received.
 
 Lines in landing objects that raw does not hold yet are `pending`, and no part of `received`: arrivals after a build
 make a partition stale (`changes`), not wrong.
@@ -138,6 +139,7 @@ def _book_raw(books: _Books) -> None:
 
 
 def _book_partition(row: _Row, partition: RawPartition, info: ObjectInfo) -> None:
+    row.received -= partition.erased
     row.accepted += partition.accepted
     row.duplicates += partition.duplicates
     row.bytes = partition.bytes

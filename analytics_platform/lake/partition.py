@@ -31,7 +31,7 @@ class RawPartition:
 
     `landing_objects` has the lines of this stream per landing object's name, `bytes` is the object's size, `watermark`
     the latest `received_at`, `earliest_occurred_at` the earliest business time of a row; `changed` tells whether this
-    build wrote the object.
+    build wrote the object. Of an erased person's lines those that had to go are `erased`: landed, and no rows.
     """
 
     stream: str
@@ -46,6 +46,7 @@ class RawPartition:
     earliest_occurred_at: datetime | None
     landing_objects: dict[str, int]
     changed: bool = False
+    erased: int = 0
 
     @property
     def key(self) -> str:
@@ -63,6 +64,7 @@ def statement(partition: RawPartition) -> dict[bytes, bytes]:
         "watermark": partition.watermark,
         "earliest_occurred_at": partition.earliest_occurred_at,
         "landing_objects": partition.landing_objects,
+        **({"erased": partition.erased} if partition.erased else {}),
     }
     return {_KEY: orjson.dumps(said, option=orjson.OPT_SORT_KEYS)}
 
@@ -87,6 +89,7 @@ def read_partition(store: ObjectStore, stream: str, info: ObjectInfo) -> RawPart
         watermark=_moment(said["watermark"]),
         earliest_occurred_at=_moment(said["earliest_occurred_at"]),
         landing_objects=said["landing_objects"],
+        erased=said.get("erased", 0),
     )
 
 

@@ -3,12 +3,13 @@
 `deduplicate(existing + landing)`: a build reads the rows that raw holds and the landing objects that it does not, so
 it may run in any order and as often as one likes, costs what is new, and keeps rows whose landing objects were removed
 since. Many small partitions go through one read, because each read has a price of its own. Which row stays is decided
-in `merge`, what a raw object says of itself in `partition`.
+in `merge`, what a raw object says of itself in `partition`, whose lines may not come in again by who calls (`Screen`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -39,9 +40,23 @@ from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.schema import DICTIONARY_COLUMNS, JSON_COLUMNS, RAW_SCHEMA, landing_line
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 
-__all__ = ["RAW_SCHEMA", "LandingCorruptError", "RawPartition", "build_partitions", "scan"]
+__all__ = [
+    "RAW_SCHEMA",
+    "LandingCorruptError",
+    "RawPartition",
+    "Screen",
+    "build_partitions",
+    "rewrite_partition",
+    "scan",
+]
 
 Progress = Callable[[int, int], None]
+
+Screen = Callable[[str, bytes], tuple[bytes, Mapping[str, int]] | None]
+"""From a tenant and a landing object's bytes to what may come in of it, and the lines of each stream that may not.
+
+None where nothing is to be changed, which is nearly always.
+"""
 
 
 class LandedIdentifiers(NamedTuple):
@@ -136,6 +151,7 @@ def build_partitions(
     partitions: Sequence[tuple[date, str]],
     progress: Progress | None = None,
     identifiers: TakeIdentifiers = nobody_takes,
+    screen: Screen | None = None,
 ) -> list[RawPartition]:
     """Bring the raw objects of the given streams and (day, tenant) partitions up to what has landed.
 
@@ -148,6 +164,7 @@ def build_partitions(
         partitions: business day and tenant of each partition.
         progress: called with the partitions done and the partitions in all.
         identifiers: takes the sealed identifiers that landed with the messages.
+        screen: keeps lines of the erased away.
 
     Raises:
         LandingCorruptError: a landing object cannot be read back.
@@ -158,7 +175,7 @@ def build_partitions(
     with connected() as connection:
         for batch in _batches(store, streams, partitions):
             built += batch.current
-            built += _build(store, connection, batch, identifiers)
+            built += _build(store, connection, batch, identifiers, screen)
             done += batch.partitions
             if progress is not None:
                 progress(done, len(partitions))
@@ -169,6 +186,21 @@ def scan(store: ObjectStore, stream: str, first_day: date, last_day: date) -> pa
     """All rows of a stream from `first_day` to `last_day`, by day, tenant, event time, in batches of `RAW_SCHEMA`."""
     keys = [info.key for info in store.list(raw_prefix(stream)) if first_day <= placed(info.key).day <= last_day]
     return pa.RecordBatchReader.from_batches(RAW_SCHEMA, _read_all(store, keys))
+
+
+def rewrite_partition(store: ObjectStore, held: RawPartition, rows: pa.Table, *, erased: int) -> RawPartition:
+    """Replace a raw object's rows in one put; which landing objects it holds stays, so nothing is read again.
+
+    So do its moments: what was received when is still true, and figures are built anew from as far back as before.
+
+    Args:
+        store: the lake.
+        held: the object as it is.
+        rows: its rows as they shall be, in their order.
+        erased: how many of its rows are gone.
+    """
+    partition = replace(held, accepted=rows.num_rows, erased=held.erased + erased, changed=True)
+    return _put(store, partition, _parquet(partition, iter(rows.to_batches())))
 
 
 def _read_all(store: ObjectStore, keys: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -222,15 +254,20 @@ def _planned(
 
 
 def _build(
-    store: ObjectStore, connection: duckdb.DuckDBPyConnection, batch: _Batch, take: TakeIdentifiers
+    store: ObjectStore,
+    connection: duckdb.DuckDBPyConnection,
+    batch: _Batch,
+    take: TakeIdentifiers,
+    screen: Screen | None,
 ) -> list[RawPartition]:
     """Merge one batch and put its raw objects, after conflicts and identifiers: a crash is mended by the next build."""
     stale = batch.stale
     if not stale:
         return []
     with TemporaryDirectory(prefix="analytics-conflicts-") as folder:
-        merged = merge(connection, _wanted(store, stale, Path(folder), is_large=batch.is_large))
-        outcome = _outcome(store, merged, stale)
+        screened = _Screened(store, screen, Path(folder))
+        merged = merge(connection, _wanted(store, stale, screened, is_large=batch.is_large))
+        outcome = _outcome(store, merged, stale, screened)
         for key, found in _identifiers(merged, stale).items():
             take(key, found)
         rows = _Rows(merged.sorted_rows())
@@ -244,18 +281,53 @@ def _build(
             return list(pool.map(lambda pair: _put(store, *pair), encoded))
 
 
-def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path, *, is_large: bool) -> Wanted:
+class _Screened:
+    """Landing objects of a batch as they may come in, each looked at once."""
+
+    def __init__(self, store: ObjectStore, screen: Screen | None, folder: Path) -> None:
+        self._store = store
+        self._screen = screen
+        self.folder = folder
+        self._erased: dict[str, Mapping[str, int]] = {}
+        self._paths: dict[str, Path] = {}
+
+    def path(self, info: ObjectInfo) -> Path:
+        """The object's own file, or one beside it without the lines that may not come in."""
+        if info.key not in self._paths:
+            self._paths[info.key] = self._screened(info) or self._store.local_path(info.key)
+        return self._paths[info.key]
+
+    def erased(self, item: _Stale) -> Counter[str]:
+        """Lines of a partition's stream that did not come in, by name of their landing object."""
+        lines = {placed(i.key).name: self._erased.get(i.key, {}).get(item.stream, 0) for i in item.fresh}
+        return Counter({name: count for name, count in lines.items() if count})
+
+    def _screened(self, info: ObjectInfo) -> Path | None:
+        if self._screen is None:
+            return None
+        changed = self._screen(placed(info.key).tenant, self._store.get(info.key))
+        if changed is None:
+            return None
+        data, self._erased[info.key] = changed
+        path = self.folder / info.key  # what a line belongs to is told by the end of its path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+
+def _wanted(store: ObjectStore, stale: Sequence[_Stale], screened: _Screened, *, is_large: bool) -> Wanted:
     landing: dict[Path, set[str]] = {}
     held: dict[Path, str] = {}
     conflicts: list[Path] = []
     for item in stale:
         for info in item.fresh:
-            landing.setdefault(store.local_path(info.key), set()).add(item.stream)
+            landing.setdefault(screened.path(info), set()).add(item.stream)
         if item.held is not None and item.held.accepted:
             held[store.local_path(item.held.key)] = item.stream
-        if item.held is not None and item.held.conflicts and store.info(conflicts_key(*item.key)):
-            path = folder / f"{len(conflicts)}.ndjson.zst"
-            path.write_bytes(_lost_before(store, item))
+        lost = _lost_before(store, item)
+        if lost:
+            path = screened.folder / f"{len(conflicts)}.ndjson.zst"
+            path.write_bytes(compressed(b"\n".join(lost)))
             conflicts.append(path)
     return Wanted(
         landing={path: frozenset(streams) for path, streams in landing.items()},
@@ -266,23 +338,38 @@ def _wanted(store: ObjectStore, stale: Sequence[_Stale], folder: Path, *, is_lar
     )
 
 
-def _lost_before(store: ObjectStore, item: _Stale) -> bytes:
+def _lost_before(store: ObjectStore, item: _Stale) -> list[bytes]:
     """The landing lines that earlier builds set aside: needed to tell a repeated loser from a new one."""
-    letters = lines_of(store.get(conflicts_key(*item.key)))
-    return compressed(b"\n".join(raw_in_clear(orjson.loads(letter)) for letter in letters))
+    letters = (orjson.loads(letter) for letter in _letters_before(store, item))
+    return [raw_in_clear(letter) for letter in letters if not letter.get("erased")]
 
 
-def _outcome(store: ObjectStore, merged: Merge, stale: Sequence[_Stale]) -> dict[PartitionKey, RawPartition]:
+def _letters_before(store: ObjectStore, item: _Stale) -> list[bytes]:
+    key = conflicts_key(*item.key)
+    is_there = item.held is not None and item.held.conflicts and store.info(key)
+    return lines_of(store.get(key)) if is_there else []
+
+
+def _emptied(store: ObjectStore, item: _Stale) -> list[bytes]:
+    """Letters of the erased: nothing is left in them, but they stay in the account."""
+    return [letter for letter in _letters_before(store, item) if orjson.loads(letter).get("erased")]
+
+
+def _outcome(
+    store: ObjectStore, merged: Merge, stale: Sequence[_Stale], screened: _Screened
+) -> dict[PartitionKey, RawPartition]:
     lines = _lines_by_object(merged, stale)
     kept, dropped, conflicts = merged.kept(), merged.dropped(), merged.conflicts()
     outcome: dict[PartitionKey, RawPartition] = {}
     for item in stale:
-        lost, gone = conflicts.get(item.key, []), _letters_gone(store, item)
+        lost, gone, emptied = conflicts.get(item.key, []), _letters_gone(store, item), _emptied(store, item)
         if lost:
-            store.put(conflicts_key(*item.key), _letters(item, lost))
+            store.put(conflicts_key(*item.key), _letters(item, lost, emptied))
         fresh = dict.fromkeys((placed(info.key).name for info in item.fresh), 0)
         fresh |= lines.get(item.key, {})
-        outcome[item.key] = _accounted(item, kept.get(item.key), fresh, dropped.get(item.key, 0), len(lost) + gone)
+        set_aside = len(lost) + gone + len(emptied)
+        accounted = _accounted(item, kept.get(item.key), fresh, dropped.get(item.key, 0), set_aside)
+        outcome[item.key] = _with_erased(accounted, screened.erased(item), item.held.erased if item.held else 0)
     return outcome
 
 
@@ -349,7 +436,14 @@ def _accounted(item: _Stale, kept: Kept | None, fresh: dict[str, int], dropped: 
     )
 
 
-def _letters(item: _Stale, lost: Iterable[dict[str, Any]]) -> bytes:
+def _with_erased(partition: RawPartition, erased: Counter[str], before: int) -> RawPartition:
+    """The account with the lines that landed and did not come in."""
+    objects = {name: lines + erased[name] for name, lines in partition.landing_objects.items()}
+    landed, gone = partition.landed + erased.total(), before + erased.total()
+    return replace(partition, landed=landed, landing_objects=objects, erased=gone)
+
+
+def _letters(item: _Stale, lost: Iterable[dict[str, Any]], emptied: Iterable[bytes]) -> bytes:
     letters = (
         DeadLetter(
             reason="id_conflict",
@@ -364,7 +458,7 @@ def _letters(item: _Stale, lost: Iterable[dict[str, Any]]) -> bytes:
         .line
         for row in lost
     )
-    return compressed(b"".join(letters))
+    return compressed(b"".join((*letters, *(letter + b"\n" for letter in emptied))))
 
 
 def _as_landed(row: dict[str, Any]) -> bytes:
