@@ -116,7 +116,7 @@ def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse
     return [
         *lake_sinks_of(settings, catalog, store),
         WarehouseTables(warehouse, catalog),
-        HomeFiles(_places(settings), zone),
+        HomeFiles(home_places(settings), zone),
         SqliteRows("alert_outbox", settings.alerts_path, AGEING, zone),
     ]
 
@@ -124,7 +124,7 @@ def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse
 def lake_sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore) -> list[Sink]:
     """Every place of a lake that holds data of a dataset that grows old."""
     families = _families(catalog, ZoneInfo(settings.reporting_time_zone))
-    return [LakeObjects(store, families, list(catalog.streams)), ExtractObjects(store, _extracts(catalog))]
+    return [LakeObjects(store, families, list(catalog.streams)), ExtractObjects(store, extract_prefixes(catalog))]
 
 
 def reporting_day(settings: Settings, catalog: Catalog, now: datetime) -> date:
@@ -204,7 +204,7 @@ def _sweep_asset(settings: Settings, catalog: Catalog) -> dg.AssetsDefinition:
 def _evidence_asset() -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.EVIDENCE,
-        deps=[keys.RETENTION_PLAN, keys.RETENTION_SWEEP],
+        deps=[keys.RETENTION_PLAN, keys.RETENTION_SWEEP, keys.ERASURE],
         pool=WAREHOUSE_POOL,
         description="The chain of evidence as a table: what governance did, when, and who answered for it.",
         metadata={"dagster/table_name": EVIDENCE_TABLE},
@@ -256,18 +256,25 @@ def _next_step(waiting: Sequence[Plan]) -> str:
     return f"{newest.units:,} rows and objects wait: analytics retention approve {newest.hash[:12]} --by NAME"
 
 
+def page_families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
+    """What people read: pages and reports, each made anew from what there is."""
+    return [
+        Family("expectation_results", "quality/expectations/", _of_result),
+        Family("report.expectations", EXPECTATIONS_PAGE, partial(_of_file, zone)),
+        Family("report.weekly", layout.WEEKLY_REPORT_PREFIX, _of_weekly_report),
+        *(Family(f"dashboard.{name}", f"dashboards/{name}/", partial(_of_page, zone)) for name in catalog.dashboards),
+    ]
+
+
 def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
     return [
         Family("landing", layout.LANDING_PREFIX, in_partition),
         Family("dead_letters", layout.DEAD_PREFIX, in_partition),
         Family("identities", layout.IDENTITIES_PREFIX, _of_identities),
         Family("landing_manifests", layout.MANIFEST_PREFIX, _of_manifest),
-        Family("expectation_results", "quality/expectations/", _of_result),
-        Family("report.expectations", EXPECTATIONS_PAGE, partial(_of_file, zone)),
-        Family("report.weekly", layout.WEEKLY_REPORT_PREFIX, _of_weekly_report),
         Family("governance.data_quality_review", layout.REVIEW_PREFIX, partial(_of_file, zone)),
         *(Family(f"raw.{stream}", layout.raw_prefix(stream), in_partition) for stream in catalog.streams),
-        *(Family(f"dashboard.{name}", f"dashboards/{name}/", partial(_of_page, zone)) for name in catalog.dashboards),
+        *page_families(catalog, zone),
     ]
 
 
@@ -300,7 +307,8 @@ def _of_page(zone: ZoneInfo, info: ObjectInfo) -> tuple[str, date]:
     return info.key.rpartition("/")[2].removesuffix(".html"), info.modified_at.astimezone(zone).date()
 
 
-def _extracts(catalog: Catalog) -> dict[str, str]:
+def extract_prefixes(catalog: Catalog) -> dict[str, str]:
+    """Where the days of each extract lie."""
     return {
         f"extracts.{dashboard.name}.{extract.name}": extract_prefix(dashboard.name, extract.name)
         for dashboard in catalog.dashboards.values()
@@ -308,7 +316,8 @@ def _extracts(catalog: Catalog) -> dict[str, str]:
     }
 
 
-def _places(settings: Settings) -> dict[str, Sequence[Place]]:
+def home_places(settings: Settings) -> dict[str, Sequence[Place]]:
+    """Where files of the home folder lie, by dataset."""
     runs = settings.dagster_home / "history" / "runs"
     return {
         # Of a collector that died and never came back; its hour has been reported as open for two months by then.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -84,6 +84,20 @@ class DuckDBWarehouse:
         with self._writing() as connection:
             (count,) = connection.execute(f"delete from {table} where {condition}", list(parameters)).fetchall()[0]
             return int(count)
+
+    def replace_values(
+        self, table: str, column: str, values: Mapping[str, str], condition: str, parameters: Sequence[object]
+    ) -> None:
+        """Update in one transaction; the old bytes stay in the file until `purge`."""
+        if not values:
+            return
+        with self._writing() as connection:
+            connection.register("incoming", pa.table({"old_text": list(values), "new_text": list(values.values())}))
+            connection.execute(
+                f"update {table} set {column} = incoming.new_text from incoming "
+                f"where cast({table}.{column} as varchar) = incoming.old_text and {condition}",
+                list(parameters),
+            )
 
     def purge(self) -> None:
         """Copy what is left into a new file that takes the old one's place: deleting leaves the plaintext in it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import Protocol
@@ -39,6 +39,11 @@ class Warehouse(Protocol):
 
     def remove_rows(self, table: str, condition: str, parameters: Sequence[object]) -> int:
         """Delete the rows for which the condition holds; return how many. The condition is ours, values are bound."""
+
+    def replace_values(
+        self, table: str, column: str, values: Mapping[str, str], condition: str, parameters: Sequence[object]
+    ) -> None:
+        """Put each old text's new one into a column of the rows for which the condition holds, all or none of them."""
 
     def purge(self) -> None:
         """Make sure that deleted rows are in no file of the warehouse any more, as far as it is in our hands."""

@@ -18,7 +18,7 @@ from typing import Any
 from analytics_platform.catalog import Catalog
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.evidence import EvidenceChain
-from analytics_platform.governance.retention.approvals import Approvals
+from analytics_platform.governance.retention.approvals import RETENTION, Approvals
 from analytics_platform.governance.retention.holds import Holds
 from analytics_platform.governance.retention.lock import removing
 from analytics_platform.governance.retention.plan import Plan, differences, draw_plan
@@ -110,7 +110,7 @@ class RetentionDesk:
         self._sinks = {sink.name: sink for sink in sinks}
         self._settle = settle
         self._step = step
-        self.approvals = Approvals(store)
+        self.approvals = Approvals(store, RETENTION)
         self.holds = Holds(store)
         self.chain = EvidenceChain(store)
 
@@ -137,7 +137,7 @@ class RetentionDesk:
 
     def approved(self, now: datetime) -> list[Plan]:
         """Plans that somebody else has approved or that were begun, and that nobody has carried out to the end."""
-        return [plan for plan in self._undone() if self._intended(plan) or _is_approved(self.approvals, plan, now)]
+        return [plan for plan in self._undone() if self._intended(plan) or self.approvals.is_approved(plan, now)]
 
     def dry_run(self, plan: Plan, today: date) -> list[str]:
         """What has changed since the plan was drawn; empty when applying it would remove exactly what it says."""
@@ -245,14 +245,6 @@ class RetentionDesk:
 
 _STALE_DAYS = 2
 """A plan of longer ago that nobody approved has been followed by others."""
-
-
-def _is_approved(approvals: Approvals, plan: Plan, now: datetime) -> bool:
-    try:
-        approvals.require(plan, now)
-    except AnalyticsError:
-        return False
-    return True
 
 
 def _told(outcome: Outcome) -> str:

@@ -67,6 +67,10 @@ class Plan:
             "tenants": list(self.tenants),
         }
 
+    def summary(self) -> dict[str, Any]:
+        """What evidence says of it."""
+        return {"as_of": self.as_of.isoformat(), "targets": len(self.targets), "units": self.units}
+
     @property
     def units(self) -> int:
         """Rows and objects in all."""
