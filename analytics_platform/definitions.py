@@ -21,6 +21,7 @@ from analytics_platform.defs.automation import (
 from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
+from analytics_platform.defs.erasure import erasure_asset
 from analytics_platform.defs.expectations import expectations_report_asset
 from analytics_platform.defs.extracts import extract_assets
 from analytics_platform.defs.identities import identities_asset
@@ -42,6 +43,7 @@ from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 from asset_checks.access import access_checks
+from asset_checks.erasure import erasure_checks
 from asset_checks.expectations import expectation_checks
 from asset_checks.records import records_checks
 from asset_checks.retention import retention_checks
@@ -86,7 +88,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     assets.append(review_asset(catalog, manifest, settings, assets))
     governed = list(assets)
-    assets += retention_assets(settings, catalog, governed)
+    assets += [*retention_assets(settings, catalog, governed), erasure_asset(settings, catalog)]
     assets += access_assets(settings, catalog, manifest, governed)
     assets.append(processing_records_asset(settings, catalog))
     return dg.Definitions(
@@ -95,6 +97,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
             *all_checks(catalog, manifest, partitions, identity_keys_from(settings)),
             *expectation_checks(catalog, manifest, partitions),
             *retention_checks(settings, catalog, manifest),
+            *erasure_checks(settings, catalog),
             *records_checks(settings, catalog),
             *access_checks(settings, catalog, manifest),
         ],

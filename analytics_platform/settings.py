@@ -83,6 +83,19 @@ class Settings(BaseSettings):
         default_factory=lambda chosen: chosen["home"] / "identity_keys.json",
         description="The secrets that references and seals are made with (docs/identities.md); keep a copy elsewhere.",
     )
+    deleted_rows_kept_days: int = Field(
+        default=0,
+        ge=0,
+        description="How long the warehouse keeps deleted rows: Snowflake's time travel and 7 days, BigQuery's and 7.",
+    )
+    deleted_objects_kept_days: int = Field(
+        default=0,
+        ge=0,
+        description="How long a versioned bucket keeps old versions until its lifecycle rule ends them.",
+    )
+    lake_object_lock: Literal["none", "governance", "compliance"] = Field(
+        default="none", description="The bucket's Object Lock; in compliance mode nobody can erase what it covers."
+    )
     dbt_project_dir: Path = Field(
         default=PROJECT_ROOT / "dbt", description="The dbt project; the one beside this package by default."
     )

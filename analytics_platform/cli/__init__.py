@@ -14,6 +14,7 @@ from analytics_platform.cli import (
     alerts,
     collector,
     dead_letters,
+    erase,
     governance,
     identities,
     keys,
@@ -49,5 +50,6 @@ main.add_command(alerts.alerts)
 main.add_command(review.review)
 main.add_command(reports.report)
 main.add_command(retention.retention)
+main.add_command(erase.erase)
 main.add_command(access.access)
 main.add_command(governance.governance)

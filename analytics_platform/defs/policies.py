@@ -44,6 +44,7 @@ _KINDS: Mapping[str, frozenset[str]] = {
 _GOVERNANCE: Mapping[dg.AssetKey, str] = {
     keys.RETENTION_PLAN: "governance_records",
     keys.RETENTION_SWEEP: "removals",
+    keys.ERASURE: "ops.erasures",
     keys.EVIDENCE: "ops.evidence",
     keys.ROLE_MEMBERSHIPS: "ops.role_memberships",
     keys.ACCESS_POLICIES: "access_files",

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from analytics_platform.catalog import load_catalog
-from analytics_platform.defs.resources import store_from, warehouse_from
+from analytics_platform.defs.erasure import lake_places
+from analytics_platform.defs.resources import identity_keys_from, store_from, warehouse_from
 from analytics_platform.defs.retention import came_back, lake_sinks_of
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.backups import Backup, back_up, newest_backup, read_backup, restore
+from analytics_platform.governance.erasure.again import erase_again
+from analytics_platform.governance.erasure.desk import held_by
+from analytics_platform.governance.erasure.place import Held
 from analytics_platform.governance.evidence import EvidenceChain, remembered
+from analytics_platform.governance.retention.holds import Holds
 from analytics_platform.lake import layout
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import LocalStore, ObjectStore
@@ -120,9 +126,15 @@ def _forget(settings: Settings, store: ObjectStore) -> int:
     """Carry out on a restored lake what was removed since, and see that nothing of it is left."""
     catalog, removals = load_catalog(settings.tenants_file), read_removals(store)
     sinks = lake_sinks_of(settings, catalog, store)
-    removed = came_back(sinks, removals)
-    if left := came_back(sinks, removals):
+    keys, today = identity_keys_from(settings), datetime.now(UTC).date()
+    again = partial(erase_again, store, keys, lake_places(catalog, store, keys), partial(_held, store, today))
+    removed = came_back(sinks, removals) + again()
+    if left := came_back(sinks, removals) + again():
         raise ForgottenDataSurvivesError(
             f"{left} rows and objects that were removed are in the restored lake; do not use it, and report it"
         )
     return removed
+
+
+def _held(store: ObjectStore, today: date, tenant: str) -> Held:
+    return held_by(Holds(store), tenant, today)

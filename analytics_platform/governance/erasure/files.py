@@ -1,0 +1,74 @@
+"""Files of the home folder as a place: logs, parts of uploads, the demo's files; and the spool, shipped first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analytics_platform.governance.erasure.person import Person
+from analytics_platform.governance.erasure.place import ErasureRefusedError, Findings, Found, Held
+from analytics_platform.governance.erasure.records import SUFFIXES
+from analytics_platform.governance.retention.files import Place as FilePlace
+from analytics_platform.intake.collector.segments import read_content
+from analytics_platform.lake.dead_letters import ZSTD, lines_of
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class HomeFiles:
+    """Files by dataset: one that mentions the person goes whole; nothing is made from any of them any more."""
+
+    name = "files"
+
+    def __init__(self, places: Mapping[str, Sequence[FilePlace]]) -> None:
+        self._places = places
+
+    def find(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for dataset, path in self._concerned(person):
+            day = _written(path)
+            findings.add(dataset, "hold" if held(dataset, day.date()) else "delete", day.date())
+        yield from findings.found()
+
+    def erase(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for dataset, path in self._concerned(person):
+            day = _written(path).date()
+            if not held(dataset, day):
+                path.unlink(missing_ok=True)
+                findings.add(dataset, "delete", day)
+        yield from findings.found()
+
+    def _concerned(self, person: Person) -> Iterator[tuple[str, Path]]:
+        for dataset, places in self._places.items():
+            for path in sorted({path for place in places for path in place.folder.rglob(place.pattern)}):
+                if path.is_file() and path.suffix not in SUFFIXES and person.is_in_bytes(readable(path.read_bytes())):
+                    yield dataset, path
+
+
+def readable(data: bytes) -> bytes:
+    """A file's bytes, decompressed where they are compressed as the platform does it."""
+    return b"\n".join(lines_of(data)) if data.startswith(ZSTD) else data
+
+
+def refuse_unshipped(spool: Path, person: Person) -> None:
+    """Raise while a collector of this home has acknowledged messages of the person that are not in the lake yet.
+
+    Raises:
+        ErasureRefusedError: naming the folder and the mend.
+    """
+    for path in sorted([*spool.rglob("*.segment"), *spool.rglob("*.damaged")]):
+        blocks = read_content(path.read_bytes()).blocks
+        if any(block.tenant == person.tenant and person.is_in_bytes(block.lines) for block in blocks):
+            raise ErasureRefusedError(
+                f"{path.parent} holds messages of the person that are not in the lake yet; a collector that runs ships "
+                "them within a minute, one that died ships them when it is started again (`analytics collector`); "
+                f"a damaged segment is looked at and removed. Then run again. (found in {path.name})"
+            )
+
+
+def _written(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -1,0 +1,273 @@
+"""Objects of the lake as places: raw partitions, dead letters, identities, extracts and pages.
+
+Each object is put anew in one step, and only when the person is in it; objects of other tenants are not opened.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from analytics_platform.catalog import Catalog
+from analytics_platform.governance.erasure.person import Person, any_mentions, text_columns
+from analytics_platform.governance.erasure.place import Action, Findings, Found, Held, action_of
+from analytics_platform.governance.retention.objects import Family
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.sealing import opened
+from analytics_platform.lake.dead_letters import compressed, emptied, lines_of
+from analytics_platform.lake.layout import DEAD_PREFIX, UNKNOWN_TENANT, identities_prefix, placed, raw_prefix
+from analytics_platform.lake.partition import read_partition
+from analytics_platform.lake.raw import rewrite_partition
+from analytics_platform.lake.store import ObjectInfo, ObjectStore
+
+_NOT_SEARCHED = frozenset({"tenant_id", "message_id", "payload_hash"})
+_NOT_KEPT = ("context", "traits", "extra")
+
+
+class RawObjects:
+    """Raw partitions: rows go or are severed, as the stream's class says; counts of what landed stay."""
+
+    name = "raw partitions"
+
+    def __init__(self, store: ObjectStore, catalog: Catalog) -> None:
+        self._store = store
+        self._actions = {stream: action_of(catalog, f"raw.{stream}") for stream in catalog.streams}
+
+    def find(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for stream, info, rows, mask in self._concerned(person):
+            day = placed(info.key).day
+            action: Action = "hold" if held(f"raw.{stream}", day) else self._actions[stream]
+            findings.add(f"raw.{stream}", action, day, pc.sum(mask).as_py())
+            del rows
+        yield from findings.found()
+
+    def erase(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for stream, info, rows, mask in self._concerned(person):
+            day, count = placed(info.key).day, pc.sum(mask).as_py()
+            if held(f"raw.{stream}", day):
+                continue
+            action = self._actions[stream]
+            partition = read_partition(self._store, stream, info)
+            changed = rows.filter(pc.invert(mask)) if action == "delete" else severed_rows(person, rows, mask)
+            rewrite_partition(self._store, partition, changed, erased=rows.num_rows - changed.num_rows)
+            findings.add(f"raw.{stream}", action, day, count)
+        yield from findings.found()
+
+    def _concerned(self, person: Person) -> Iterator[tuple[str, ObjectInfo, pa.Table, pa.Array]]:
+        for stream in self._actions:
+            for info in self._store.list(raw_prefix(stream)):
+                if placed(info.key).tenant != person.tenant:
+                    continue
+                rows = read_parquet(self._store, info.key)
+                mask = any_mentions(person, rows, searched(rows.schema))
+                if pc.any(mask).as_py():
+                    yield stream, info, rows, mask
+
+
+class DeadLetterObjects:
+    """Dead letters: one that mentions the person is emptied, so that it still counts where it was counted."""
+
+    name = "dead letters"
+
+    def __init__(self, store: ObjectStore, keys: IdentityKeys) -> None:
+        self._store = store
+        self._keys = keys
+
+    def find(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for info, lines in self._objects(person):
+            day = placed(info.key).day
+            action: Action = "hold" if held("dead_letters", day) else "delete"
+            findings.add("dead_letters", action, day, sum(self._is_in(person, info, line) for line in lines))
+        yield from findings.found()
+
+    def erase(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for info, lines in self._objects(person):
+            day = placed(info.key).day
+            if held("dead_letters", day):
+                continue
+            concerned = [self._is_in(person, info, line) for line in lines]
+            if any(concerned):
+                kept = (emptied(e) if c else e + b"\n" for e, c in zip(lines, concerned, strict=True))
+                self._store.put(info.key, compressed(b"".join(kept)))
+                findings.add("dead_letters", "delete", day, sum(concerned))
+        yield from findings.found()
+
+    def _objects(self, person: Person) -> Iterator[tuple[ObjectInfo, list[bytes]]]:
+        """The tenant's letters, and those of which nobody knows whose they are."""
+        for info in self._store.list(DEAD_PREFIX):
+            if placed(info.key).tenant in (person.tenant, UNKNOWN_TENANT):
+                yield info, lines_of(self._store.get(info.key))
+
+    def _is_in(self, person: Person, info: ObjectInfo, line: bytes) -> bool:
+        keys = self._keys.of(placed(info.key).tenant)
+        return any(person.is_in_bytes(said) for each in opened(keys, line) for said in _readings(each))
+
+
+class IdentityObjects:
+    """The tenant's table of identities: the person's rows go, whatever class their messages are of."""
+
+    name = "identities"
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def find(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for _, day, _, mask in self._concerned(person):
+            findings.add("identities", "hold" if held("identities", day) else "delete", day, pc.sum(mask).as_py())
+        yield from findings.found()
+
+    def erase(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for key, day, rows, mask in self._concerned(person):
+            if not held("identities", day):
+                self._store.put(key, parquet_bytes(rows.filter(pc.invert(mask))))
+                findings.add("identities", "delete", day, pc.sum(mask).as_py())
+        yield from findings.found()
+
+    def _concerned(self, person: Person) -> Iterator[tuple[str, date, pa.Table, pa.Array]]:
+        for info in self._store.list(identities_prefix(person.tenant)):
+            rows = read_parquet(self._store, info.key)
+            mask = any_mentions(person, rows, searched(rows.schema))
+            if pc.any(mask).as_py():
+                day = date.fromisoformat(info.key.rpartition("day=")[2].partition("/")[0])
+                yield info.key, day, rows, mask
+
+
+class ExtractObjects:
+    """Extracts: one Parquet object per day with the rows of all tenants, of which the others' stay as they are."""
+
+    name = "extracts"
+
+    def __init__(self, store: ObjectStore, catalog: Catalog, prefixes: Mapping[str, str]) -> None:
+        self._store = store
+        self._prefixes = prefixes
+        self._actions = {name: action_of(catalog, name) for name in prefixes}
+
+    def find(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for dataset, _, day, _, mask in self._concerned(person):
+            action: Action = "hold" if held(dataset, day) else self._actions[dataset]
+            findings.add(dataset, action, day, pc.sum(mask).as_py())
+        yield from findings.found()
+
+    def erase(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for dataset, key, day, rows, mask in self._concerned(person):
+            if held(dataset, day):
+                continue
+            action = self._actions[dataset]
+            kept = rows.filter(pc.invert(mask)) if action == "delete" else severed_rows(person, rows, mask)
+            self._store.put(key, parquet_bytes(kept))
+            findings.add(dataset, action, day, pc.sum(mask).as_py())
+        yield from findings.found()
+
+    def _concerned(self, person: Person) -> Iterator[tuple[str, str, date, pa.Table, pa.Array]]:
+        for dataset, prefix in self._prefixes.items():
+            for info in self._store.list(prefix):
+                rows = read_parquet(self._store, info.key)
+                mask = any_mentions(person, rows, searched(rows.schema))
+                if "tenant_id" in rows.column_names:
+                    own = pc.fill_null(pc.equal(rows["tenant_id"].cast(pa.string()), person.tenant), True)
+                    mask = pc.and_(mask, own.combine_chunks())
+                if pc.any(mask).as_py():
+                    day = date.fromisoformat(info.key.rpartition("day=")[2].partition("/")[0])
+                    yield dataset, info.key, day, rows, mask
+
+
+class PageObjects:
+    """Pages and reports: one that names the person goes whole, and is made anew from what is left."""
+
+    name = "pages"
+
+    def __init__(self, store: ObjectStore, families: Sequence[Family], tenants: Sequence[str]) -> None:
+        self._store = store
+        self._families = families
+        self._tenants = frozenset(tenants)
+
+    def find(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for family, _, day in self._concerned(person):
+            findings.add(family.dataset, "hold" if held(family.dataset, day) else "delete", day)
+        yield from findings.found()
+
+    def erase(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        findings = Findings(self.name)
+        for family, key, day in self._concerned(person):
+            if not held(family.dataset, day):
+                self._store.delete(key)
+                findings.add(family.dataset, "delete", day)
+        yield from findings.found()
+
+    def _concerned(self, person: Person) -> Iterator[tuple[Family, str, date]]:
+        for family in self._families:
+            for info in self._store.list(family.prefix):
+                tenant, day = family.place(info)
+                is_others = tenant != person.tenant and tenant in self._tenants
+                if not is_others and person.is_in_bytes(self._store.get(info.key)):
+                    yield family, info.key, day
+
+
+def severed_rows(person: Person, rows: pa.Table, mask: pa.Array) -> pa.Table:
+    """Rows with the person taken out of those that the mask names: nothing is left of what only speaks of people."""
+    concerned = [place for place, is_in in enumerate(mask.to_pylist()) if is_in]
+    for name in searched(rows.schema):
+        values = rows[name].to_pylist()
+        for place in concerned:
+            if values[place] is not None:
+                values[place] = None if name in _NOT_KEPT else person.without(values[place])
+        position, column = rows.schema.get_field_index(name), rows.schema.field(name)
+        rows = rows.set_column(position, column, pa.array(values, column.type))
+    return rows
+
+
+def searched(schema: pa.Schema) -> list[str]:
+    """The text columns in which a person may be: all but those that name the tenant and the message."""
+    return [name for name in text_columns(schema) if name not in _NOT_SEARCHED]
+
+
+def read_parquet(store: ObjectStore, key: str) -> pa.Table:
+    """The rows of a Parquet object."""
+    return pq.ParquetFile(io.BytesIO(store.get(key))).read()
+
+
+def parquet_bytes(rows: pa.Table) -> bytes:
+    """Rows as a Parquet object, with the metadata that they came with."""
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _readings(line: bytes) -> Iterator[bytes]:
+    """A letter's line or what is sealed in it, and the refused bytes as they were before they became a text in JSON."""
+    yield line
+    try:
+        raw = str(orjson.loads(line)["raw"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return
+    yield raw.encode()
+    with contextlib.suppress(binascii.Error, ValueError):
+        yield base64.b64decode(raw, validate=True)

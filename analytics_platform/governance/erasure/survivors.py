@@ -1,0 +1,254 @@
+"""The search afterwards: what still mentions an erased person, by a way that shares nothing with the erasure.
+
+It knows no classes and no lists of columns: every row of every table as one text, every object of the lake and every
+file of the home folder as bytes, decompressed, and with what is sealed in them opened. What cannot be read is a failure
+of its own, never a count of nothing. What a legal hold keeps is left out, and so are the rows and objects of other
+tenants, who may know somebody else by the same id.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import io
+import mmap
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from analytics_platform.catalog import Catalog
+from analytics_platform.errors import AnalyticsError
+from analytics_platform.governance.erasure.copies import rows_in
+from analytics_platform.governance.erasure.person import Person
+from analytics_platform.governance.erasure.place import Held
+from analytics_platform.governance.erasure.requests import SUBJECTS
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.sealing import opened
+from analytics_platform.lake.layout import DEAD_PREFIX, IDENTITIES_PREFIX, LANDING_PREFIX, governance_prefix
+from analytics_platform.lake.store import ObjectMissingError, ObjectStore
+from analytics_platform.warehouse import Warehouse, WarehouseMissingError
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_PARQUET = b"PAR1"
+_DUCKDB = b"DUCK"
+_BASE64 = re.compile(rb'"([A-Za-z0-9+/]{12,}={0,2})"')
+_DAY = re.compile(r"/day=([0-9-]{10})/")
+_TENANT = re.compile(r"(?:/tenant=|^suppressions/)([^/]+)/")
+_UNREADABLE = (AnalyticsError, OSError, pa.ArrowInvalid, zstandard.ZstdError, sqlite3.Error, duckdb.Error)
+_OWN_MISSING = "_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Survivors:
+    """What was found in one place; `units` is None where it could not be counted, and `problem` says why."""
+
+    sink: str
+    units: int | None
+    searched: int
+    problem: str | None = None
+
+
+class Search:
+    """The search over all of a deployment.
+
+    Args:
+        catalog: the tenants, and which datasets a hold can name.
+        store: the lake.
+        warehouse: the warehouse.
+        keys: opens what is sealed.
+        home: the home folder.
+        lake: the folder of the lake within it, which is searched as objects.
+    """
+
+    def __init__(
+        self, catalog: Catalog, store: ObjectStore, warehouse: Warehouse, keys: IdentityKeys, home: Path, lake: Path
+    ) -> None:
+        self._catalog, self._store, self._warehouse = catalog, store, warehouse
+        self._keys, self._home, self._lake = keys, home, lake
+
+    def survivors(self, person: Person, held: Held) -> list[Survivors]:
+        """Everything that was searched, with what was found in it."""
+        tables = self._in_tables(person, held)
+        lake = self._counted("lake objects", self._objects(person, held))
+        return [tables, lake, self._counted("files", self._files(person, held))]
+
+    def _counted(self, sink: str, counts: Iterator[tuple[str, Callable[[], int]]]) -> Survivors:
+        units, searched, problems = 0, 0, []
+        try:
+            for name, count in counts:
+                searched += 1
+                try:
+                    units += count()
+                except _UNREADABLE as error:
+                    problems.append(f"{name}: {type(error).__name__}")
+        except _UNREADABLE as error:
+            problems.append(f"{type(error).__name__}: {error}")
+        problem = f"cannot be searched: {'; '.join(problems)}" if problems else None
+        return Survivors(sink, None if problems else units, searched, problem)
+
+    def _in_tables(self, person: Person, held: Held) -> Survivors:
+        """Every row of every table as one text; one query for all of them."""
+        try:
+            tables = self._columns()
+            counted = [_rows_with(name, columns, self._catalog) for name, columns in tables.items()]
+            parameters = [value for _ in counted for value in (person.tenant, person.pattern)]
+            found = self._warehouse.query(" union all ".join(counted), parameters).to_pylist() if counted else []
+        except AnalyticsError as error:
+            return Survivors("tables", None, 0, f"cannot be searched: {error}")
+        return Survivors("tables", sum(e["units"] for e in found if not held(e["name"], e["day"])), len(tables))
+
+    def _columns(self) -> dict[str, set[str]]:
+        sql = "select table_schema || '.' || table_name as name, column_name from information_schema.columns"
+        found: dict[str, set[str]] = {}
+        try:
+            rows = self._warehouse.query(sql).to_pylist()
+        except WarehouseMissingError:
+            return {}
+        for row in rows:
+            found.setdefault(row["name"], set()).add(row["column_name"])
+        return found
+
+    def _objects(self, person: Person, held: Held) -> Iterator[tuple[str, Callable[[], int]]]:
+        for info in self._store.list(""):
+            dataset, day = _dataset(info.key), _DAY.search(info.key)
+            is_held = dataset is not None and held(dataset, date.fromisoformat(day[1]) if day else None)
+            if not is_held and not self._is_others(info.key, person):
+                yield info.key, lambda key=info.key: self._in_object(key, person)  # type: ignore[misc]
+
+    def _is_others(self, key: str, person: Person) -> bool:
+        found = _TENANT.search(key)
+        tenant = found[1] if found else key.rpartition("/")[2].partition(".")[0]
+        others = tenant in self._catalog.tenants or found is not None
+        return others and tenant not in (person.tenant, _OWN_MISSING)
+
+    def _in_object(self, key: str, person: Person) -> int:
+        try:
+            data = self._store.get(key)
+        except ObjectMissingError:  # gone since it was listed
+            return 0
+        if data.startswith(_PARQUET):
+            return sum(self._in_row(key, texts, person) for texts in _texts(data, person.tenant))
+        if data.startswith(_ZSTD):
+            data = _decompressed(data)
+        of = _OWN_MISSING if f"tenant={_OWN_MISSING}/" in key else person.tenant
+        if key.startswith(governance_prefix(SUBJECTS)):  # sealed on purpose, until this search finds nothing
+            return int(person.is_in_bytes(data))
+        lines = data.splitlines() if key.startswith((LANDING_PREFIX, DEAD_PREFIX)) else [data]
+        return sum(self._in_line(line, of, person) for line in lines)
+
+    def _in_row(self, key: str, texts: Sequence[str], person: Person) -> bool:
+        if not key.startswith(IDENTITIES_PREFIX):
+            return any(person.is_in(text) for text in texts)
+        return any(self._in_line(f'"{text}"'.encode(), person.tenant, person) for text in texts)
+
+    def _in_line(self, line: bytes, tenant: str, person: Person) -> bool:
+        sealed = opened(self._keys.of(tenant), line)
+        return any(person.is_in_bytes(each) or person.is_in_bytes(_decoded(each)) for each in sealed)
+
+    def _files(self, person: Person, held: Held) -> Iterator[tuple[str, Callable[[], int]]]:
+        others = self._also_others(person)
+        known = replace(person, ids=person.ids - others, values=person.values - others)
+        for path in sorted(self._home.rglob("*")) if known.terms else []:
+            is_lake = path.is_relative_to(self._lake) and not path.is_relative_to(self._lake / ".uploads")
+            if path.is_file() and not is_lake and not (path.name.startswith("warehouse") and self._keeps_rows(held)):
+                yield path.name, lambda path=path: self._in_file(path, known)  # type: ignore[misc]
+
+    def _keeps_rows(self, held: Held) -> bool:
+        """Whether a hold keeps anything of the warehouse: its file then says what may be said."""
+        return any(held(name, None) for name in self._catalog.datasets if name.count(".") == 1)
+
+    def _also_others(self, person: Person) -> frozenset[str]:
+        """What other tenants know somebody by as well: in files of all tenants it tells nothing."""
+        others = [
+            f"select cast(t as varchar) as said from {name} t where tenant_id <> ?" for name in self._raw_tables()
+        ]
+        if not others:
+            return frozenset()
+        sql = f"select count(*) as rows from ({' union all '.join(others)}) where regexp_matches(said, ?)"
+        tenants = [person.tenant for _ in others]
+
+        def is_known(to: Person) -> bool:
+            return bool(self._warehouse.query(sql, [*tenants, to.pattern])["rows"][0].as_py())
+
+        if not is_known(person):
+            return frozenset()
+        return frozenset(term for term in person.terms if is_known(_known_by(person, term)))
+
+    def _raw_tables(self) -> list[str]:
+        return [n for n, columns in self._columns().items() if n.startswith("raw.") and "tenant_id" in columns]
+
+    def _in_file(self, path: Path, person: Person) -> int:
+        if not path.exists() or not path.stat().st_size:
+            return 0
+        with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+            if data[8:12] == _DUCKDB and not path.name.startswith("warehouse"):
+                return rows_in(path, person)
+            if data[:4] == _ZSTD:
+                return int(person.is_in_bytes(_decompressed(bytes(data))))
+            return int(person.is_in_bytes(data))
+
+
+def _rows_with(name: str, columns: set[str], catalog: Catalog) -> str:
+    """Counts a table's rows of a tenant that match a pattern, by day."""
+    dataset = catalog.datasets.get(name)
+    day = dataset.clock_column if dataset and dataset.clock_column in columns else None
+    selected = f"cast({day} as date)" if day else "cast(null as date)"
+    own = "tenant_id = ? or tenant_id is null" if "tenant_id" in columns else "? is not null"
+    return (
+        f"select '{name}' as name, day, count(*) as units from "
+        f"(select {selected} as day, cast(t as varchar) as said from {name} t where {own}) "
+        "where regexp_matches(said, ?) group by 2"
+    )
+
+
+def _known_by(person: Person, term: str) -> Person:
+    """The person as if there were one term alone."""
+    alone = frozenset({term})
+    return replace(person, ids=person.ids & alone, values=person.values & alone)
+
+
+def _texts(data: bytes, tenant: str) -> Iterator[list[str]]:
+    """The texts of each row of a Parquet object that is the tenant's or nobody's."""
+    for row in pq.ParquetFile(io.BytesIO(data)).read().to_pylist():
+        if row.get("tenant_id") in (None, tenant):
+            yield [str(value) for value in row.values() if value is not None]
+
+
+def _decompressed(data: bytes) -> bytes:
+    with zstandard.ZstdDecompressor().stream_reader(data) as reader:
+        return bytes(reader.read())
+
+
+def _decoded(data: bytes) -> bytes:
+    """Every text of a JSON that could be base64, decoded, and every quoted JSON in it unquoted."""
+    unquoted = [data.replace(b'\\"', b'"')]
+    for match in _BASE64.finditer(data):
+        with contextlib.suppress(binascii.Error, ValueError):
+            unquoted.append(base64.b64decode(match[1], validate=True))
+    return b"\n".join(unquoted)
+
+
+def _dataset(key: str) -> str | None:
+    """The dataset of an object that a legal hold can name; None of all others."""
+    first, *rest = key.split("/")
+    named: dict[str, Callable[[], str]] = {
+        "raw": lambda: f"raw.{rest[0]}",
+        "landing": lambda: "landing",
+        "dead": lambda: "dead_letters",
+        "identities": lambda: "identities",
+        "extracts": lambda: f"extracts.{rest[0]}.{rest[1]}",
+        "dashboards": lambda: f"dashboard.{rest[0]}",
+        "reports": lambda: f"report.{rest[0].removesuffix('.html')}",
+        "reviews": lambda: "governance.data_quality_review",
+    }
+    return named[first]() if first in named and rest else None
