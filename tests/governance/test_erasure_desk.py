@@ -1,0 +1,370 @@
+"""A person in every place, erased: what goes, what is severed, who may not, and a crash at each step."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pytest
+from erasure_rooms import (
+    CUSTOMER,
+    DAY,
+    EMAIL,
+    MINE,
+    NEIGHBOUR,
+    OTHER,
+    STORE_CHANGES,
+    USER,
+    WAREHOUSE_CHANGES,
+    CrashError,
+    Crashing,
+    Rooms,
+    lines_from,
+)
+
+from analytics_platform.catalog import Catalog
+from analytics_platform.governance.erasure.desk import ErasureOutcome
+from analytics_platform.governance.erasure.links import Given
+from analytics_platform.governance.erasure.person import Person
+from analytics_platform.governance.erasure.place import ErasureRefusedError
+from analytics_platform.governance.erasure.requests import ErasureRequest, UnknownRequestError
+from analytics_platform.governance.evidence import BrokenChainError
+from analytics_platform.governance.retention.approvals import NotApprovedError, SelfApprovalError
+from analytics_platform.governance.retention.desk import StalePlanError, SurvivorsError
+from analytics_platform.governance.retention.lock import RemovalUnderWayError, removing
+from analytics_platform.identities.table import read_identities
+from analytics_platform.intake.collector.segments import Entries, Header, commit_frame, header_frame, segment_path
+from analytics_platform.lake.dead_letters import lines_of
+from analytics_platform.lake.layout import DEAD_PREFIX, LANDING_PREFIX, raw_key, suppression_prefix
+from analytics_platform.lake.ledger import ledger_rows, unbalanced
+
+BOTH = (USER, CUSTOMER)
+RECEIVED = 12 - 3 + 4
+"""Messages of three people, less the three that are deleted, and four letters."""
+
+
+@pytest.fixture(scope="session")
+def filled(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with the person in every place."""
+    rooms = Rooms(catalog, tmp_path_factory.mktemp("erasure"))
+    rooms.fill()
+    return rooms.home
+
+
+@dataclass(frozen=True)
+class Erased:
+    """A home folder after the erasure, and what was there before."""
+
+    home: Path
+    request: ErasureRequest
+    outcome: ErasureOutcome
+    others: dict[str, bytes]
+    billing: list[dict[str, Any]]
+    totals: list[dict[str, Any]]
+    ledger: pa.Table
+    landing: dict[str, bytes]
+
+
+TOTALS = "select count(*) as n, sum(amount_minor) as total, count(distinct customer_ref) as c from marts.fct_invoices"
+
+
+@pytest.fixture(scope="session")
+def erased(catalog: Catalog, filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Erased:
+    rooms = copied(catalog, filled, tmp_path_factory.mktemp("erased") / "home")
+    landing = [info.key for info in rooms.store.list(LANDING_PREFIX) if f"tenant={MINE}" in info.key]
+    before = (
+        rooms.bytes_of_others(),
+        rooms.rows("billing"),
+        rooms.warehouse.query(TOTALS).to_pylist(),
+        ledger_rows(rooms.store, DAY, DAY),
+        {key: rooms.store.get(key) for key in landing},
+    )
+    request = rooms.approved(*BOTH).request
+    outcome = rooms.desk().run(request, by="bob")
+    return Erased(rooms.home, request, outcome, *before)
+
+
+@pytest.fixture
+def rooms(catalog: Catalog, filled: Path, tmp_path: Path) -> Rooms:
+    """The person in every place, for a test to change."""
+    return copied(catalog, filled, tmp_path / "home")
+
+
+@pytest.fixture
+def after(catalog: Catalog, erased: Erased, tmp_path: Path) -> Rooms:
+    """After the erasure, for a test to change."""
+    return copied(catalog, erased.home, tmp_path / "after")
+
+
+def copied(catalog: Catalog, home: Path, to: Path) -> Rooms:
+    shutil.copytree(home, to)
+    return Rooms(catalog, to)
+
+
+def test_the_search_of_these_tests_finds_the_person_in_every_place_before(rooms: Rooms) -> None:
+    left = rooms.left()
+    for place in ("lake/landing/", "lake raw.billing", "lake raw.product", "lake raw.support"):
+        assert any(each.startswith(place) for each in left), place
+    assert {"raw.billing", "marts.fct_invoices", "marts.fct_tickets", "alerts.sqlite", "dbt/logs/dbt.log"} <= set(left)
+    assert f"lake/dashboards/finance/{MINE}.html" in left
+
+
+@pytest.mark.parametrize("prefix", ["landing/", "dead/", "identities/"])
+def test_the_search_afterwards_finds_who_stands_only_in_what_is_sealed(rooms: Rooms, prefix: str) -> None:
+    for info in rooms.store.list(""):
+        if not info.key.startswith(prefix):
+            rooms.store.delete(info.key)
+    person = Person(MINE, frozenset(), frozenset({EMAIL.lower()}), "erased_x")
+    searched = rooms.desk().search.survivors(person, lambda dataset, day: False)
+    assert [each.units for each in searched if each.sink == "lake objects"] == [1]
+
+
+def test_an_erased_person_is_in_no_place_any_more_and_others_are_untouched(after: Rooms, erased: Erased) -> None:
+    assert erased.outcome.ok
+    assert after.left() == []
+    assert after.bytes_of_others() == erased.others
+    assert {row["user_id"] for row in after.rows("support")} == {NEIGHBOUR}
+    assert after.warehouse.query("select count(*) as n from marts.fct_tickets")["n"].to_pylist() == [3]
+    assert [path.stem for path in after.settings.access_root.rglob("*.duckdb")] == [f"finance-{OTHER}"]
+    assert [read_identities(after.store, tenant).num_rows for tenant in (MINE, OTHER)] == [0, 1]
+
+
+def test_a_fiscal_record_stays_without_its_person_and_totals_are_equal(after: Rooms, erased: Erased) -> None:
+    now = after.warehouse.query(TOTALS).to_pylist()
+    assert [{**row, "c": row["c"] - 1} for row in now] == erased.totals  # another tenant's customer has the same id
+    rows = after.rows("billing")
+    assert [row["message_id"] for row in rows] == [row["message_id"] for row in erased.billing]
+    (severed,) = [row for row in rows if row["user_id"] != NEIGHBOUR]
+    properties = orjson.loads(severed["properties"])
+    assert properties["amount_minor"] == 12100
+    assert properties["customer_ref"].startswith("erased_")
+    assert (severed["context"], severed["traits"], severed["extra"]) == (None, None, None)
+    assert (severed["payload_hash"], severed["day"]) == (erased.billing[0]["payload_hash"], DAY)
+
+
+def test_the_ledger_balances_and_raw_reads_nothing_again(after: Rooms, erased: Erased) -> None:
+    now = ledger_rows(after.store, DAY, DAY)
+    assert unbalanced(now).num_rows == 0
+    total = lambda rows, name: sum(rows[name].to_pylist())  # noqa: E731
+    assert total(now, "received") == total(erased.ledger, "received") - 3  # a ticket, an identify call, a flow step
+    assert total(now, "dead_lettered") == total(erased.ledger, "dead_lettered")
+    held = {stream: after.store.get(raw_key(stream, DAY, MINE)) for stream in after.streams}
+    after.build()
+    assert {stream: after.store.get(raw_key(stream, DAY, MINE)) for stream in after.streams} == held
+
+
+def test_a_letter_of_the_person_is_emptied_and_its_neighbour_stays(after: Rooms) -> None:
+    (info,) = [info for info in after.store.list(DEAD_PREFIX) if f"tenant={MINE}" in info.key]
+    emptied, kept = (orjson.loads(line) for line in lines_of(after.store.get(info.key)))
+    assert (emptied["raw"], emptied["erased"], emptied["stream"]) == ("", True, "_unknown")
+    assert (kept["encoding"], "erased" in kept) == ("sealed", False)
+
+
+def test_nothing_on_record_names_the_person_and_the_ids_are_sealed_until_the_end(rooms: Rooms) -> None:
+    asked = rooms.request(*BOTH)
+    assert f"governance/erasure_subjects/{asked.request.request_id}.json" in records(rooms)
+    assert not any(trace.encode() in rooms.store.get(key) for key in records(rooms) for trace in (*BOTH, EMAIL))
+
+
+def test_afterwards_whom_it_was_about_is_known_by_keyed_hash_alone(after: Rooms, erased: Erased) -> None:
+    assert not after.store.list("governance/erasure_subjects/")
+    assert not any(trace.encode() in after.store.get(key) for key in records(after) for trace in (*BOTH, EMAIL))
+    with pytest.raises(UnknownRequestError, match="keyed hash alone"):
+        after.desk().verify(erased.request, by="auditor")
+    assert after.desk().run(erased.request, by="bob").already_done
+
+
+def records(rooms: Rooms) -> list[str]:
+    return [info.key for each in ("governance/", "evidence/", "suppressions/") for info in rooms.store.list(each)]
+
+
+def test_the_reason_may_not_name_the_person(rooms: Rooms) -> None:
+    with pytest.raises(ErasureRefusedError, match="write why, not who"):
+        rooms.desk().request(MINE, Given(frozenset({USER})), by="ann", reason=f"{USER} wrote to us")
+    with pytest.raises(ErasureRefusedError, match="nothing of this person"):
+        rooms.desk().request(MINE, Given(frozenset({"user_nobody"})), by="ann", reason="art. 17")
+    assert rooms.desk().requests.all() == []
+
+
+def test_states_follow_from_what_is_on_record(rooms: Rooms, after: Rooms, erased: Erased) -> None:
+    now = datetime.now(UTC)
+    asked = rooms.request(*BOTH)
+    requests = rooms.desk().requests
+    assert requests.state(asked.request, now) == "pending"
+    rooms.desk().approve(asked.request, asked.plan.hash, by="bob")
+    assert requests.state(asked.request, now) == "approved"
+    assert requests.state(asked.request, now + timedelta(days=15)) == "pending"
+    assert after.desk().requests.state(erased.request, now) == "verified"
+
+
+def test_who_asks_may_not_approve_and_nothing_runs_unapproved(rooms: Rooms) -> None:
+    asked = rooms.request(*BOTH)
+    with pytest.raises(NotApprovedError):
+        rooms.desk().run(asked.request, by="ann")
+    with pytest.raises(SelfApprovalError):
+        rooms.desk().approve(asked.request, asked.plan.hash, by=" Ann ")
+    with pytest.raises(ErasureRefusedError, match="by now"):
+        rooms.desk().approve(asked.request, "0" * 64, by="bob")
+    assert rooms.left() != []
+
+
+def test_a_plan_is_stale_once_another_id_turns_out_to_be_the_persons(rooms: Rooms) -> None:
+    asked = rooms.approved(*BOTH)
+    line = orjson.loads(lines_from(MINE, USER, CUSTOMER)[0])
+    rooms.land(orjson.dumps({**line, "message_id": "later", "anonymous_id": "another_device"}) + b"\n")
+    with pytest.raises(StalePlanError, match="the ids that belong to the person"):
+        rooms.desk().run(asked.request, by="bob")
+    again = rooms.desk().plan_again(asked.request)
+    assert "another_device" in again.person.ids
+    with pytest.raises(NotApprovedError):
+        rooms.desk().run(asked.request, by="bob")
+    rooms.desk().approve(asked.request, again.plan.hash, by="bob")
+    assert rooms.desk().run(asked.request, by="bob").ok
+
+
+def test_more_of_the_same_does_not_make_a_plan_stale(rooms: Rooms) -> None:
+    asked = rooms.approved(*BOTH)
+    line = orjson.loads(lines_from(MINE, USER, CUSTOMER)[3])
+    rooms.land(orjson.dumps({**line, "message_id": "later"}) + b"\n")
+    assert rooms.desk().run(asked.request, by="bob").ok
+    assert rooms.left() == []
+
+
+def test_a_hold_beats_an_erasure_until_it_ends(rooms: Rooms) -> None:
+    before = rooms.rows("support")
+    rooms.hold("raw.support")
+    asked = rooms.approved(*BOTH)
+    outcome = rooms.desk().run(asked.request, by="bob")
+    assert {(each.sink, each.dataset) for each in outcome.held} == {
+        ("raw partitions", "raw.support"),
+        ("warehouse", "raw.support"),
+    }
+    assert rooms.rows("support") == before
+    assert all("support" in each for each in rooms.left())
+    now = datetime.now(UTC)
+    assert rooms.desk().approved(now) == []
+    rooms.desk().holds.release("case-1", by="lawyer", reason="settled", now=now)
+    assert rooms.desk().approved(now) == [asked.request]
+    assert rooms.desk().run(asked.request, by="bob").held == ()
+    assert rooms.left() == []
+
+
+def test_an_erasure_waits_for_other_removals_and_for_the_spool(rooms: Rooms) -> None:
+    asked = rooms.approved(*BOTH)
+    with removing(rooms.store, "retention", DAY), pytest.raises(RemovalUnderWayError, match="retention"):
+        rooms.desk().run(asked.request, by="bob")
+    folder = rooms.settings.spool_root / "collectorx"
+    folder.mkdir(parents=True)
+    line = lines_from(MINE, USER, CUSTOMER)[3]
+    entries = Entries({(None, DAY, MINE, "product"): [line]}, Counter({MINE: 1}), len(line))
+    frame, _ = commit_frame([entries], 0)
+    header = header_frame(Header("collectorx", 1, datetime(2026, 3, 2, 10, tzinfo=UTC), {}, None))
+    segment_path(folder, 1).write_bytes(header + frame)
+    with pytest.raises(ErasureRefusedError, match="started again"):
+        rooms.desk().run(asked.request, by="bob")
+    segment_path(folder, 1).unlink()
+    assert rooms.desk().run(asked.request, by="bob").ok
+
+
+def test_what_the_search_finds_or_cannot_read_fails_the_erasure(rooms: Rooms) -> None:
+    asked = rooms.approved(*BOTH)
+    rooms.store.put("somewhere/else.json", f'"{USER}"'.encode())
+    with pytest.raises(SurvivorsError, match="lake objects: 1 left"):
+        rooms.desk().run(asked.request, by="bob")
+    assert rooms.desk().requests.state(asked.request, datetime.now(UTC)) == "failed"
+    rooms.store.put("somewhere/else.json", b"\x28\xb5\x2f\xfdbroken")
+    with pytest.raises(SurvivorsError, match=r"else\.json: ZstdError"):
+        rooms.desk().run(asked.request, by="bob")
+    rooms.store.delete("somewhere/else.json")
+    assert rooms.desk().run(asked.request, by="bob").ok
+
+
+def test_an_old_landing_object_that_is_put_back_brings_nobody_back(after: Rooms, erased: Erased) -> None:
+    accepted = {stream: len(after.rows(stream)) for stream in after.streams}
+    for stream in after.streams:  # the raw objects are lost too, so everything is built from what was put back
+        after.store.delete(raw_key(stream, DAY, MINE))
+    for key, data in erased.landing.items():
+        after.store.put(key, data)
+    after.build()
+    assert {stream: len(after.rows(stream)) for stream in after.streams} == accepted
+    assert {row["user_id"] for row in after.rows("product")} == {NEIGHBOUR}
+    assert not any(trace in str(after.rows(stream)) for stream in after.streams for trace in (*BOTH, EMAIL))
+    assert unbalanced(ledger_rows(after.store, DAY, DAY)).num_rows == 0
+
+
+def test_an_old_file_that_lands_again_brings_nobody_back_and_is_accounted_for(after: Rooms) -> None:
+    before = {stream: after.rows(stream) for stream in after.streams}
+    after.land(*lines_from(MINE, USER, CUSTOMER), b"")
+    after.build()
+    assert {stream: after.rows(stream) for stream in after.streams} == before
+    assert unbalanced(ledger_rows(after.store, DAY, DAY)).num_rows == 0
+
+
+def test_a_conflict_of_the_person_is_emptied_and_stays_in_the_account(rooms: Rooms) -> None:
+    line = orjson.loads(lines_from(MINE, USER, CUSTOMER)[3])
+    rooms.land(orjson.dumps({**line, "payload_hash": "f" * 16}) + b"\n")
+    rooms.build()
+    rooms.desk().run(rooms.approved(*BOTH).request, by="bob")
+    assert rooms.left() == []
+    other = orjson.loads(lines_from(MINE, NEIGHBOUR, "customer_spatz")[3])
+    rooms.land(orjson.dumps({**other, "payload_hash": "e" * 16}) + b"\n")
+    rooms.build()
+    ledger = ledger_rows(rooms.store, DAY, DAY)
+    assert unbalanced(ledger).num_rows == 0
+    letters = {(row["stream"], row["tenant_id"]): row["dead_lettered"] for row in ledger.to_pylist()}
+    assert letters["product", MINE] == 2
+
+
+def test_one_tampered_byte_of_the_evidence_is_found(after: Rooms) -> None:
+    (key,) = [i.key for i in after.store.list("evidence/") if b'"erasure_done"' in after.store.get(i.key)]
+    after.desk().chain.verify()
+    after.store.put(key, after.store.get(key).replace(b"bob", b"eve"))
+    with pytest.raises(BrokenChainError, match=key):
+        after.desk().chain.verify()
+
+
+@pytest.fixture(scope="session")
+def asked(catalog: Catalog, filled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ErasureRequest]:
+    """A home folder with an approved request."""
+    rooms = copied(catalog, filled, tmp_path_factory.mktemp("asked") / "home")
+    return rooms.home, rooms.approved(*BOTH).request
+
+
+def test_a_crash_at_each_step_and_a_run_again_have_one_effect(
+    catalog: Catalog, asked: tuple[Path, ErasureRequest], tmp_path: Path
+) -> None:
+    """Every put, deletion and change of a table is a step; the process dies before it, or right after it."""
+    home, request = asked
+    at, steps = 0, 1
+    while at < steps:
+        at += 1
+        rooms = copied(catalog, home, tmp_path / str(at))
+        store = Crashing(rooms.store, STORE_CHANGES, at, after=at % 2 == 0)
+        warehouse = Crashing(rooms.warehouse, WAREHOUSE_CHANGES, at, after=at % 2 == 0, seen=store.seen)
+        try:
+            rooms.desk(store, warehouse).run(request, by="bob")
+        except CrashError:
+            steps = at + 1
+        # The lock of a dead process is believed until it expires.
+        rooms.store.delete("governance/locks/removal.json")
+        assert rooms.desk().run(request, by="bob").ok
+        assert_one_effect(rooms, request, f"{at}: {store.seen[-1]}")
+        shutil.rmtree(rooms.home)
+    assert steps > 15
+
+
+def assert_one_effect(rooms: Rooms, request: ErasureRequest, where: str) -> None:
+    assert rooms.left() == [], where
+    kinds = ["erasure_requested", "erasure_intended", "erasure_done", "erasure_verified"]
+    assert rooms.kinds(request.request_id) == kinds, where
+    ledger = ledger_rows(rooms.store, DAY, DAY)
+    assert unbalanced(ledger).num_rows == 0, where
+    assert sum(ledger["received"].to_pylist()) == RECEIVED, where
+    assert rooms.warehouse.query("select sum(received) as n from ops.ledger")["n"].to_pylist() == [RECEIVED], where
+    assert len(rooms.store.list(suppression_prefix(MINE))) == 1, where
