@@ -21,6 +21,7 @@ from analytics_platform.defs.raw import screen_of_erased
 from analytics_platform.defs.resources import identity_keys_from, store_from, warehouse_from
 from analytics_platform.defs.retention import extract_prefixes, home_places, page_families
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.governance.erasure.copies import AudienceCopies
 from analytics_platform.governance.erasure.desk import ErasureDesk
 from analytics_platform.governance.erasure.files import HomeFiles, refuse_unshipped
 from analytics_platform.governance.erasure.lake import (
@@ -38,6 +39,7 @@ from analytics_platform.governance.erasure.requests import ErasureRequest
 from analytics_platform.governance.erasure.survivors import Search
 from analytics_platform.governance.erasure.tables import WarehouseRows
 from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.table import IdentitiesTable
 from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.lake.ledger import ledger_rows
 from analytics_platform.lake.raw import build_partitions, scan
@@ -204,6 +206,7 @@ def _places(
         *lake_places(catalog, store, identity_keys),
         PageObjects(store, page_families(catalog, ZoneInfo(settings.reporting_time_zone)), list(catalog.tenants)),
         WarehouseRows(warehouse, catalog, load),
+        AudienceCopies(settings.access_root),
         SqliteFiles(settings.home, _SQLITE),
         HomeFiles({name: places for name, places in home_places(settings).items() if name != "spool"}),
     ]
@@ -218,7 +221,8 @@ def _build(
     store: ObjectStore, catalog: Catalog, identity_keys: IdentityKeys, partitions: Sequence[tuple[date, str]]
 ) -> None:
     screened = screen_of_erased(store, identity_keys, catalog, datetime.now(UTC))
-    build_partitions(store, streams=list(catalog.streams), partitions=partitions, screen=screened)
+    take = IdentitiesTable(store, identity_keys).take
+    build_partitions(store, streams=list(catalog.streams), partitions=partitions, identifiers=take, screen=screened)
 
 
 def _settle(store: ObjectStore, warehouse: Warehouse, first: date, last: date) -> None:

@@ -33,10 +33,7 @@ LOOK_BACK = "look_back"
 REPORT = "report"
 """The report of a week."""
 GOVERN = "govern"
-"""What is past its term or asked to be erased: planned, and removed as far as somebody has approved it.
-
-Then who may see what is left.
-"""
+"""What is past its term or to be erased: removed as far as somebody has approved it. Then who may see what is left."""
 
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
@@ -72,7 +69,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     INCIDENTS: "Incidents as they stand.",
     REVIEW: "The data-quality review of a quarter.",
     REPORT: "The report of a week.",
-    GOVERN: "What is past its term or asked to be erased, removed once it is approved; who may see what is left.",
+    GOVERN: "What is past its term or to be erased, removed once it is approved; who may see what is left.",
 }
 
 

@@ -16,8 +16,8 @@ SLA_ATTAINMENT = AssetKey(["ops", "sla_attainment"])
 CHECK_RESULTS = AssetKey(["ops", "check_results"])
 RETENTION_PLAN = AssetKey(["governance", "retention_plan"])
 RETENTION_SWEEP = AssetKey(["governance", "retention_sweep"])
-IDENTITIES = AssetKey(["governance", "identities"])
 ERASURE = AssetKey(["governance", "erasure"])
+IDENTITIES = AssetKey(["governance", "identities"])
 EVIDENCE = AssetKey(["governance", "evidence"])
 PROCESSING_RECORDS = AssetKey(["governance", "processing_records"])
 ROLE_MEMBERSHIPS = AssetKey(["governance", "role_memberships"])
@@ -29,7 +29,7 @@ EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
 
 GOVERNING = (IDENTITIES, RETENTION_PLAN, RETENTION_SWEEP, ERASURE, EVIDENCE, PROCESSING_RECORDS)
-"""Whom the lake speaks of, what is past its term or asked to be erased; the review of a quarter has its own job."""
+"""Whom the lake speaks of, what is past its term or asked to be erased, day by day; reviews have a job of their own."""
 
 ACCESS = (ROLE_MEMBERSHIPS, ACCESS_POLICIES)
 """Who holds which role, and what each role sees; in the daily job too, after what has to go is gone."""

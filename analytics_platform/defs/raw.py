@@ -43,13 +43,9 @@ def raw_assets(catalog: Catalog, partitions: Partitions) -> dg.AssetsDefinition:
         wanted = sorted(parse_raw_key(key) for key in context.partition_keys)
         now = datetime.now(UTC)
         refuse_while_removing(store, wanted[0][0], now)
-        built = build_partitions(
-            store,
-            streams=streams,
-            partitions=wanted,
-            identifiers=IdentitiesTable(store, identity_keys).take,
-            screen=screen_of_erased(store, identity_keys, catalog, now),
-        )
+        screened = screen_of_erased(store, identity_keys, catalog, now)
+        table = IdentitiesTable(store, identity_keys)
+        built = build_partitions(store, streams=streams, partitions=wanted, identifiers=table.take, screen=screened)
         by_stream: dict[str, list[RawPartition]] = defaultdict(list)
         for partition in built:
             by_stream[partition.stream].append(partition)

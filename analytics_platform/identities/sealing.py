@@ -12,13 +12,12 @@ import binascii
 import re
 from collections.abc import Iterator
 
-import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.identities.keys import IdentityKeys, TenantKeys
-from analytics_platform.lake.dead_letters import decompressed
+from analytics_platform.lake.dead_letters import ZSTD, lines_of
 
 _SEALED_IN_JSON = re.compile(rb'"(k[1-9][0-9]{0,3}\.[A-Za-z0-9_-]{22,}={0,2})"')
 _SEALED = re.compile(r"k([1-9][0-9]{0,3})\.([A-Za-z0-9_-]+={0,2})")
@@ -59,6 +58,18 @@ def unseal(keys: TenantKeys, sealed: str) -> bytes:
         ) from error
 
 
+def opened(keys: TenantKeys, data: bytes) -> Iterator[bytes]:
+    """Bytes, and what every sealed text of a JSON in them says, inflated: all that a search has to look at.
+
+    Raises:
+        UnsealedError: something sealed does not open.
+    """
+    yield data
+    for match in _SEALED_IN_JSON.finditer(data):
+        plain = unseal(keys, match[1].decode())
+        yield b"\n".join(lines_of(plain)) if plain.startswith(ZSTD) else plain
+
+
 class TenantSeals:
     """Seals and opens for whichever tenant, as `lake.dead_letters.Seals` asks."""
 
@@ -72,15 +83,3 @@ class TenantSeals:
     def unseal(self, tenant: str, sealed: str) -> bytes:
         """See `unseal`."""
         return unseal(self._keys.of(tenant), sealed)
-
-
-def opened(keys: TenantKeys, data: bytes) -> Iterator[bytes]:
-    """Bytes, and what every sealed text of a JSON in them says, unpacked: all that a search has to look at.
-
-    Raises:
-        UnsealedError: something sealed does not open.
-    """
-    yield data
-    for match in _SEALED_IN_JSON.finditer(data):
-        plain = unseal(keys, match[1].decode())
-        yield decompressed(plain) if plain.startswith(zstandard.FRAME_HEADER) else plain

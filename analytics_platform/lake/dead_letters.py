@@ -4,8 +4,7 @@ One NDJSON line per letter. Nobody knows what personal data a refused message ho
 tenant's keys, together with their hash and what its request said beside it; the reason, the mend and where the letter
 belongs are in clear. `bytes` speaks of the whole line also where only its start was kept. A letter that came over HTTP
 also says when, and with which write key: what a replay needs to judge it as it came. Of a message that was refused
-because its person was erased, and of a letter whose person was erased since (`emptied`), nothing is kept but that it
-came.
+because its person was erased nothing is kept but that it came, and of one whose person was erased since (`emptied`).
 
 `encoding` says how the bytes stand in `raw`: `sealed`, `nothing`, and of rows that the raw build set aside, whose
 identifiers were split off before, `utf-8`. Older letters stand there as `utf-8` or `base64`, with `sha256` beside.
@@ -29,6 +28,9 @@ from analytics_platform.lake.layout import UNKNOWN_STREAM, UNKNOWN_TENANT
 
 ERASED = "erased"
 """The reason of letters that keep nothing of their message."""
+
+ZSTD = b"\x28\xb5\x2f\xfd"
+"""What compressed bytes begin with (RFC 8878)."""
 
 _LEVEL = 3
 _FRAME_HEADER_BYTES = 18
@@ -131,7 +133,7 @@ class DeadLetter:
 def emptied(line: bytes) -> bytes:
     """A letter's line without what it said: it still counts where it was counted, and no replay takes it."""
     said = {name: value for name, value in orjson.loads(line).items() if name not in ("shared", "sha256")}
-    nothing = {"detail": "its person was erased", "cut": True, "encoding": "nothing", "raw": ""}
+    nothing = {"detail": "its person was erased", "sha256": "", "cut": True, "encoding": "nothing", "raw": ""}
     return orjson.dumps({**said, **nothing, "erased": True}, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -142,11 +144,10 @@ def compressed(lines: bytes) -> bytes:
 
 def lines_of(data: bytes) -> list[bytes]:
     """The NDJSON lines of a landing or dead-letter object, each without its newline."""
-    return decompressed(data).splitlines()
+    return _decompressed(data).splitlines()
 
 
-def decompressed(data: bytes) -> bytes:
-    """What `compressed` packed."""
+def _decompressed(data: bytes) -> bytes:
     with zstandard.ZstdDecompressor().stream_reader(data) as reader:
         return reader.read()
 
@@ -206,6 +207,6 @@ class _Content(NamedTuple):
 def _content(said: Mapping[str, Any], seals: Seals) -> _Content:
     if said["encoding"] != "sealed":
         return _Content(raw_in_clear(said), said.get("sha256"), said.get("shared"))
-    beside, _, raw = decompressed(seals.unseal(said["tenant_id"], said["raw"])).partition(b"\n")
+    beside, _, raw = _decompressed(seals.unseal(said["tenant_id"], said["raw"])).partition(b"\n")
     told = orjson.loads(beside)
     return _Content(raw, told["sha256"], told["shared"])

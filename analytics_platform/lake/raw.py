@@ -52,6 +52,12 @@ __all__ = [
 
 Progress = Callable[[int, int], None]
 
+Screen = Callable[[str, bytes], tuple[bytes, Mapping[str, int]] | None]
+"""From a tenant and a landing object's bytes to what may come in of it, and the lines of each stream that may not.
+
+None where nothing is to be changed, which is nearly always.
+"""
+
 
 class LandedIdentifiers(NamedTuple):
     """The sealed identifiers of one landing line, with the ids that the line names its person by.
@@ -82,12 +88,6 @@ def nobody_takes(key: PartitionKey, identifiers: Sequence[LandedIdentifiers]) ->
         "build with `identifiers=`, such as `identities.table.IdentitiesTable(…).take`"
     )
 
-
-Screen = Callable[[str, bytes], tuple[bytes, Mapping[str, int]] | None]
-"""From a tenant and a landing object's bytes to what may come in of it, and the lines of each stream that may not.
-
-None where nothing is to be changed, which is nearly always.
-"""
 
 # Bytes of lines before compression, and objects, of one batch; it ends with the partition that fills it.
 _BATCH_BYTES = 48_000_000

@@ -84,7 +84,7 @@ def send_from_server(url: str, tenant: str, human: Human) -> None:
     failures: list[Exception] = []
     client = Client(f"demo-{tenant}-server", host=url, upload_interval=0.05, on_error=lambda e, _: failures.append(e))
     client.identify(human.user, {"email": human.email, "lead_id": human.lead}, timestamp=NOON)
-    for event, properties in _facts(tenant, human).items():
+    for event, properties in facts(tenant, human).items():
         client.track(human.user, event, {"schema_version": 1, "tenant_id": tenant, **properties}, timestamp=NOON)
     client.flush()
     client.join()
@@ -111,7 +111,8 @@ def send_from_browser(url: str, tenant: str, human: Human) -> None:
             assert answered.status == 200
 
 
-def _facts(tenant: str, human: Human) -> dict[str, dict[str, Any]]:
+def facts(tenant: str, human: Human) -> dict[str, dict[str, Any]]:
+    """Properties by event of what the backend says of somebody."""
     at, short = NOON.isoformat(), f"{tenant[:3]}{human.name[:2]}"
     return {
         "invoice.issued": {

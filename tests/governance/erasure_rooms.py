@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from analytics_platform.defs.erasure import erasure_desk
 from analytics_platform.governance.erasure.desk import Asked, ErasureDesk
 from analytics_platform.governance.erasure.links import Given
 from analytics_platform.governance.retention.holds import Hold
-from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.keys import IdentityKeys, TenantKeys
+from analytics_platform.identities.references import reference
 from analytics_platform.identities.screening import screen
+from analytics_platform.identities.sealing import TenantSeals
 from analytics_platform.identities.suppression import read_suppressions
+from analytics_platform.identities.table import IdentitiesTable, sealed_identifiers
 from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of
 from analytics_platform.lake.layout import dead_letter_key, digest, landing_key
 from analytics_platform.lake.ledger import ledger_rows
@@ -108,7 +111,8 @@ class Rooms:
             severs=lambda stream: stream in ("billing", "inventory", "transport"),
         )
         partitions = [(DAY, MINE), (DAY, OTHER)]
-        build_partitions(self.store, streams=self.streams, partitions=partitions, screen=screened)
+        take = IdentitiesTable(self.store, self.keys).take
+        build_partitions(self.store, streams=self.streams, partitions=partitions, identifiers=take, screen=screened)
 
     def load(self) -> None:
         for stream in self.streams:
@@ -124,11 +128,12 @@ class Rooms:
             (MINE, NEIGHBOUR, "customer_spatz"),
             (OTHER, USER, CUSTOMER),
         ):
-            self.land(*lines_from(tenant, user, customer), tenant=tenant)
+            self.land(*lines_from(tenant, user, customer, self.keys.of(tenant)), tenant=tenant)
+        seals = TenantSeals(self.keys)
         letter = DeadLetter("unknown_event", "no such event", f'{{"userId":"{USER}","email":"{EMAIL}"}}'.encode(), DAY)
         kept = DeadLetter("unknown_event", "no such event", b'{"userId":"user_spatz"}', DAY)
         for tenant in (MINE, OTHER):
-            data = letter.as_line() + kept.as_line()
+            data = b"".join(replace(each, tenant=tenant).sealed(seals).line for each in (letter, kept))
             key = dead_letter_key("unknown_event", DAY, tenant, "test", digest(data))
             self.store.put(key, compressed(data))
         self.build()
@@ -136,6 +141,9 @@ class Rooms:
         self.store.put(f"dashboards/finance/{MINE}.html", f"<p>{USER}</p>".encode())
         self.store.put(f"dashboards/finance/{OTHER}.html", f"<p>{USER}</p>".encode())
         self._put_sqlite()
+        for tenant, user in ((MINE, USER), (OTHER, USER)):
+            path = self.settings.access_root / "files" / f"finance-{tenant}.duckdb"
+            DuckDBWarehouse(path).replace_table("marts.fct_tickets", _tickets_of(tenant, user))
         log = self.settings.dbt_target / "logs" / "dbt.log"
         log.parent.mkdir(parents=True)
         log.write_text(f"a test failed for {USER}")
@@ -172,7 +180,7 @@ class Rooms:
         self.warehouse.query("select 1")
         found = []
         for path in sorted(self.home.rglob("*")):
-            is_others = f"tenant={OTHER}" in str(path) or path.name == f"{OTHER}.html"
+            is_others = f"tenant={OTHER}" in str(path) or OTHER in path.name
             if path.is_file() and not is_others and path.name != "warehouse.duckdb":
                 data = path.read_bytes()
                 data = b"\n".join(lines_of(data)) if path.suffix == ".zst" else data
@@ -192,7 +200,7 @@ class Rooms:
         return {key: self.store.get(key) for key in keys}
 
 
-def lines_from(tenant: str, user: str, customer: str) -> list[bytes]:
+def lines_from(tenant: str, user: str, customer: str, keys: TenantKeys | None = None) -> list[bytes]:
     """An identify call, an invoice, a ticket, a flow step of somebody."""
     invoice = {"invoice_id": f"inv{user[-3:]}", "customer_ref": customer, "amount_minor": 12100}
     said: list[tuple[str, str | None, str, dict[str, Any]]] = [
@@ -202,14 +210,26 @@ def lines_from(tenant: str, user: str, customer: str) -> list[bytes]:
         ("product", "ui.flow_step", "track", {"flow": "booking", "note": f"asked by {user}"}),
     ]
     return [
-        line_of(tenant, user, stream, event, kind, properties, number)
+        line_of(tenant, user, stream, event, kind, properties, number, keys)
         for number, (stream, event, kind, properties) in enumerate(said)
     ]
 
 
 def line_of(
-    tenant: str, user: str, stream: str, event: str | None, kind: str, properties: dict[str, Any], number: int
+    tenant: str,
+    user: str,
+    stream: str,
+    event: str | None,
+    kind: str,
+    properties: dict[str, Any],
+    number: int,
+    keys: TenantKeys | None,
 ) -> bytes:
+    """A landing line; the identify call of the person brings an address, split off as the gate does."""
+    traits, identifiers = None, None
+    if kind == "identify" and user == USER and keys is not None:
+        address = reference(keys.newest, "email", EMAIL)
+        traits, identifiers = {"email": address}, sealed_identifiers(keys, [(address, "email", EMAIL)])
     values = {
         "day": DAY,
         "tenant_id": tenant,
@@ -230,8 +250,9 @@ def line_of(
         "payload_hash": f"{number:016x}",
         "properties": properties,
         "context": {"ip": "0.0.0.0"},
-        "traits": {"email": EMAIL} if kind == "identify" and user == USER else None,
+        "traits": traits,
         "extra": {},
+        "identifiers": identifiers,
     }
     return landing_line(values)
 
@@ -252,6 +273,10 @@ def _tickets(*users: str) -> pa.Table:
         for user in users
     ]
     return pa.Table.from_pylist(rows)
+
+
+def _tickets_of(tenant: str, user: str) -> pa.Table:
+    return pa.table({"tenant_id": [tenant], "requester_ref": [user]})
 
 
 def _tables(warehouse: DuckDBWarehouse) -> list[tuple[str]]:

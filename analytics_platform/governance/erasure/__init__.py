@@ -3,7 +3,7 @@
     person     the ids of one person, and where a text mentions any of them
     links      from what the requester gave to the ids that belong to it
     place      what erasure needs of a place that holds data, and what was found there
-    lake, landing, tables, records, files    the places
+    lake, landing, tables, copies, records, files    the places
     plan       what is to be erased, and its hash
     requests   requests, plans and approvals as objects; what state a request is in
     desk       request, approve, run, verify

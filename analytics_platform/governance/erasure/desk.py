@@ -104,7 +104,7 @@ class ErasureDesk:
         settle: Callable[[date, date], None],
     ) -> None:
         self._catalog, self._store, self._keys = catalog, store, keys
-        self._places, self._search = places, search
+        self._places, self.search = places, search
         self._fresh, self._ready, self._settle = fresh, ready, settle
         self.requests = Requests(store)
         self.holds = Holds(store)
@@ -214,7 +214,7 @@ class ErasureDesk:
         now = now or datetime.now(UTC)
         person = self.requests.subject(self._keys.of(request.tenant), request).person
         held = self.held(request.tenant, now.date())
-        searched = tuple(self._search.survivors(person, held))
+        searched = tuple(self.search.survivors(person, held))
         kept = tuple(self._kept(person, now.date()))
         outcome = ErasureOutcome(request, tuple(self._intended(request)), kept, searched)
         said = {"tenant": request.tenant, "searched": outcome.as_dict()["searched"], "held": len(kept)}

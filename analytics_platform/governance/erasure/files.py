@@ -11,7 +11,7 @@ from analytics_platform.governance.erasure.place import ErasureRefusedError, Fin
 from analytics_platform.governance.erasure.records import SUFFIXES
 from analytics_platform.governance.retention.files import Place as FilePlace
 from analytics_platform.intake.collector.segments import read_content
-from analytics_platform.lake.dead_letters import lines_of
+from analytics_platform.lake.dead_letters import ZSTD, lines_of
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -51,7 +51,7 @@ class HomeFiles:
 
 def readable(data: bytes) -> bytes:
     """A file's bytes, decompressed where they are compressed as the platform does it."""
-    return b"\n".join(lines_of(data)) if data.startswith(_ZSTD) else data
+    return b"\n".join(lines_of(data)) if data.startswith(ZSTD) else data
 
 
 def refuse_unshipped(spool: Path, person: Person) -> None:

@@ -21,12 +21,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.governance.erasure.copies import rows_in
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import Held
 from analytics_platform.governance.erasure.requests import SUBJECTS
@@ -38,10 +40,11 @@ from analytics_platform.warehouse import Warehouse, WarehouseMissingError
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
+_DUCKDB = b"DUCK"
 _BASE64 = re.compile(rb'"([A-Za-z0-9+/]{12,}={0,2})"')
 _DAY = re.compile(r"/day=([0-9-]{10})/")
 _TENANT = re.compile(r"(?:/tenant=|^suppressions/)([^/]+)/")
-_UNREADABLE = (AnalyticsError, OSError, pa.ArrowInvalid, zstandard.ZstdError, sqlite3.Error)
+_UNREADABLE = (AnalyticsError, OSError, pa.ArrowInvalid, zstandard.ZstdError, sqlite3.Error, duckdb.Error)
 _OWN_MISSING = "_unknown"
 
 
@@ -188,6 +191,8 @@ class Search:
         if not path.exists() or not path.stat().st_size:
             return 0
         with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+            if data[8:12] == _DUCKDB and not path.name.startswith("warehouse"):
+                return rows_in(path, person)
             if data[:4] == _ZSTD:
                 return int(person.is_in_bytes(_decompressed(bytes(data))))
             return int(person.is_in_bytes(data))
