@@ -71,6 +71,9 @@ ERASURES_SCHEMA = pa.schema(
     ]
 )
 
+_NOT_BY_FILE = frozenset({"spool", "access_files", "backups"})
+"""Files of the home that are erased by a way of their own: shipped, made anew, or erased when they are restored."""
+
 EXECUTOR = "dagster"
 """Who carries out what somebody has approved."""
 
@@ -103,7 +106,15 @@ def erasure_desk(
         store,
         identity_keys,
         _places(settings, catalog, store, warehouse, identity_keys),
-        Search(catalog, store, warehouse, identity_keys, settings.home, settings.lake_root),
+        Search(
+            catalog,
+            store,
+            warehouse,
+            identity_keys,
+            home=settings.home,
+            lake=settings.lake_root,
+            backups=settings.backups_folder,
+        ),
         fresh=partial(_build_what_landed, store, catalog, identity_keys),
         ready=partial(refuse_unshipped, settings.spool_root),
         settle=partial(_settle, store, warehouse),
@@ -208,7 +219,7 @@ def _places(
         WarehouseRows(warehouse, catalog, load),
         AudienceCopies(settings.access_root),
         SqliteFiles(settings.home, _SQLITE),
-        HomeFiles({name: places for name, places in home_places(settings).items() if name != "spool"}),
+        HomeFiles({name: places for name, places in home_places(settings).items() if name not in _NOT_BY_FILE}),
     ]
 
 

@@ -147,6 +147,9 @@ class Rooms:
         log = self.settings.dbt_target / "logs" / "dbt.log"
         log.parent.mkdir(parents=True)
         log.write_text(f"a test failed for {USER}")
+        backup = self.settings.backups_folder / "lake-20260301T000000Z.tar"
+        backup.parent.mkdir()
+        backup.write_bytes(f"a page of {USER}".encode())
 
     def _put_sqlite(self) -> None:
         with closing(sqlite3.connect(self.settings.alerts_path)) as connection, connection:
@@ -181,7 +184,8 @@ class Rooms:
         found = []
         for path in sorted(self.home.rglob("*")):
             is_others = f"tenant={OTHER}" in str(path) or OTHER in path.name
-            if path.is_file() and not is_others and path.name != "warehouse.duckdb":
+            is_backup = path.is_relative_to(self.settings.backups_folder)
+            if path.is_file() and not is_others and not is_backup and path.name != "warehouse.duckdb":
                 data = path.read_bytes()
                 data = b"\n".join(lines_of(data)) if path.suffix == ".zst" else data
                 if any(trace.encode() in data for trace in traces):

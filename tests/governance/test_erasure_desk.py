@@ -135,6 +135,11 @@ def test_an_erased_person_is_in_no_place_any_more_and_others_are_untouched(after
     assert [read_identities(after.store, tenant).num_rows for tenant in (MINE, OTHER)] == [0, 1]
 
 
+def test_a_backup_is_no_place_to_erase_but_is_kept_no_longer_than_its_term(after: Rooms) -> None:
+    (backup,) = after.settings.backups_folder.iterdir()
+    assert USER.encode() in backup.read_bytes()
+
+
 def test_a_fiscal_record_stays_without_its_person_and_totals_are_equal(after: Rooms, erased: Erased) -> None:
     now = after.warehouse.query(TOTALS).to_pylist()
     assert [{**row, "c": row["c"] - 1} for row in now] == erased.totals  # another tenant's customer has the same id

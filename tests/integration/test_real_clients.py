@@ -25,6 +25,8 @@ from clients.fault_proxy import Fault, FaultProxy, fault_proxy
 from playwright.sync_api import Browser
 
 from analytics_platform.demo.live.servers import collecting
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.table import IdentitiesTable
 from analytics_platform.lake.changes import landed_partitions
 from analytics_platform.lake.raw import build_partitions, scan
 from analytics_platform.lake.store import LocalStore
@@ -60,7 +62,8 @@ class Collector:
         store = LocalStore(self.home / "lake")
         partitions = sorted(landed_partitions(store))
         assert partitions != []
-        build_partitions(store, streams=["product"], partitions=partitions)
+        table = IdentitiesTable(store, IdentityKeys(self.home / "identity_keys.json"))
+        build_partitions(store, streams=["product"], partitions=partitions, identifiers=table.take)
         rows = scan(store, "product", partitions[0][0], partitions[-1][0]).read_all()
         return Counter(rows["message_id"].to_pylist())
 

@@ -68,13 +68,22 @@ class Search:
         keys: opens what is sealed.
         home: the home folder.
         lake: the folder of the lake within it, which is searched as objects.
+        backups: the folder of backups, which are erased again when they are restored and not searched.
     """
 
     def __init__(
-        self, catalog: Catalog, store: ObjectStore, warehouse: Warehouse, keys: IdentityKeys, home: Path, lake: Path
+        self,
+        catalog: Catalog,
+        store: ObjectStore,
+        warehouse: Warehouse,
+        keys: IdentityKeys,
+        *,
+        home: Path,
+        lake: Path,
+        backups: Path,
     ) -> None:
         self._catalog, self._store, self._warehouse = catalog, store, warehouse
-        self._keys, self._home, self._lake = keys, home, lake
+        self._keys, self._home, self._lake, self._backups = keys, home, lake, backups
 
     def survivors(self, person: Person, held: Held) -> list[Survivors]:
         """Everything that was searched, with what was found in it."""
@@ -160,7 +169,8 @@ class Search:
         known = replace(person, ids=person.ids - others, values=person.values - others)
         for path in sorted(self._home.rglob("*")) if known.terms else []:
             is_lake = path.is_relative_to(self._lake) and not path.is_relative_to(self._lake / ".uploads")
-            if path.is_file() and not is_lake and not (path.name.startswith("warehouse") and self._keeps_rows(held)):
+            is_apart = is_lake or path.is_relative_to(self._backups)
+            if path.is_file() and not is_apart and not (path.name.startswith("warehouse") and self._keeps_rows(held)):
                 yield path.name, lambda path=path: self._in_file(path, known)  # type: ignore[misc]
 
     def _keeps_rows(self, held: Held) -> bool:
