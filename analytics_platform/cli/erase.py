@@ -105,7 +105,7 @@ def status(request_id: str | None, as_json: bool) -> None:
     answer = {"requests": [each.as_dict() for each in receipts], **({"subjects": subjects} if request_id else {})}
     lines = [_status_line(each) for each in receipts] or ["No requests"]
     if request_id:
-        lines += [f"  {e.sink:<16} {e.dataset:<40} {e.fate:<8} {e.units:,}" for e in receipts[0].lines]
+        lines += [f"  {e.sink:<16} {e.dataset:<48} {e.fate:<8} {e.units:,}" for e in receipts[0].lines]
         lines += [f"  id {each}" for each in subjects]
     show(answer, as_json, lines)
 
@@ -182,7 +182,7 @@ def _asked(asked: Asked) -> dict[str, Any]:
 
 def _asked_lines(asked: Asked) -> list[str]:
     found = [
-        f"  {each.sink:<16} {each.dataset:<40} {each.action:<7} {each.units:,}"
+        f"  {each.sink:<16} {each.dataset:<48} {each.action:<7} {each.units:,}"
         + (f"  {each.first} to {each.last}" if each.first else "")
         for each in asked.plan.found
     ]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs.erasure import lake_places
-from analytics_platform.documents import render_html
+from analytics_platform.documents import date_text, render_html
 from analytics_platform.governance.erasure.again import erase_again
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import Held
@@ -102,6 +102,8 @@ def test_a_receipt_says_when_the_last_copy_is_gone_and_when_the_last_record_goes
     assert (receipt.approved_by, receipt.request.requested_by) == ("bob", "ann")
     page = render_html(receipt_document(receipt)).decode()
     assert "legal_obligation" in page
+    assert receipt.backups_until is not None
+    assert f"kept until {date_text(receipt.backups_until, 'en-GB')} at the latest" in page
     assert not any(trace in page for trace in (USER, CUSTOMER))
 
 

@@ -241,9 +241,9 @@ def _summary(receipt: Receipt) -> Section:
         "Counted in rows, letters, objects and files over all places; the same event stands in several."
     )
     until = receipt.backups_until
-    backups = f"Backups from before are kept until {date_text(until, 'en-GB')} at the latest; " if until else ""
-    again = "a backup that is restored is erased again before it is used."
-    return Section("What was done", [kind, Paragraph(text), Paragraph((backups + again).capitalize())])
+    kept = f"Backups from before are kept until {date_text(until, 'en-GB')} at the latest. " if until else ""
+    again = "A backup that is restored is erased again before it is used."
+    return Section("What was done", [kind, Paragraph(text), Paragraph(kept + again)])
 
 
 def _kept(receipt: Receipt) -> Section:
