@@ -13,8 +13,6 @@ from analytics_platform.governance.retention.files import Place as FilePlace
 from analytics_platform.intake.collector.segments import read_content
 from analytics_platform.lake.dead_letters import ZSTD, lines_of
 
-_ZSTD = b"\x28\xb5\x2f\xfd"
-
 
 class HomeFiles:
     """Files by dataset: one that mentions the person goes whole; nothing is made from any of them any more."""
