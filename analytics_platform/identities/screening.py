@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from analytics_platform.identities.keys import IdentityKeys
-from analytics_platform.identities.severing import severed, texts_of
+from analytics_platform.identities.severing import ids_of, severed
 from analytics_platform.identities.suppression import Suppressions
 from analytics_platform.lake.dead_letters import compressed, lines_of
 from analytics_platform.lake.schema import landing_line
@@ -40,7 +40,7 @@ def screen(
         lines, gone, is_changed = [], Counter[str](), False
         for line in lines_of(data):
             row = orjson.loads(line)
-            found = suppressions.stand_ins(keys, tenant, _ids(row), _moment(row))
+            found = suppressions.stand_ins(keys, tenant, ids_of(row), _moment(row))
             if not found or kept(row["stream"], tenant, date.fromisoformat(row["day"])):
                 lines.append(line + b"\n")
                 continue
@@ -52,14 +52,6 @@ def screen(
         return (compressed(b"".join(lines)), gone) if is_changed else None
 
     return screened
-
-
-def _ids(row: Mapping[str, Any]) -> set[str]:
-    """Every text of a landing row that could be a person's id."""
-    nested = (row.get(name) for name in ("properties", "context", "traits", "extra"))
-    return {text for text in (row["user_id"], row["anonymous_id"]) if text} | {
-        text for value in nested for text in texts_of(value)
-    }
 
 
 def _moment(row: Mapping[str, Any]) -> datetime:

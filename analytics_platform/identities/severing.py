@@ -11,6 +11,9 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
+_NESTED = ("properties", "context", "traits", "extra")
 _SEVERED = ("context", "traits", "extra", "identifiers")
 _PERSON = ("user_id", "anonymous_id")
 
@@ -30,6 +33,13 @@ def texts_of(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from texts_of(each)
+
+
+def ids_of(row: Mapping[str, Any]) -> set[str]:
+    """Every text of a row of landing or raw that may be an id of a person; what a message nests is JSON text in raw."""
+    nested = (row.get(name) for name in _NESTED)
+    said = [orjson.loads(value) if isinstance(value, str) else value for value in nested]
+    return {row[name] for name in _PERSON if row[name]} | set(texts_of(said))
 
 
 def severed(row: Mapping[str, Any], stand_ins: Mapping[str, str]) -> dict[str, Any]:

@@ -50,16 +50,9 @@ class Parts:
 
 
 @dataclass(slots=True)
-class Split:
+class Split(Parts):
     """The same without them, and what they were."""
 
-    message_id: str
-    user_id: str | None
-    anonymous_id: str | None
-    properties: dict[str, Any] | None
-    context: dict[str, Any] | None
-    traits: dict[str, Any] | None
-    extra: dict[str, Any] | None
     identifiers: tuple[Taken, ...]
 
 

@@ -11,6 +11,15 @@ from analytics_platform.warehouse.port import (
     WarehouseBusyError,
     WarehouseMissingError,
     has_table,
+    table_columns,
 )
 
-__all__ = ["DuckDBWarehouse", "QueryError", "Warehouse", "WarehouseBusyError", "WarehouseMissingError", "has_table"]
+__all__ = [
+    "DuckDBWarehouse",
+    "QueryError",
+    "Warehouse",
+    "WarehouseBusyError",
+    "WarehouseMissingError",
+    "has_table",
+    "table_columns",
+]

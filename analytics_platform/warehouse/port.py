@@ -69,3 +69,16 @@ def has_table(warehouse: Warehouse, table: str) -> bool:
         return bool(warehouse.query(asked, [schema, name]).num_rows)
     except WarehouseMissingError:
         return False
+
+
+def table_columns(warehouse: Warehouse) -> dict[str, set[str]]:
+    """Names of the columns of every table and view, by ``schema.table``; none before anything was written."""
+    sql = "select table_schema || '.' || table_name as name, column_name from information_schema.columns"
+    found: dict[str, set[str]] = {}
+    try:
+        rows = warehouse.query(sql).to_pylist()
+    except WarehouseMissingError:
+        return {}
+    for row in rows:
+        found.setdefault(row["name"], set()).add(row["column_name"])
+    return found

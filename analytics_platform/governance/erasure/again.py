@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 
@@ -17,7 +16,7 @@ from analytics_platform.governance.erasure.lake import read_parquet
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import Held, Place
 from analytics_platform.identities.keys import IdentityKeys
-from analytics_platform.identities.severing import texts_of
+from analytics_platform.identities.severing import ids_of
 from analytics_platform.identities.suppression import Suppressions, read_suppressions
 from analytics_platform.lake.dead_letters import lines_of
 from analytics_platform.lake.layout import (
@@ -27,8 +26,6 @@ from analytics_platform.lake.layout import (
     placed,
 )
 from analytics_platform.lake.store import ObjectStore
-
-_NESTED = ("properties", "context", "traits", "extra")
 
 
 def erase_again(store: ObjectStore, keys: IdentityKeys, places: Iterable[Place], held: Callable[[str], Held]) -> int:
@@ -66,24 +63,13 @@ def _texts(store: ObjectStore, tenant: str) -> Iterator[tuple[datetime, set[str]
     """Every text that may be an id of a person, and when what it stands in happened."""
     for info in store.list(RAW_PREFIX):
         if placed(info.key).tenant == tenant:
-            yield from ((row["event_at"], _ids(row)) for row in read_parquet(store, info.key).to_pylist())
+            yield from ((row["event_at"], ids_of(row)) for row in read_parquet(store, info.key).to_pylist())
     for info in store.list(LANDING_PREFIX):
         if placed(info.key).tenant == tenant:
             for line in lines_of(store.get(info.key)):
                 row = orjson.loads(line)
-                yield datetime.fromisoformat(row["event_at"]).astimezone(UTC), _ids(row)
+                yield datetime.fromisoformat(row["event_at"]).astimezone(UTC), ids_of(row)
     for info in store.list(identities_prefix(tenant)):
         for row in read_parquet(store, info.key).to_pylist():
             at = datetime.combine(row["day"], datetime.min.time(), UTC)
             yield at, {row[name] for name in ("reference", "user_id", "anonymous_id") if row[name]}
-
-
-def _ids(row: dict[str, Any]) -> set[str]:
-    nested = (_value(row.get(name)) for name in _NESTED)
-    own = {row[name] for name in ("user_id", "anonymous_id") if row[name]}
-    return own | {text for value in nested for text in texts_of(value)}
-
-
-def _value(said: Any) -> Any:
-    """What a message nests: JSON text in raw, an object in landing."""
-    return orjson.loads(said) if isinstance(said, str) else said

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from analytics_platform.catalog import Catalog
 from analytics_platform.governance.erasure.person import Person, any_mentions, text_columns
 from analytics_platform.governance.erasure.place import Action, Findings, Found, Held, action_of
-from analytics_platform.governance.retention.objects import Family
+from analytics_platform.governance.retention.objects import Family, parquet_bytes
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.sealing import opened
 from analytics_platform.lake.dead_letters import compressed, emptied, lines_of
@@ -252,13 +252,6 @@ def searched(schema: pa.Schema) -> list[str]:
 def read_parquet(store: ObjectStore, key: str) -> pa.Table:
     """The rows of a Parquet object."""
     return pq.ParquetFile(io.BytesIO(store.get(key))).read()
-
-
-def parquet_bytes(rows: pa.Table) -> bytes:
-    """Rows as a Parquet object, with the metadata that they came with."""
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
-    return buffer.getvalue()
 
 
 def _readings(line: bytes) -> Iterator[bytes]:

@@ -36,7 +36,7 @@ from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.sealing import opened
 from analytics_platform.lake.layout import DEAD_PREFIX, IDENTITIES_PREFIX, LANDING_PREFIX, governance_prefix
 from analytics_platform.lake.store import ObjectMissingError, ObjectStore
-from analytics_platform.warehouse import Warehouse, WarehouseMissingError
+from analytics_platform.warehouse import Warehouse, table_columns
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
@@ -108,24 +108,13 @@ class Search:
     def _in_tables(self, person: Person, held: Held) -> Survivors:
         """Every row of every table as one text; one query for all of them."""
         try:
-            tables = self._columns()
+            tables = table_columns(self._warehouse)
             counted = [_rows_with(name, columns, self._catalog) for name, columns in tables.items()]
             parameters = [value for _ in counted for value in (person.tenant, person.pattern)]
             found = self._warehouse.query(" union all ".join(counted), parameters).to_pylist() if counted else []
         except AnalyticsError as error:
             return Survivors("tables", None, 0, f"cannot be searched: {error}")
         return Survivors("tables", sum(e["units"] for e in found if not held(e["name"], e["day"])), len(tables))
-
-    def _columns(self) -> dict[str, set[str]]:
-        sql = "select table_schema || '.' || table_name as name, column_name from information_schema.columns"
-        found: dict[str, set[str]] = {}
-        try:
-            rows = self._warehouse.query(sql).to_pylist()
-        except WarehouseMissingError:
-            return {}
-        for row in rows:
-            found.setdefault(row["name"], set()).add(row["column_name"])
-        return found
 
     def _objects(self, person: Person, held: Held) -> Iterator[tuple[str, Callable[[], int]]]:
         for info in self._store.list(""):
@@ -195,7 +184,11 @@ class Search:
         return frozenset(term for term in person.terms if is_known(_known_by(person, term)))
 
     def _raw_tables(self) -> list[str]:
-        return [n for n, columns in self._columns().items() if n.startswith("raw.") and "tenant_id" in columns]
+        return [
+            n
+            for n, columns in table_columns(self._warehouse).items()
+            if n.startswith("raw.") and "tenant_id" in columns
+        ]
 
     def _in_file(self, path: Path, person: Person) -> int:
         if not path.exists() or not path.stat().st_size:

@@ -190,7 +190,7 @@ class ExtractObjects:
             if not kept.num_rows and (rows.num_rows or term.tenant == NO_TENANT):
                 self._store.delete(info.key)
             elif kept.num_rows < rows.num_rows:
-                self._store.put(info.key, _parquet(kept))
+                self._store.put(info.key, parquet_bytes(kept))
 
     def survivors(self, term: Term) -> int:
         """Count rows by a query of their own on each object's tenants."""
@@ -232,7 +232,8 @@ def _tenants(rows: pa.Table) -> pa.ChunkedArray:
     return pc.fill_null(rows["tenant_id"].cast(pa.string()), NO_TENANT)
 
 
-def _parquet(rows: pa.Table) -> bytes:
+def parquet_bytes(rows: pa.Table) -> bytes:
+    """Rows as a Parquet object, with the metadata that they came with."""
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, compression="zstd")
     return buffer.getvalue()

@@ -8,7 +8,7 @@ from datetime import date
 from analytics_platform.catalog import Catalog, Dataset
 from analytics_platform.governance.retention.sink import CannotCountError, Tally, Waiting
 from analytics_platform.governance.retention.terms import NO_TENANT, Term, Terms
-from analytics_platform.warehouse import QueryError, Warehouse, WarehouseMissingError
+from analytics_platform.warehouse import QueryError, Warehouse, WarehouseMissingError, table_columns
 
 SCHEMAS = ("raw", "staging", "marts", "kpi", "ops")
 
@@ -32,7 +32,7 @@ class WarehouseTables:
 
     def tallies(self, terms: Terms) -> Iterator[Tally | Waiting]:
         """See `Sink`."""
-        columns = self._columns()
+        columns = table_columns(self._warehouse)
         for name, dataset in self._tables.items():
             if name not in columns:
                 continue
@@ -60,17 +60,6 @@ class WarehouseTables:
         except (QueryError, WarehouseMissingError) as error:
             raise CannotCountError(f"the rows of {term.dataset} cannot be counted: {error}") from error
         return sum(row["rows"] for row in counted if row["day"] is not None and term.covers(row["day"]))
-
-    def _columns(self) -> dict[str, set[str]]:
-        sql = "select table_schema || '.' || table_name as name, column_name from information_schema.columns"
-        try:
-            rows = self._warehouse.query(sql).to_pylist()
-        except WarehouseMissingError:
-            return {}
-        found: dict[str, set[str]] = {}
-        for row in rows:
-            found.setdefault(row["name"], set()).add(row["column_name"])
-        return found
 
     def _of(self, dataset: Dataset, terms: Terms) -> Iterator[Tally]:
         tenant, day = _tenant(dataset), _day(dataset)
