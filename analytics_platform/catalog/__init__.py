@@ -12,6 +12,7 @@ from analytics_platform.catalog.dashboards import Dashboard, Extract, ExtractCol
 from analytics_platform.catalog.errors import CatalogError, Problem
 from analytics_platform.catalog.governance import (
     AccessRole,
+    Audience,
     Dataset,
     Dimension,
     Duration,
@@ -33,6 +34,7 @@ __all__ = [
     "AccessRole",
     "AlertRule",
     "AnomalyRules",
+    "Audience",
     "Catalog",
     "CatalogError",
     "ChangeRule",

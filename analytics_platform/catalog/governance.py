@@ -4,6 +4,7 @@ Only declarations: retention, erasure and grants are carried out elsewhere, from
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field as Constrained
@@ -148,6 +149,19 @@ class RetentionClass(Declared):
         return self
 
 
+@dataclass(frozen=True, order=True)
+class Audience:
+    """A role, or a role for one tenant; what everybody in it sees is the same."""
+
+    role: str
+    tenant: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Under this name it stands in every target, and in the keys of its pages."""
+        return self.role if self.tenant is None else f"{self.role}@{self.tenant}"
+
+
 class AccessRole(Declared):
     """Who may see what; what no role grants is denied.
 
@@ -171,6 +185,15 @@ class AccessRole(Declared):
     def may_see(self, dataset: str) -> bool:
         """Whether one of the role's patterns covers the dataset of that name."""
         return any(pattern_covers(pattern, dataset) for pattern in self.datasets)
+
+    def audiences(self, tenants: Iterable[str]) -> list[Audience]:
+        """The role itself where it sees all tenants, and the role for each tenant where it sees its own."""
+        return audiences_of_role(self.name, self.tenants, tenants)
+
+
+def audiences_of_role(role: str, rows: Literal["all", "own"], tenants: Iterable[str]) -> list[Audience]:
+    """The audiences of a role among these tenants."""
+    return [Audience(role)] if rows == "all" else [Audience(role, tenant) for tenant in tenants]
 
 
 def pattern_covers(pattern: str, dataset: str) -> bool:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from analytics_platform.catalog.dashboards import Dashboard
 from analytics_platform.catalog.declared import Declared, Listed
-from analytics_platform.catalog.governance import AccessRole, Dataset, Owner, RetentionClass, SlaTier
+from analytics_platform.catalog.governance import AccessRole, Audience, Dataset, Owner, RetentionClass, SlaTier
 from analytics_platform.catalog.identifiers import DirectIdentifiers
 from analytics_platform.catalog.kpis import Kpi
 from analytics_platform.catalog.plan import Event, Field, Stream, Vocabulary
@@ -45,6 +45,11 @@ class Catalog(Declared):
     def events(self) -> Mapping[str, Event]:
         """All events of the plan by name, stream by stream."""
         return {event.name: event for stream in self.streams.values() for event in stream.events}
+
+    def audiences_of(self, dataset: str) -> list[Audience]:
+        """Everybody whose role may see a dataset, in the order of the roles; a role for own tenants once for each."""
+        roles = [role for role in self.access_roles.values() if role.may_see(dataset)]
+        return [audience for role in roles for audience in role.audiences(self.tenants)]
 
     @cached_property
     def _write_keys(self) -> Mapping[str, tuple[Tenant, WriteKey]]:

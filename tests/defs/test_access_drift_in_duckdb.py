@@ -14,12 +14,12 @@ import duckdb
 import pytest
 from access_truth import Truth, fill
 
-from analytics_platform.catalog import Catalog, load_catalog
+from analytics_platform.catalog import Audience, Catalog, load_catalog
 from analytics_platform.defs.access import access_desk
 from analytics_platform.defs.manifest import build_manifest, load_manifest, manifest_path
 from analytics_platform.defs.resources import store_from
 from analytics_platform.governance.access.desk import AccessDesk
-from analytics_platform.governance.access.policy import Audience, Policy
+from analytics_platform.governance.access.policy import Policy
 from analytics_platform.governance.evidence import EvidenceChain
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse

@@ -15,13 +15,13 @@ import duckdb
 import pytest
 from access_truth import STRAY, TENANTS, Cell, Truth, fill
 
-from analytics_platform.catalog import load_catalog
+from analytics_platform.catalog import Audience, load_catalog
 from analytics_platform.defs.access import access_desk
 from analytics_platform.defs.manifest import build_manifest, load_manifest, manifest_path
 from analytics_platform.governance.access.audience_files import AudienceFiles
 from analytics_platform.governance.access.desk import AccessDesk
 from analytics_platform.governance.access.duckdb import selects, view_schema, whole
-from analytics_platform.governance.access.policy import Audience, Grant, Policy
+from analytics_platform.governance.access.policy import Grant, Policy
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse
 

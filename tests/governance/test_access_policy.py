@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from analytics_platform.catalog import PII_CLASSES, Catalog
+from analytics_platform.catalog import PII_CLASSES, Audience, Catalog
 from analytics_platform.catalog.cross_references import find_problems
 from analytics_platform.catalog.governance import pattern_covers
 from analytics_platform.governance.access.pages import may_open, page_keys
-from analytics_platform.governance.access.policy import Audience, policy_of
+from analytics_platform.governance.access.policy import policy_of
 from analytics_platform.governance.access.tables import Column, DbtTable, Table, is_shown, tables_of
 
 POLICY = example_policy()

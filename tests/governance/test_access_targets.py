@@ -15,7 +15,7 @@ import pytest
 import yaml
 from access_examples import ACCOUNT, GOLDEN, INVOICES, PROJECT, TABLES, TENANTS, compiled, example_policy
 
-from analytics_platform.governance.access.policy import Audience
+from analytics_platform.catalog import Audience
 
 COMPILED = compiled()
 AUDIENCES = [Audience("finance"), Audience("auditor"), Audience("viewer", "alpha"), Audience("viewer", "b-c")]

@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import orjson
 
+from analytics_platform.catalog import Audience
 from analytics_platform.governance.access.drift import Access, Privilege, Restriction, parse_access
 from analytics_platform.governance.access.duckdb import (
     VIEW_SCHEMA,
@@ -27,7 +28,7 @@ from analytics_platform.governance.access.duckdb import (
     sees_everything,
     selects,
 )
-from analytics_platform.governance.access.policy import Audience, Policy, PolicyError, parse_policy
+from analytics_platform.governance.access.policy import Policy, PolicyError, parse_policy
 from analytics_platform.governance.access.tables import Table, place_of
 from analytics_platform.warehouse import DuckDBWarehouse, WarehouseMissingError
 

@@ -17,9 +17,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from analytics_platform.catalog import Audience
 from analytics_platform.governance.access.drift import Access, Privilege, Restriction
 from analytics_platform.governance.access.duckdb import literal
-from analytics_platform.governance.access.policy import Audience, Policy, Role
+from analytics_platform.governance.access.policy import Policy, Role
 from analytics_platform.governance.access.snowflake import Reader, flat, readers
 from analytics_platform.governance.access.tables import Table
 

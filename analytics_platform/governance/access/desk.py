@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from analytics_platform.catalog import Catalog
+from analytics_platform.catalog import Audience, Catalog
 from analytics_platform.documents import render_html, render_pdf
 from analytics_platform.governance.access import bigquery, live, power_bi, snowflake
 from analytics_platform.governance.access.audience_files import AudienceFiles, Written
@@ -25,7 +25,7 @@ from analytics_platform.governance.access.duckdb import create_views, whole
 from analytics_platform.governance.access.matrix import matrix
 from analytics_platform.governance.access.memberships import MEMBERSHIPS_TABLE
 from analytics_platform.governance.access.pages import compile_pages
-from analytics_platform.governance.access.policy import Audience, Policy, policy_of
+from analytics_platform.governance.access.policy import Policy, policy_of
 from analytics_platform.governance.access.signoff import PolicySignature, PolicyStanding, sign, standing
 from analytics_platform.governance.access.tables import DbtTable, tables_of
 from analytics_platform.governance.evidence import EvidenceChain

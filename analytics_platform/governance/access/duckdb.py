@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from analytics_platform.governance.access.policy import Audience, Grant, Policy, Role
+from analytics_platform.catalog import Audience
+from analytics_platform.governance.access.policy import Grant, Policy, Role
 from analytics_platform.governance.access.tables import Table
 
 VIEW_SCHEMA = "audience_"

@@ -10,7 +10,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from analytics_platform.governance.access.policy import Audience, Policy
+from analytics_platform.catalog import Audience
+from analytics_platform.governance.access.policy import Policy
 
 STAFF = "all"
 """What stands in the key of a page for staff."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import orjson
 
-from analytics_platform.catalog import AccessRole, Catalog, Dataset, PiiClass
+from analytics_platform.catalog import AccessRole, Audience, Catalog, Dataset, PiiClass
+from analytics_platform.catalog.governance import audiences_of_role
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.access.tables import Table, is_shown
 
@@ -68,19 +69,6 @@ class Role:
         return {grant.dataset: grant for grant in self.grants}
 
 
-@dataclass(frozen=True, order=True)
-class Audience:
-    """A role, or a role for one tenant; what everybody in it sees is the same."""
-
-    role: str
-    tenant: str | None = field(default=None)
-
-    @property
-    def name(self) -> str:
-        """Under this name it stands in every target."""
-        return self.role if self.tenant is None else f"{self.role}@{self.tenant}"
-
-
 @dataclass(frozen=True)
 class Policy:
     """All roles in the order of their file."""
@@ -104,7 +92,7 @@ class Policy:
     def audiences(self, tenants: Iterable[str]) -> list[Audience]:
         """Every audience of a deployment with these tenants."""
         tenants = list(tenants)
-        return [each for role in self.roles for each in self._audiences_of(role, tenants)]
+        return [each for role in self.roles for each in audiences_of_role(role.name, role.rows, tenants)]
 
     def audiences_of(self, held: Iterable[tuple[str, Sequence[str]]]) -> list[Audience]:
         """The audiences of a principal; none for who holds nothing, or nothing that the policy knows.
@@ -116,16 +104,13 @@ class Policy:
             each
             for name, tenants in held
             if (role := self.by_role.get(name)) is not None
-            for each in self._audiences_of(role, tenants)
+            for each in audiences_of_role(role.name, role.rows, tenants)
         ]
         return sorted(set(found), key=lambda each: each.name)
 
     def role_meant_by(self, rbac_name: str) -> str | None:
         """The role that a name of the product's RBAC means, letter for letter; None where it means none of ours."""
         return next((role.name for role in self.roles if rbac_name in role.rbac_names), None)
-
-    def _audiences_of(self, role: Role, tenants: Iterable[str]) -> list[Audience]:
-        return [Audience(role.name)] if role.rows == "all" else [Audience(role.name, tenant) for tenant in tenants]
 
 
 def policy_of(catalog: Catalog, tables: Mapping[str, Table]) -> Policy:

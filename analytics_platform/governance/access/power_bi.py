@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from analytics_platform.catalog import Audience
 from analytics_platform.governance.access.drift import Access, Privilege
-from analytics_platform.governance.access.policy import Audience, Policy
+from analytics_platform.governance.access.policy import Policy
 from analytics_platform.governance.access.tables import Table
 
 TARGET = "power_bi"

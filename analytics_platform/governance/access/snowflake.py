@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from analytics_platform.catalog import Audience
 from analytics_platform.governance.access.drift import Access, Privilege, Restriction
 from analytics_platform.governance.access.duckdb import literal
-from analytics_platform.governance.access.policy import Audience, Policy
+from analytics_platform.governance.access.policy import Policy
 from analytics_platform.governance.access.tables import Column, Table
 
 TARGET = "snowflake"
