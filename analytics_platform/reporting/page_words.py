@@ -1,0 +1,66 @@
+"""What a page says besides numbers, in every language: the catalogue's texts of what is on it, and the words around.
+
+A page holds all languages, so that a reader may switch; ``payload`` holds names alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from analytics_platform.catalog import Catalog
+from analytics_platform.reporting.messages import DIMENSION_NAMES, PAGE_WORDS
+
+Texts = dict[str, dict[str, str]]
+
+
+def page_words(catalog: Catalog, payload: Mapping[str, Any], dashboards: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """By language, what the page of a payload says; ``dashboards`` are those that it links to."""
+    kpis = [kpi["name"] for kpi in payload["kpis"]]
+    shown = dict.fromkeys([*dashboards, payload["dashboard"]])
+    return {
+        language: {
+            "page": dict(PAGE_WORDS[language]),
+            "dimensions": dict(DIMENSION_NAMES[language]),
+            "kpis": {name: texts[language] for name, texts in _kpi_texts(catalog, kpis).items()},
+            "dashboards": {name: _in_language(dashboard_texts(catalog, name), language) for name in shown},
+            "values": _values(catalog, language, payload),
+        }
+        for language in PAGE_WORDS
+    }
+
+
+def dashboard_texts(catalog: Catalog, name: str) -> Texts:
+    """A dashboard's titles and descriptions, each by language."""
+    spoken = {"en": catalog.dashboards[name], **{key: each.dashboards[name] for key, each in catalog.translations.items()}}
+    return {
+        "titles": {language: text.title for language, text in spoken.items()},
+        "descriptions": {language: text.description for language, text in spoken.items()},
+    }
+
+
+def _in_language(texts: Texts, language: str) -> dict[str, str]:
+    return {"title": texts["titles"][language], "description": texts["descriptions"][language]}
+
+
+def _kpi_texts(catalog: Catalog, names: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
+    return {
+        name: {
+            language: {"title": text.title, "description": text.description, "definition": text.definition}
+            for language, text in {
+                "en": catalog.kpis[name],
+                **{key: each.kpis[name] for key, each in catalog.translations.items()},
+            }.items()
+        }
+        for name in names
+    }
+
+
+def _values(catalog: Catalog, language: str, payload: Mapping[str, Any]) -> Texts:
+    """The words of the data that are on the page: where a language has none, the payload's label stands."""
+    translation = catalog.translations.get(language)
+    if translation is None:
+        return {}
+    axes = {axis["column"] for view in payload["views"] for axis in view["axes"]}
+    shown = axes | set(payload["dimensions"])
+    return {column: dict(words) for column, words in translation.values.items() if column in shown}
