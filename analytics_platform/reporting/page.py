@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -27,29 +28,30 @@ PERIODS = ("30d", "13w", "12m")
 DEFAULT_PERIOD = "13w"
 
 _ROOM = "analytics_platform.reporting"
+_EMBEDDED = re.compile(rb'<script type="application/json" id="figures">(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True)
 class PageContent:
     """What one audience's page shows.
 
-    ``audience_name`` is None for platform staff; ``figures`` are in the order of ``kpis``; ``siblings`` are the same
-    audience's dashboards as (title, relative link, is this one).
+    ``audience_name`` is the tenant's, None for roles that see all of them; ``payload`` is what ``payload.Pages`` makes;
+    ``siblings`` are the same audience's dashboards as (title, relative link, is this one).
     """
 
     dashboard: Dashboard
     audience_name: str | None
     day: date
     kpis: Sequence[Kpi]
-    figures: Sequence[Mapping[str, Any]]
+    payload: Mapping[str, Any]
     siblings: Sequence[tuple[str, str, bool]]
 
 
 @dataclass(frozen=True)
 class IndexRow:
-    """A line of the start page: whose dashboards (None: all tenants), and their (title, relative link)."""
+    """A line of the start page: whose dashboards, and their (title, relative link)."""
 
-    audience_name: str | None
+    audience_name: str
     links: Sequence[tuple[str, str]]
 
 
@@ -57,23 +59,17 @@ def render_page(content: PageContent) -> bytes:
     """One dashboard as UTF-8 HTML; the same content gives the same bytes."""
     words = ENGLISH
     audience = content.audience_name or words["all_tenants"]
-    embedded = {
-        "day": content.day.isoformat(),
-        "dashboard": content.dashboard.name,
-        "default_period": DEFAULT_PERIOD,
-        "kpis": content.figures,
-        "words": dict(words),
-    }
+    embedded = {**content.payload, "default_period": DEFAULT_PERIOD, "words": dict(words)}
     return _render(
         "dashboard.html.j2",
         scripts=(_vendored("echarts/echarts.min.js"), _template("dashboard.js")),
         audience=audience,
         content=content,
-        currencies=_currencies(content.figures),
+        currencies=_currencies(content.payload["kpis"]),
         default_period=DEFAULT_PERIOD,
-        figures=embed_json(embedded),
+        payload=payload_element(embedded),
         has_matrix=len(content.kpis) > 2 and content.audience_name is None,
-        kpis=list(zip(content.kpis, content.figures, strict=True)),
+        kpis=list(zip(content.kpis, content.payload["kpis"], strict=True)),
         periods=PERIODS,
         words=words,
     )
@@ -82,6 +78,24 @@ def render_page(content: PageContent) -> bytes:
 def render_index(rows: Sequence[IndexRow]) -> bytes:
     """The start page of platform staff as UTF-8 HTML."""
     return _render("index.html.j2", scripts=(), rows=rows, words=ENGLISH)
+
+
+def payload_element(payload: Mapping[str, Any]) -> Markup:
+    """The element that a page carries its payload in."""
+    return Markup('<script type="application/json" id="figures">{}</script>').format(embed_json(payload))
+
+
+def payload_of(page: bytes) -> dict[str, Any]:
+    """What a page embeds, as its script reads it.
+
+    Raises:
+        ValueError: the bytes are no page of ours.
+    """
+    embedded = _EMBEDDED.search(page)
+    if embedded is None:
+        raise ValueError("the page embeds no payload")
+    found: dict[str, Any] = json.loads(embedded[1])
+    return found
 
 
 def embed_json(value: object) -> Markup:
