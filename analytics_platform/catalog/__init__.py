@@ -2,8 +2,9 @@
 
 The YAML files beside this module are the declarations: the tracking plan (``plan/``, one file per stream, with
 ``common_fields`` and ``vocabularies``), KPIs, dashboards, owners, SLA tiers, retention classes, access roles, datasets,
-tenants with their holiday calendars, and texts in other languages. ``load_catalog`` turns them into one frozen, typed ``Catalog`` or raises
-``CatalogError``, which names file, field and mend. Nothing is read at import, and nothing of ours is imported.
+tenants with their holiday calendars, and texts in other languages (``translations/``). ``load_catalog`` turns them into
+one frozen, typed ``Catalog`` or raises ``CatalogError``, which names file, field and mend. Nothing is read at import,
+and nothing of ours is imported.
 
 To add an event, write it into its stream's file; a KPI or a dashboard, into theirs; the loader says what is missing.
 """

@@ -12,7 +12,6 @@ from analytics_platform.catalog.declared import Declared, Listed, wrong
 from analytics_platform.catalog.plan import PII_CLASSES, PiiClass
 from analytics_platform.catalog.values import Name, TableName, Text
 
-Audience = Literal["all", "tenant"]
 ColumnType = Literal["date", "timestamp", "string", "integer", "number", "boolean"]
 
 
@@ -63,12 +62,11 @@ class Extract(Declared):
 
 
 class Dashboard(Declared):
-    """A page that shows KPIs. One file per audience: ``all`` (platform staff) and, for ``tenant``, each tenant."""
+    """A page that shows KPIs: one file for every audience whose role may see the dataset ``dashboard.<name>``."""
 
     name: Name
     title: Text
     description: Text
     owner: Name
     kpis: Annotated[Listed[Name], Constrained(min_length=1)]
-    audiences: Listed[Audience] = Constrained(min_length=1)
     extracts: Listed[Extract] = Constrained(min_length=1)

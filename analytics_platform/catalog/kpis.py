@@ -58,6 +58,7 @@ class Kpi(Declared):
     ``definition`` is the text that finance signs; ``target`` is in ``unit`` (None: no level is a target, and
     ``target_reason`` says why); ``dashboard`` is the one that it is at home on. A day's row stands at the day's close,
     or only ``settling_days`` later; where ``is_cohort``, a day is the cohort of that day and is shown once it settled.
+    Drill-downs of one name share a filter on a page; ``filtered_as`` renames those that mean something of their own.
     """
 
     name: Name
@@ -74,6 +75,7 @@ class Kpi(Declared):
     settling_days: Annotated[int, Constrained(ge=0)] = 0
     is_cohort: bool = False
     drill_downs: Listed[Name] = Constrained(min_length=1)
+    filtered_as: Mapping[Name, Name] = {}
     target: float | None
     target_reason: Text
     anomalies: AnomalyRules
@@ -86,6 +88,12 @@ class Kpi(Declared):
                 raise wrong(
                     "there is no target to miss", "write a target or another kind", field=f"alerts[{alert.name}]"
                 )
+        for column in self.filtered_as.keys() - set(self.drill_downs):
+            raise wrong(
+                f"{column!r} is not a drill-down of the KPI",
+                f"write one of {', '.join(self.drill_downs)}",
+                field="filtered_as",
+            )
         for column in self.anomalies.sub_series:
             if column not in self.drill_downs or column == "tenant_id":
                 others = ", ".join(name for name in self.drill_downs if name != "tenant_id")

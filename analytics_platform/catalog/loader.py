@@ -72,9 +72,7 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "review_actions": folder.registry("review_actions.yaml", ReviewAction),
         "processing_activities": folder.registry("processing_activities.yaml", ProcessingActivity),
         "security_measures": folder.registry("security_measures.yaml", SecurityMeasure),
-        "translations": {
-            Path(file).stem: folder.document(file, Translation) for file in folder.files("translations")
-        },
+        "translations": {Path(file).stem: folder.document(file, Translation) for file in folder.files("translations")},
     }
     folder.problems.raise_if_any()
     return _agreeing(Catalog.model_validate(declared))

@@ -42,8 +42,11 @@ ENGLISH: Words = {
     "filter_on": "Filter the page by {dimension}: {name}",
     "filters": "Filters",
     "flow_period": "{first} to {last}",
-    "how_to_read": "A diamond marks a day that its own history does not explain. The mark at each figure says whether its "
-    "data is fresh, late or fails a check. What you choose stands in the address: send it, and others see the same.",
+    "how_to_read": (
+        "A diamond marks a day that its own history does not explain. The mark at each figure says whether "
+        "its data is fresh, late or fails a check. What you choose stands in the address: send it, and others "
+        "see the same."
+    ),
     "incomplete": "{present} of {days} days published",
     "index_lede": "One page per dashboard and audience. A page holds what its audience may see and nothing else.",
     "key_figures": "Key figures",
@@ -153,11 +156,13 @@ DUTCH: Words = {
     "filter_on": "De pagina filteren op {dimension}: {name}",
     "filters": "Filters",
     "flow_period": "{first} t/m {last}",
-    "how_to_read": "Een ruit markeert een dag die het eigen verleden niet verklaart. Het teken bij elk cijfer zegt of de "
-    "gegevens actueel of te laat zijn of een controle niet halen. Wat u kiest staat in het adres: stuur het door, en "
-    "anderen zien hetzelfde.",
+    "how_to_read": (
+        "Een ruit markeert een dag die het eigen verleden niet verklaart. Het teken bij elk cijfer zegt of de "
+        "gegevens actueel of te laat zijn of een controle niet halen. Wat u kiest staat in het adres: stuur "
+        "het door, en anderen zien hetzelfde."
+    ),
     "incomplete": "{present} van {days} dagen gepubliceerd",
-    "index_lede": "Eén pagina per dashboard en doelgroep. Een pagina bevat wat haar doelgroep mag zien en niets anders.",
+    "index_lede": "Eén pagina per dashboard en doelgroep. Een pagina bevat wat haar doelgroep mag zien, niets anders.",
     "key_figures": "Kerncijfers",
     "language": "Taal",
     "language_name": "Nederlands",

@@ -52,19 +52,20 @@ class IndexRow:
 
 def render_page(catalog: Catalog, content: PageContent) -> bytes:
     """One dashboard as UTF-8 HTML; the same content gives the same bytes."""
-    siblings = [{"dashboard": name, "href": href} for name, href in content.siblings]
+    shown = catalog.dashboards[content.payload["dashboard"]]
     embedded = {
         "payload": content.payload,
         "default_period": DEFAULT_PERIOD,
-        "siblings": siblings,
+        "siblings": [{"dashboard": name, "href": href} for name, href in content.siblings],
         "words": page_words(catalog, content.payload, [name for name, _ in content.siblings]),
     }
     return _render(
         "dashboard.html.j2",
         scripts=(_vendored("echarts/echarts.min.js"), _script(_PAGE_SCRIPTS)),
-        title=catalog.dashboards[content.payload["dashboard"]].title,
+        title=shown.title,
+        siblings=[(catalog.dashboards[name].title, href) for name, href in content.siblings],
         audience=content.payload["audience"]["tenant"] or ENGLISH["all_tenants"],
-        figures=packed(embedded),
+        payload=embedded_element(embedded),
         words=ENGLISH,
     )
 
@@ -82,10 +83,9 @@ def render_index(catalog: Catalog, rows: Sequence[IndexRow]) -> bytes:
     return _render("index.html.j2", scripts=(_script(_INDEX_SCRIPTS),), rows=shown, words=PAGE_WORDS)
 
 
-def packed(value: object) -> str:
-    """JSON, packed as text without a character that HTML knows; the same value gives the same text."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
+def payload_element(payload: Mapping[str, Any]) -> Markup:
+    """The element that a page carries its payload in."""
+    return embedded_element({"payload": payload})
 
 
 def payload_of(page: bytes) -> dict[str, Any]:
@@ -99,6 +99,16 @@ def payload_of(page: bytes) -> dict[str, Any]:
         raise ValueError("the page embeds no payload")
     payload: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(found[1])))["payload"]
     return payload
+
+
+def embedded_element(value: Mapping[str, Any]) -> Markup:
+    """A value as JSON, packed in an element that no browser runs; the same value gives the same text.
+
+    What is packed has no character that HTML knows, so nothing in it can end the element.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    packed = base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
+    return Markup(f'<script type="application/octet-stream" id="figures">{packed}</script>')  # noqa: S704 - base64
 
 
 def content_security_policy(scripts: Sequence[str], style: str) -> str:

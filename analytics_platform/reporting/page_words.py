@@ -32,7 +32,10 @@ def page_words(catalog: Catalog, payload: Mapping[str, Any], dashboards: Iterabl
 
 def dashboard_texts(catalog: Catalog, name: str) -> Texts:
     """A dashboard's titles and descriptions, each by language."""
-    spoken = {"en": catalog.dashboards[name], **{key: each.dashboards[name] for key, each in catalog.translations.items()}}
+    spoken = {
+        "en": catalog.dashboards[name],
+        **{key: each.dashboards[name] for key, each in catalog.translations.items()},
+    }
     return {
         "titles": {language: text.title for language, text in spoken.items()},
         "descriptions": {language: text.description for language, text in spoken.items()},

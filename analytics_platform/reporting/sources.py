@@ -14,7 +14,7 @@ from typing import cast
 
 import polars as pl
 
-from analytics_platform.catalog import Catalog, Kpi, Tenant
+from analytics_platform.catalog import PII_CLASSES, Catalog, Extract, Kpi, PiiClass, Tenant
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.extracts import ExtractMissingError, arrow_schema, published_days, read_extract
 from analytics_platform.reporting.headlines import KpiSource, kpi_source
@@ -69,12 +69,19 @@ def load_rows(store: ObjectStore, catalog: Catalog, kpi: Kpi, spans: Sequence[Sp
     return KpiRows(kpi, source, pl.concat(frames, how="diagonal") if frames else empty, days)
 
 
-def seen_series(rows: KpiRows, catalog: Catalog, audience: str) -> Seen:
-    """What an audience sees of a KPI: its rows, in its currency, with the drill-downs that say something."""
+def seen_series(rows: KpiRows, catalog: Catalog, audience: str, max_pii: PiiClass = "none") -> Seen:
+    """What an audience sees of a KPI: its rows, in its currency, with the drill-downs that say something.
+
+    Args:
+        rows: of all tenants.
+        catalog: knows the tenants.
+        audience: a tenant, or all.
+        max_pii: the highest class of a column that the audience may see.
+    """
     staff = audience == STAFF
     own = rows.seen_by(audience)
     own_currency = None if staff else _only_currency(own, catalog.tenants[audience])
-    drill_downs = _drill_downs(rows.kpi, own, staff=staff)
+    drill_downs = _drill_downs(rows.kpi, own, columns_up_to(rows.source.extract, max_pii), staff=staff)
     reduced = reduce_rows(
         rows.kpi,
         own,
@@ -90,11 +97,17 @@ def tenant_names(catalog: Catalog, audience: str) -> dict[str, str]:
     return {tenant.tenant_id: tenant.name for tenant in catalog.tenants.values()} if audience == STAFF else {}
 
 
-def _drill_downs(kpi: Kpi, rows: pl.DataFrame, *, staff: bool) -> list[str]:
+def columns_up_to(extract: Extract, max_pii: PiiClass) -> frozenset[str]:
+    """The columns of an extract that may be shown to whoever sees personal data up to a class."""
+    allowed = PII_CLASSES[: PII_CLASSES.index(max_pii) + 1]
+    return frozenset(column.name for column in extract.columns if column.pii in allowed)
+
+
+def _drill_downs(kpi: Kpi, rows: pl.DataFrame, visible: frozenset[str], *, staff: bool) -> list[str]:
     """The KPI's drill-downs that the extract has and that tell this audience something."""
     chosen = []
     for column in kpi.drill_downs:
-        if column not in rows.columns or (column == "tenant_id" and not staff):
+        if column not in rows.columns or column not in visible or (column == "tenant_id" and not staff):
             continue
         if column == "currency" and rows["currency"].n_unique() < 2:
             continue

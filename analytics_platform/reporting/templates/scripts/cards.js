@@ -107,7 +107,7 @@ function fillCard(page, kpi, shown, chosen) {
   fillChange(kpi, shown, slot(card, "change"));
   fillTarget(kpi, shown, slot(card, "target"));
   fillNote(page, kpi, shown.span, slot(card, "note"));
-  slot(card, "unsplit").textContent = unsplitText(kpi, chosen);
+  slot(card, "unsplit").textContent = isComputed(kpi, chosen) ? unsplitText(kpi, chosen) : say("not_computed");
 }
 
 function unsplitText(of, chosen) {
@@ -190,7 +190,7 @@ function fillDrill(page, kpi, shown, { column, parts, chosen }, panel) {
   const rows = withChosen(heaviest, parts, chosen.get(column));
   rows.sort(([, one], [, other]) => (other.value - one.value) * (kpi.direction === "up" ? 1 : -1));
   slot(panel, "shown").textContent = parts.size > rows.length ? say("drill_top", { shown: plain(rows.length), total: plain(parts.size) }) : rows.length ? say("drill_hint") : "";
-  if (!rows.length) return container.replaceChildren(element("p", { class: "empty" }, say("no_data")));
+  if (!rows.length) return container.replaceChildren(element("p", { class: "empty" }, say(isComputed(kpi, chosen, column) ? "no_data" : "not_computed")));
   const label = say("drill_chart", { title: kpiText(kpi).title, dimension: dimensionName(column) });
   const mark = kpi.kind === "sum" ? null : kpi.target;
   return container.replaceChildren(bars(rows.map(([code, part]) => drillRow(page, kpi, { column, code, part, mark, chosen })), label));

@@ -10,6 +10,7 @@ function draw(container, label, option) {
   const chart = drawn.get(container);
   chart.setOption({ animation: false, aria: { enabled: false }, ...option }, { notMerge: true });
   chart.resize();
+  chart.getZr().flush();  // at once: paper does not wait for the next frame
 }
 
 function forgetCharts() {

@@ -75,6 +75,15 @@ function medianRows(cube) {
   return medianRowsByCube.get(cube);
 }
 
+// Of a median only selections of so many filters at once were computed.
+function isComputed(kpi, chosen, column) {
+  if (kpi.kind !== "median") return true;
+  const fixed = new Set([...chosen.keys(), ...(column ? [column] : [])].filter((name) => kpi.cube.dims.includes(name)));
+  let most = 0;
+  for (let cell = 0; cell < cellCount(kpi.cube); cell += 1) most = Math.max(most, kpi.cube.codes.filter((codes) => codes[cell] >= 0).length);
+  return fixed.size <= most || most === 0;
+}
+
 const changeOf = (of, value, previous) => {
   if (value === null || previous === null || previous === undefined) return null;
   if (inPoints(of)) return value - previous;

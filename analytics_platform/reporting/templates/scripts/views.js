@@ -4,7 +4,7 @@ const BUILT = { bridge: "chart", stack: "chart", histogram: "chart", heatmap: "h
 
 function buildView(view) {
   const text = viewText(view);
-  const made = element("article", { class: `panel view ${view.kind}`, id: `view-${view.name}`, "data-view": view.name, "aria-labelledby": `view-title-${view.name}` },
+  const made = element("article", { class: `panel view of-${view.kind}`, id: `view-${view.name}`, "data-view": view.name, "aria-labelledby": `view-title-${view.name}` },
     element("header", {}, element("h3", { id: `view-title-${view.name}` }, text.title), element("p", { class: "span", "data-slot": "span" })),
     element("p", { class: "explained" }, text.description),
     element("p", { class: "unsplit", "data-slot": "unsplit" }),

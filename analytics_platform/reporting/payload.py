@@ -1,0 +1,163 @@
+"""The payload of a page: everything that one audience's page of a dashboard shows, as numbers, ids and labels of data.
+
+Pure: rows come from ``sources``, what the deployment knows of its checks from ``quality``. Words that a language has
+are not in it; they are the catalogue's and ``messages``'. How a page draws a payload is ``page`` and its script. The
+form of a payload is a contract between the two, described in docs/dashboards.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from analytics_platform.catalog import Audience, Catalog, Dashboard, Kpi, PiiClass
+from analytics_platform.reporting.cubes import Cube, additive_cube, median_cube
+from analytics_platform.reporting.dimensions import Dimension, Shares, page_dimensions, shares
+from analytics_platform.reporting.figures import days_to_mature, labeller, target_applies
+from analytics_platform.reporting.measures import Floats, Series
+from analytics_platform.reporting.periods import Period, periods_ending
+from analytics_platform.reporting.quality import Lineage, badge
+from analytics_platform.reporting.slots import Layout, kpi_layout
+from analytics_platform.reporting.sources import STAFF, KpiRows, columns_up_to, seen_series, tenant_names
+
+
+@dataclass(frozen=True)
+class PageRows:
+    """The published rows that a dashboard's pages of a day are made from, over all tenants."""
+
+    dashboard: Dashboard
+    day: date
+    kpis: Sequence[KpiRows]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A KPI as one audience sees it, before its dimensions are known."""
+
+    kpi: Kpi
+    series: Series
+    drill_downs: Mapping[str, str]
+    layout: Layout
+    periods: Sequence[Period]
+
+    @property
+    def weights(self) -> Floats:
+        """What each row contributes to the whole: its sum, or what its ratio is taken of."""
+        rows, kind = self.series.rows, self.series.headline.kind
+        return {"sum": rows.numerators, "ratio": rows.denominators}.get(kind, rows.numerators * 0 + 1)
+
+    def shares(self) -> list[tuple[str, Shares]]:
+        """The dimensions that the KPI is cut by, with the share of each value."""
+        columns = self.series.rows.columns
+        return [(name, shares(columns[column], self.weights)) for column, name in self.drill_downs.items()]
+
+
+@dataclass
+class Pages:
+    """The payloads of a dashboard's pages of a day; audiences that see the same share the work.
+
+    Attributes:
+        catalog: knows roles and tenants.
+        rows: over all tenants.
+        lineage: what the deployment knows beyond figures.
+    """
+
+    catalog: Catalog
+    rows: PageRows
+    lineage: Lineage = field(default_factory=Lineage)
+    _bodies: dict[tuple[object, ...], dict[str, Any]] = field(default_factory=dict)
+
+    def payload(self, audience: Audience) -> dict[str, Any]:
+        """One audience's payload, of its tenant's rows and its role's columns alone."""
+        seen = [self.sees(audience, each) for each in self.rows.kpis]
+        visible = [columns_up_to(each.source.extract, up_to) for each, up_to in zip(self.rows.kpis, seen, strict=True)]
+        key = (audience.tenant, *visible)
+        if key not in self._bodies:
+            self._bodies[key] = self._body(audience.tenant, seen)
+        tenant = self.catalog.tenants[audience.tenant].name if audience.tenant else None
+        return {
+            "dashboard": self.rows.dashboard.name,
+            "day": self.rows.day.isoformat(),
+            "audience": {"name": audience.name, "tenant": tenant},
+            "lineage": None if audience.tenant else self.lineage.address,
+            **self._bodies[key],
+        }
+
+    def sees(self, audience: Audience, rows: KpiRows) -> PiiClass:
+        """The highest class of a column of a KPI's extract that an audience sees.
+
+        Columns about people are for who may read the extract itself: a dashboard may draw from another one's.
+        """
+        role = self.catalog.access_roles[audience.role]
+        extract = f"extracts.{rows.source.dashboard}.{rows.source.extract.name}"
+        return role.max_pii if role.may_see(extract) else "none"
+
+    def _body(self, tenant: str | None, seen: Sequence[PiiClass]) -> dict[str, Any]:
+        """All of a payload that depends on rows and columns alone."""
+        names = tenant_names(self.catalog, tenant or STAFF)
+        shown = [self._shown(rows, tenant or STAFF, up_to) for rows, up_to in zip(self.rows.kpis, seen, strict=True)]
+        parts = [part for each in shown for part in each.shares()]
+        dimensions = page_dimensions(parts, {name: labeller(name, names) for name, _ in parts})
+        return {
+            "dimensions": {name: dimension.payload for name, dimension in dimensions.items()},
+            "kpis": [self._kpi(each, dimensions, names, is_staff=tenant is None) for each in shown],
+            "views": [],
+        }
+
+    def _shown(self, rows: KpiRows, audience: str, max_pii: PiiClass) -> _Shown:
+        seen = seen_series(rows, self.catalog, audience, max_pii)
+        periods = periods_ending(self.rows.day - timedelta(days_to_mature(rows.kpi)))
+        names = {column: rows.kpi.filtered_as.get(column, column) for column in seen.drill_downs}
+        return _Shown(rows.kpi, seen.series, names, kpi_layout(seen.series, periods), periods)
+
+    def _kpi(
+        self, shown: _Shown, dimensions: Mapping[str, Dimension], names: Mapping[str, str], *, is_staff: bool
+    ) -> dict[str, Any]:
+        kpi, series = shown.kpi, shown.series
+        as_of = series.as_of(self.rows.day)
+        known = badge(self.lineage.evaluations.get(kpi.name), as_of, self.rows.day)
+        return {
+            "name": kpi.name,
+            "unit": kpi.unit,
+            "direction": kpi.direction,
+            "kind": kpi.headline.kind,
+            "scale": kpi.headline.scale,
+            "snapshot": kpi.headline.snapshot,
+            "shape": "bar" if kpi.headline.kind == "sum" and not kpi.headline.snapshot else "line",
+            "currency": series.currency,
+            "target": kpi.target if target_applies(kpi, names) else None,
+            "maturity": days_to_mature(kpi),
+            "as_of": as_of.isoformat() if as_of else None,
+            "home": kpi.dashboard,
+            "asset": self.lineage.assets.get(kpi.name),
+            "drill_downs": list(shown.drill_downs.values()),
+            "quality": known.payload(with_causes=is_staff),
+            "periods": {period.key: _period(series, period, shown.layout) for period in shown.periods},
+            "cube": _cube(shown, dimensions).payload,
+            "anomalies": [],
+        }
+
+
+def _period(series: Series, period: Period, layout: Layout) -> dict[str, Any]:
+    return {
+        "first": period.span.first.isoformat(),
+        "last": period.span.last.isoformat(),
+        "previous_first": period.previous.first.isoformat(),
+        "previous_last": period.previous.last.isoformat(),
+        "days": period.span.days,
+        "days_published": series.published_in(period.span),
+        "comparable": series.covers(period.previous),
+        "until": [bucket.last.isoformat() for bucket in period.buckets],
+        "slots": layout.periods[period.key].payload,
+    }
+
+
+def _cube(shown: _Shown, dimensions: Mapping[str, Dimension]) -> Cube:
+    rows, kind = shown.series.rows, shown.series.headline.kind
+    codes = {name: dimensions[name].codes(rows.columns[column]) for column, name in shown.drill_downs.items()}
+    if kind == "median":
+        return median_cube(codes, rows.days, rows.numerators, shown.layout)
+    measures = {"numerator": rows.numerators} | ({"denominator": rows.denominators} if kind == "ratio" else {})
+    return additive_cube(codes, rows.days, measures, shown.layout)
