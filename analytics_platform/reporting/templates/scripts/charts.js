@@ -53,7 +53,8 @@ function roundStep(of, rough) {
   return of.unit === "count" ? Math.max(1, step) : step;
 }
 
-const axisText = (size = 12) => ({ color: css("--muted"), fontSize: size, fontFamily: css("--sans") });
+const onPaper = () => document.documentElement.classList.contains("printing");
+const axisText = (size = 12) => ({ color: css("--muted"), fontSize: onPaper() ? size * 0.8 : size, fontFamily: css("--sans") });
 const categoryAxis = (names, isLine) => ({
   type: "category", data: names, boundaryGap: !isLine, axisTick: { show: false },
   axisLine: { lineStyle: { color: css("--line") } },

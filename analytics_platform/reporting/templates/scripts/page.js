@@ -163,6 +163,8 @@ function fillChips(page, chosen) {
 
 // ---- tenants side by side -------------------------------------------------------------------------------------------------------
 
+const PRINTED = 28;  // rows that paper has room for; the style sheet leaves out the others
+
 function fillMatrix(page, { chosen, period }) {
   const box = document.getElementById("matrix");
   if (!box) return;
@@ -173,6 +175,7 @@ function fillMatrix(page, { chosen, period }) {
   const rows = codes.map((code) => [valueName("tenant_id", dimension, code), ...columns.map(({ kpi, parts }) => matrixCell(kpi, parts.get(code)))]);
   rows.sort((one, other) => one[0].localeCompare(other[0], reader.locale));
   box.replaceChildren(table(say("matrix"), [say("tenant"), ...kpis.map((kpi) => kpiText(kpi).title)], rows));
+  if (rows.length > PRINTED) box.append(element("p", { class: "print-only" }, say("matrix_more", { shown: plain(PRINTED), total: plain(rows.length) })));
 }
 
 function matrixCell(kpi, part) {
@@ -198,7 +201,7 @@ function renderState() {
 }
 
 function paint() {
-  const dark = readTheme() === "dark" && !document.documentElement.classList.contains("printing");
+  const dark = readTheme() === "dark" && !onPaper();
   document.documentElement.dataset.theme = dark ? "dark" : "light";
 }
 

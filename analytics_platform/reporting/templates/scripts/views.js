@@ -92,51 +92,86 @@ const measureTitle = (view, index) => capital(measureName(view.measures[index]))
 
 // ---- funnel and bars ----------------------------------------------------------------------------------------------------------------
 
+// A funnel of each value of the first axis where there are two (flows of several steps), else one.
 function fillFunnel(parts) {
-  const { view, span, chosen, page } = parts;
-  const steps = segmentsOf(view, chosen, page.dimensions).map(({ name, measure, cells }) => ({ name, value: totalOf(view, measure, cells, span.slots) }));
-  withData(parts, steps.map(({ value }) => value), () => {
-    const of = (index, base) => (steps[base]?.value ? percent((steps[index].value ?? 0) / steps[base].value) : NONE);
-    const rows = steps.map(({ name, value }, index) => ({
-      name, value: value ?? 0, text: show(view, value), note: index ? say("of_step", { share: of(index, index - 1) }) : "",
-    }));
-    parts.drawn.replaceChildren(bars(rows, chartLabel(parts)));
-    const cells = steps.map(({ name, value }, index) => [name, [show(view, value)], [index ? of(index, index - 1) : NONE], [index ? of(index, 0) : NONE]]);
-    tablesOf(parts, () => [table(captionOf(parts), [say("step"), say("value"), say("of_previous"), say("of_first")], cells)]);
+  const { view, chosen, page } = parts;
+  const funnels = view.axes.length > 1
+    ? segmentsOf(view, chosen, page.dimensions).map(({ name, cells }) => ({ name, steps: stepsOf(parts, 1, cells) }))
+    : [{ name: "", steps: stepsOf(parts, 0, cellsLeft(view, chosen, page.dimensions)) }];
+  const filled = funnels.filter(({ steps }) => steps.some(({ value }) => value));
+  withData(parts, filled.flatMap(({ steps }) => steps.map(({ value }) => value)), () => {
+    parts.drawn.replaceChildren(...filled.flatMap(({ name, steps }) => [
+      name ? element("h4", {}, name) : "", bars(funnelRows(view, steps), name ? `${parts.title}: ${name}` : chartLabel(parts)),
+    ]));
+    tablesOf(parts, () => filled.map(({ name, steps }) => funnelTable(parts, name, steps)));
   });
+}
+
+// The steps that there are: a flow need not have all that another one has.
+function stepsOf({ view, span }, at, cells) {
+  const axis = view.axes[at];
+  const codes = view.cube.codes[view.cube.dims.length - view.axes.length + at];
+  return axis.values.map((_, code) => ({ code, own: cells.filter((cell) => codes[cell] === code) }))
+    .filter(({ own: cellsOfStep }) => cellsOfStep.length)
+    .map(({ code, own: cellsOfStep }) => ({ name: valueName(axis.column, axis, code), value: totalOf(view, view.measures[0], cellsOfStep, span.slots) }));
+}
+
+const shareOfStep = (steps, index, base) => (steps[base]?.value ? percent((steps[index].value ?? 0) / steps[base].value) : NONE);
+
+const funnelRows = (view, steps) => steps.map(({ name, value }, index) => ({
+  name, value: value ?? 0, text: show(view, value), note: index ? say("of_step", { share: shareOfStep(steps, index, index - 1) }) : "",
+}));
+
+function funnelTable(parts, name, steps) {
+  const rows = steps.map((step, index) => [
+    step.name, [show(parts.view, step.value)], [index ? shareOfStep(steps, index, index - 1) : NONE], [index ? shareOfStep(steps, index, 0) : NONE],
+  ]);
+  const caption = name ? `${name}: ${captionOf(parts)}` : captionOf(parts);
+  return table(caption, [say("step"), measureTitle(parts.view, 0), say("of_previous"), say("of_first")], rows);
 }
 
 function fillBars(parts) {
   const { view, span, chosen, page } = parts;
   const segments = segmentsOf(view, chosen, page.dimensions);
-  if (view.axes.length && view.measures.length > 1) return fillGroupedBars(parts, segments);
+  if (view.axes.length > 1 || (view.axes.length && view.measures.length > 1)) return fillGroupedBars(parts, segments);
   const rows = segments.map(({ name, measure, cells }) => ({ name, value: totalOf(view, measure, cells, span.slots) }))
-    .filter(({ value }) => value !== null).sort((one, other) => other.value - one.value);
+    .filter(({ value }) => value).sort((one, other) => other.value - one.value);
   return withData(parts, rows.map(({ value }) => value), () => {
-    parts.drawn.replaceChildren(bars(rows.map(({ name, value }) => ({ name, value, text: show(view, value) })), chartLabel(parts)));
+    parts.drawn.replaceChildren(bars(rows.slice(0, GROUPS_SHOWN * 2).map(({ name, value }) => ({ name, value, text: show(view, value) })), chartLabel(parts)));
     tablesOf(parts, () => [table(captionOf(parts), [axisTitle(view), measureTitle(view, 0), say("share")], sharesOf(view, rows))]);
   });
 }
 
-// Several measures of each value side by side (attribution models): a small bar for each.
+const GROUPS_SHOWN = 6;  // the table has all
+
+// Side by side for each value of the first axis: those of the second (attribution models), or the measures.
 function fillGroupedBars(parts, segments) {
   const { view, span } = parts;
-  const rows = segments.map(({ name, cells }) => ({ name, values: view.measures.map((measure) => totalOf(view, measure, cells, span.slots)) }))
+  const series = seriesOfView(view);
+  const rows = segments.map(({ name, cells }) => ({ name, values: series.map(({ measure, keeps }) => totalOf(view, measure, cells.filter(keeps), span.slots)) }))
     .filter(({ values }) => values.some((value) => value)).sort((one, other) => (other.values[0] ?? 0) - (one.values[0] ?? 0));
   withData(parts, rows.flatMap(({ values }) => values), () => {
     const most = Math.max(...rows.flatMap(({ values }) => values.map((value) => value ?? 0)));
-    parts.drawn.replaceChildren(element("ol", { class: "groups", "aria-label": chartLabel(parts) }, ...rows.map((row) => groupOf(view, row, most))));
-    slot(parts.panel, "legend").append(...view.measures.map((measure, index) => element("span", { class: `is-series s${index + 1}` }, measureName(measure))));
+    const groups = rows.slice(0, GROUPS_SHOWN).map((row) => groupOf(view, series, row, most));
+    parts.drawn.replaceChildren(element("ol", { class: "groups", "aria-label": chartLabel(parts) }, ...groups));
+    slot(parts.panel, "legend").append(...series.map(({ name }, index) => element("span", { class: `is-series s${index + 1}` }, name)));
     const cells = rows.map(({ name, values }) => [name, ...values.map((value) => [show(view, value)])]);
-    tablesOf(parts, () => [table(captionOf(parts), [axisTitle(view), ...view.measures.map((_, index) => measureTitle(view, index))], cells)]);
+    tablesOf(parts, () => [table(captionOf(parts), [axisTitle(view), ...series.map(({ name }) => capital(name))], cells)]);
   });
 }
 
-function groupOf(view, { name, values }, most) {
+function seriesOfView(view) {
+  if (view.axes.length < 2) return view.measures.map((measure) => ({ name: measureName(measure), measure, keeps: () => true }));
+  const axis = view.axes[1];
+  const codes = view.cube.codes[view.cube.dims.length - 1];
+  return axis.values.map((_, code) => ({ name: valueName(axis.column, axis, code), measure: view.measures[0], keeps: (cell) => codes[cell] === code }));
+}
+
+function groupOf(view, series, { name, values }, most) {
   const lines = values.map((value, index) => {
     const bar = element("span", { class: `fill s${index + 1}` });
     bar.style.width = `${((value ?? 0) / most) * 100}%`;
-    return element("span", { class: "line" }, hidden(`${measureName(view.measures[index])}: `), element("span", { class: "track", "aria-hidden": "true" }, bar), element("span", { class: "number" }, show(view, value)));
+    return element("span", { class: "line" }, hidden(`${series[index].name}: `), element("span", { class: "track", "aria-hidden": "true" }, bar), element("span", { class: "number" }, show(view, value)));
   });
   return element("li", {}, element("span", { class: "name" }, name), element("span", { class: "lines" }, ...lines));
 }
