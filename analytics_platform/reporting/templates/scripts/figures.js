@@ -140,7 +140,8 @@ function codesLeft(page, column, chosen) {
   for (const of of [...page.kpis, ...page.views]) {
     const at = of.cube.dims.indexOf(column);
     if (at < 0 || at >= of.cube.dims.length - (of.axes || []).length) continue;
-    for (const cell of cellsLeft(of, chosen, page.dimensions, column)) left.add(of.cube.codes[at][cell]);
+    const others = of.kind === "median" && !isComputed(of, chosen, column) ? new Map() : chosen;
+    for (const cell of cellsLeft(of, others, page.dimensions, column)) left.add(of.cube.codes[at][cell]);
   }
   left.delete(-1);
   return left;

@@ -65,7 +65,7 @@ function buildCards(page) {
   return element("section", { class: isMany ? "cards many" : "cards", "aria-label": say("key_figures") }, ...page.kpis.map((kpi) => buildCard(page, kpi, isMany)));
 }
 
-const buildMatrix = (page) => (hasMatrix(page) ? [element("section", { class: "matrix", id: "matrix", "aria-label": say("matrix") })] : []);
+const buildMatrix = (page) => (hasMatrix(page) ? [element("div", { class: "matrix", id: "matrix" })] : []);
 
 function buildDetails(page) {
   const isMany = page.kpis.length > 2 ? " many" : "";
