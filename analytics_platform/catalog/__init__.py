@@ -28,6 +28,7 @@ from analytics_platform.catalog.model import Catalog
 from analytics_platform.catalog.plan import PII_CLASSES, Event, Field, FieldType, PiiClass, Stream, Vocabulary
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, OpeningHours, Tenant, WriteKey, hash_write_key
+from analytics_platform.catalog.views import View, ViewAxis
 
 __all__ = [
     "PII_CLASSES",
@@ -64,6 +65,8 @@ __all__ = [
     "SlaTier",
     "Stream",
     "Tenant",
+    "View",
+    "ViewAxis",
     "Vocabulary",
     "Waiver",
     "WriteKey",
