@@ -83,7 +83,7 @@ def shown_figures(catalog: Catalog, audience: Audience, page: bytes) -> Iterator
 def _chosen(payload: Mapping[str, Any], kpi: Kpi, told: Mapping[str, Any]) -> Iterator[dict[str, str | None]]:
     """No filter, and of each drill-down's column the value with the largest share."""
     yield {}
-    columns = {kpi.filtered_as.get(column, column): column for column in kpi.drill_downs}
+    columns = {kpi.filtered_as.get(column, column): column for column in kpi.page_drill_downs}
     for name in told["drill_downs"]:
         used = set(told["cube"]["codes"][told["cube"]["dims"].index(name)])
         values = payload["dimensions"][name]["values"]
@@ -123,13 +123,15 @@ def headline_sql(kpi: Kpi, figure: ShownFigure) -> tuple[str, list[object]]:
     for column, value in figure.filters.items():
         where.append(f"{column} is null" if value is None else f"{column} = ?")
         conditions |= {} if value is None else {column: value}
+    finer = kpi.detail is not None and not set(figure.filters) <= set(kpi.drill_downs)
+    table = kpi.detail.table if kpi.detail and finer else kpi.headline_table
     if headline.kind == "median":
         value = f"median({headline.numerator[0]})"
     elif headline.kind == "ratio":
         value = f"{_sum(headline.numerator)} / nullif({_sum(headline.denominator)}, 0)"
     else:
         value = _sum(headline.numerator)
-    sql = f"select ({value} * {headline.scale})::double as value from {kpi.headline_table} where {' and '.join(where)}"
+    sql = f"select ({value} * {headline.scale})::double as value from {table} where {' and '.join(where)}"
     return sql, [*parameters, *conditions.values()]
 
 

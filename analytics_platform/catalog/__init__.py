@@ -30,6 +30,7 @@ from analytics_platform.catalog.plan import PII_CLASSES, Event, Field, FieldType
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, OpeningHours, Tenant, WriteKey, hash_write_key
 from analytics_platform.catalog.translations import Translation
+from analytics_platform.catalog.views import View, ViewAxis
 
 __all__ = [
     "PII_CLASSES",
@@ -67,6 +68,8 @@ __all__ = [
     "Stream",
     "Tenant",
     "Translation",
+    "View",
+    "ViewAxis",
     "Vocabulary",
     "Waiver",
     "WriteKey",

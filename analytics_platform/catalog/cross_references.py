@@ -79,6 +79,12 @@ def _headlines_are_published(catalog: Catalog) -> Iterator[Problem]:
     for kpi in catalog.kpis.values():
         needed = kpi.columns
         published = [{c.name for c in extract.columns} for extract in extracts if extract.source == kpi.headline_table]
+        detail = kpi.detail.table if kpi.detail else kpi.headline_table
+        finer = [{c.name for c in extract.columns} for extract in extracts if extract.source == detail]
+        if not any(needed | set(kpi.page_drill_downs) <= columns for columns in finer):
+            what = f"no extract of {detail} has {', '.join(sorted(needed | set(kpi.page_drill_downs)))}"
+            mend = "add the columns to an extract in dashboards.yaml"
+            yield Problem("kpis.yaml", f"{kpi.name}.detail", what, mend)
         if not any(needed <= columns for columns in published):
             what = f"no extract of {kpi.headline_table} has {', '.join(sorted(needed))}"
             yield Problem(
@@ -242,6 +248,11 @@ def _translations_are_complete(catalog: Catalog) -> Iterator[Problem]:
             "kpis": (catalog.kpis, translation.kpis),
             "dashboards": (catalog.dashboards, translation.dashboards),
             "roles": (catalog.access_roles, translation.roles),
+            **{
+                f"dashboards.{name}.views": ([view.name for view in catalog.dashboards[name].views], text.views)
+                for name, text in translation.dashboards.items()
+                if name in catalog.dashboards
+            },
         }
         for kind, (declared, translated) in texts.items():
             for name in set(declared) - set(translated):

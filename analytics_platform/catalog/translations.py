@@ -23,13 +23,15 @@ class KpiText(TitledText):
     definition: Text
 
 
-class Translation(Declared):
-    """The catalogue's texts in one language.
+class DashboardText(TitledText):
+    """A dashboard's words, and those of its views by their names."""
 
-    ``values`` are words of the data, by dimension: the producer's own words may be any, so these need not be complete.
-    """
+    views: Mapping[Name, TitledText] = {}
+
+
+class Translation(Declared):
+    """The catalogue's texts in one language; ``roles`` are the titles of access roles."""
 
     kpis: Mapping[Name, KpiText]
-    dashboards: Mapping[Name, TitledText]
+    dashboards: Mapping[Name, DashboardText]
     roles: Mapping[Name, Text]
-    values: Mapping[Name, Mapping[str, Text]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from analytics_platform.reporting.slots import Layout
 
 ALL = -1
 """Stands in a median's cell for any value of a dimension."""
+
+MOST_CELLS = 12_000
+"""Cells of a cube; with more, dimensions are left out until it has fewer."""
 
 _DIGITS = 9
 _MEDIAN_DIGITS = 4
@@ -47,7 +50,15 @@ class Cube:
         }
 
 
-def additive_cube(dims: Mapping[str, Codes], days: Codes, measures: Mapping[str, Floats], layout: Layout) -> Cube:
+@dataclass(frozen=True)
+class Amounts:
+    """A measure of each row, and from which days of a slot it is taken: all of them, the first or the last."""
+
+    values: Floats
+    taken: Literal["sum", "first", "last"] = "sum"
+
+
+def additive_cube(dims: Mapping[str, Codes], days: Codes, measures: Mapping[str, Amounts], layout: Layout) -> Cube:
     """Add up measures per cell and slot.
 
     A cell has zero where nothing happened in a slot that is published, and nothing where the slot is not.
@@ -68,10 +79,28 @@ def additive_cube(dims: Mapping[str, Codes], days: Codes, measures: Mapping[str,
         whole = np.where(covered, 0.0, np.nan)[None, :].repeat(cells, axis=0)
         for group in layout.groups:
             rows, slot = _placed(days[used], group, layout)
-            sums = np.bincount(cell_of[rows] * slots + slot, amounts[used][rows], cells * slots)
+            if amounts.taken != "sum":
+                edge = _edges(layout, amounts.taken)
+                kept = days[used][rows] == edge[slot]
+                rows, slot = rows[kept], slot[kept]
+            sums = np.bincount(cell_of[rows] * slots + slot, amounts.values[used][rows], cells * slots)
             whole += sums.reshape(cells, slots)
         data[name] = whole
     return Cube(tuple(dims), codes, slots, data)
+
+
+def within(dims: Mapping[str, Codes], fixed: Mapping[str, Codes], most: int) -> dict[str, Codes]:
+    """The dimensions, without as many of the last ones as make more cells than ``most``; ``fixed`` ones multiply too.
+
+    A page that is small and says that a figure is not split by something is better than one that does not open.
+    """
+    kept = dict(dims)
+    while kept:
+        every = [*kept.values(), *fixed.values()]
+        if _cells(every, every[0].size)[0].shape[1] <= most:
+            break
+        kept.popitem()
+    return kept
 
 
 def median_cube(dims: Mapping[str, Codes], days: Codes, amounts: Floats, layout: Layout) -> Cube:
@@ -135,6 +164,11 @@ def _placed(days: Codes, group: range, layout: Layout) -> tuple[Codes, Codes]:
     at = np.searchsorted(firsts, days, side="right") - 1
     rows = np.flatnonzero((at >= 0) & (days <= lasts[at]))
     return rows, np.array([slot for slot, _ in spans], dtype=np.int64)[at[rows]]
+
+
+def _edges(layout: Layout, edge: Literal["first", "last"]) -> Codes:
+    """The first or the last day of each slot, as ordinals; 0 where there is none."""
+    return np.array([getattr(span, edge).toordinal() if span else 0 for span in layout.spans], dtype=np.int64)
 
 
 def _in_any(days: Codes, layout: Layout) -> npt.NDArray[np.bool_]:

@@ -11,16 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from analytics_platform.catalog import Audience, Catalog, Kpi
+import polars as pl
+
+from analytics_platform.catalog import Audience, Catalog, Dashboard, Kpi, View
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.extracts import find_dashboard, published_days
+from analytics_platform.reporting.extracts import find_dashboard, find_extract, published_days
 from analytics_platform.reporting.figures import days_to_mature
-from analytics_platform.reporting.headlines import kpi_source
+from analytics_platform.reporting.headlines import KpiSource, in_detail, kpi_source, page_source
+from analytics_platform.reporting.marked_days import anomalies_source
 from analytics_platform.reporting.page import IndexRow, PageContent, render_index, render_page
 from analytics_platform.reporting.payload import PageRows, Pages
 from analytics_platform.reporting.periods import Span, periods_ending
 from analytics_platform.reporting.quality import Lineage
-from analytics_platform.reporting.sources import KpiRows, load_rows
+from analytics_platform.reporting.sources import KpiRows, load_extract, stock_days
+from analytics_platform.reporting.views import ViewRows, view_periods, view_spans
 
 INDEX_KEY = "dashboards/index.html"
 
@@ -44,8 +48,13 @@ def dashboard_inputs(catalog: Catalog, dashboard: str) -> list[tuple[str, str]]:
 
     The executive overview draws from the other dashboards' extracts, so that its numbers are theirs.
     """
-    sources = [kpi_source(catalog, catalog.kpis[name]) for name in find_dashboard(catalog, dashboard).kpis]
-    return list(dict.fromkeys((source.dashboard, source.extract.name) for source in sources))
+    declared = find_dashboard(catalog, dashboard)
+    sources = [page_source(catalog, catalog.kpis[name]) for name in declared.kpis]
+    read = [(source.dashboard, source.extract.name) for source in sources]
+    marked = anomalies_source(catalog)
+    read += [(dashboard, view.extract) for view in declared.views]
+    read += [(marked.dashboard, marked.extract.name)] if marked else []
+    return list(dict.fromkeys(read))
 
 
 def latest_published_day(store: ObjectStore, catalog: Catalog, dashboard: str) -> date | None:
@@ -91,7 +100,9 @@ def load_page_rows(store: ObjectStore, catalog: Catalog, dashboard: str, day: da
         KpiSourceError: one of its KPIs is published by no extract.
     """
     declared = find_dashboard(catalog, dashboard)
-    return PageRows(declared, day, [_load(store, catalog, catalog.kpis[name], day) for name in declared.kpis])
+    kpis = [_load(store, catalog, in_detail(catalog.kpis[name]), day) for name in declared.kpis]
+    views = [_load_view(store, catalog, declared, view, day) for view in declared.views]
+    return PageRows(declared, day, kpis, views, _load_anomalies(store, catalog, day))
 
 
 def build_index(store: ObjectStore, catalog: Catalog) -> str:
@@ -121,9 +132,30 @@ def _remove_all_but(store: ObjectStore, prefix: str, keys: Iterable[str]) -> Non
 
 def _load(store: ObjectStore, catalog: Catalog, kpi: Kpi, day: date) -> KpiRows:
     """A KPI's published rows, as far back as any period of the page looks."""
-    oldest = periods_ending(day - timedelta(days_to_mature(kpi)))
-    first = min(period.previous.first for period in oldest)
-    return load_rows(store, catalog, kpi, [Span(first, day)])
+    periods = periods_ending(day - timedelta(days_to_mature(kpi)))
+    span = Span(min(period.previous.first for period in periods), day)
+    needed = stock_days(periods) if kpi.headline.snapshot else None
+    found = load_extract(store, kpi_source(catalog, kpi), [span], needed)
+    return KpiRows(found.source, found.rows, found.days, kpi)
+
+
+def _load_view(store: ObjectStore, catalog: Catalog, dashboard: Dashboard, view: View, day: date) -> ViewRows:
+    """The rows of a view, as far back as it looks."""
+    kpi = catalog.kpis[view.kpi]
+    source = KpiSource(dashboard.name, find_extract(catalog, dashboard.name, view.extract))
+    periods = view_periods(view, kpi, source.extract.source, day)
+    needed = stock_days(periods) if view.is_stock else None
+    return ViewRows(view, kpi, load_extract(store, source, view_spans(view, periods, day), needed))
+
+
+def _load_anomalies(store: ObjectStore, catalog: Catalog, day: date) -> pl.DataFrame | None:
+    """The days that rules report, as far back as trends are drawn."""
+    source = anomalies_source(catalog)
+    if source is None:
+        return None
+    oldest = day - timedelta(max(days_to_mature(kpi) for kpi in catalog.kpis.values()))
+    first = min(period.span.first for period in periods_ending(oldest))
+    return load_extract(store, source, [Span(first, day)]).rows.filter(pl.col("is_anomaly"))
 
 
 def _siblings(catalog: Catalog, audience: Audience) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analytics_platform.catalog import Catalog
-from analytics_platform.reporting.messages import DIMENSION_NAMES, PAGE_WORDS
+from analytics_platform.reporting.messages import DIMENSION_NAMES, MEASURE_NAMES, PAGE_WORDS
+from analytics_platform.reporting.value_words import VALUE_WORDS
 
 Texts = dict[str, dict[str, str]]
 
@@ -18,13 +19,16 @@ def page_words(catalog: Catalog, payload: Mapping[str, Any], dashboards: Iterabl
     """By language, what the page of a payload says; ``dashboards`` are those that it links to."""
     kpis = [kpi["name"] for kpi in payload["kpis"]]
     shown = dict.fromkeys([*dashboards, payload["dashboard"]])
+    columns = {axis["column"] for view in payload["views"] for axis in view["axes"]} | set(payload["dimensions"])
     return {
         language: {
             "page": dict(PAGE_WORDS[language]),
             "dimensions": dict(DIMENSION_NAMES[language]),
+            "measures": dict(MEASURE_NAMES[language]),
             "kpis": {name: texts[language] for name, texts in _kpi_texts(catalog, kpis).items()},
             "dashboards": {name: _in_language(dashboard_texts(catalog, name), language) for name in shown},
-            "values": _values(catalog, language, payload),
+            "views": _view_texts(catalog, payload["dashboard"])[language],
+            "values": {name: dict(words) for name, words in VALUE_WORDS[language].items() if name in columns},
         }
         for language in PAGE_WORDS
     }
@@ -59,11 +63,11 @@ def _kpi_texts(catalog: Catalog, names: Iterable[str]) -> dict[str, dict[str, di
     }
 
 
-def _values(catalog: Catalog, language: str, payload: Mapping[str, Any]) -> Texts:
-    """The words of the data that are on the page: where a language has none, the payload's label stands."""
-    translation = catalog.translations.get(language)
-    if translation is None:
-        return {}
-    axes = {axis["column"] for view in payload["views"] for axis in view["axes"]}
-    shown = axes | set(payload["dimensions"])
-    return {column: dict(words) for column, words in translation.values.items() if column in shown}
+def _view_texts(catalog: Catalog, dashboard: str) -> dict[str, Texts]:
+    """By language, what the views of a dashboard are called."""
+    english = {view.name: view for view in catalog.dashboards[dashboard].views}
+    translated = {language: each.dashboards[dashboard].views for language, each in catalog.translations.items()}
+    return {
+        language: {name: {"title": text.title, "description": text.description} for name, text in texts.items()}
+        for language, texts in {"en": english, **translated}.items()
+    }

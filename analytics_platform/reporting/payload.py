@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
+import polars as pl
+
 from analytics_platform.catalog import Audience, Catalog, Dashboard, Kpi, PiiClass
-from analytics_platform.reporting.cubes import Cube, additive_cube, median_cube
+from analytics_platform.reporting.cubes import MOST_CELLS, Amounts, Cube, additive_cube, median_cube, within
 from analytics_platform.reporting.dimensions import Dimension, Shares, page_dimensions, shares
 from analytics_platform.reporting.figures import days_to_mature, labeller, target_applies
+from analytics_platform.reporting.marked_days import marked_days
 from analytics_platform.reporting.measures import Floats, Series
 from analytics_platform.reporting.periods import Period, periods_ending
 from analytics_platform.reporting.quality import Lineage, badge
-from analytics_platform.reporting.slots import Layout, kpi_layout
-from analytics_platform.reporting.sources import STAFF, KpiRows, columns_up_to, seen_series, tenant_names
+from analytics_platform.reporting.slots import Layout, Published, layout_with_points
+from analytics_platform.reporting.sources import STAFF, ExtractRows, KpiRows, columns_up_to, seen_series, tenant_names
+from analytics_platform.reporting.views import ViewRows, seen_view
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,13 @@ class PageRows:
     dashboard: Dashboard
     day: date
     kpis: Sequence[KpiRows]
+    views: Sequence[ViewRows] = ()
+    anomalies: pl.DataFrame | None = None
+
+    @property
+    def extracted(self) -> list[ExtractRows]:
+        """What all of it is read from."""
+        return [*self.kpis, *(each.extracted for each in self.views)]
 
 
 @dataclass(frozen=True)
@@ -71,8 +82,10 @@ class Pages:
 
     def payload(self, audience: Audience) -> dict[str, Any]:
         """One audience's payload, of its tenant's rows and its role's columns alone."""
-        seen = [self.sees(audience, each) for each in self.rows.kpis]
-        visible = [columns_up_to(each.source.extract, up_to) for each, up_to in zip(self.rows.kpis, seen, strict=True)]
+        seen = [self.sees(audience, each) for each in self.rows.extracted]
+        visible = [
+            columns_up_to(each.source.extract, up_to) for each, up_to in zip(self.rows.extracted, seen, strict=True)
+        ]
         key = (audience.tenant, *visible)
         if key not in self._bodies:
             self._bodies[key] = self._body(audience.tenant, seen)
@@ -85,8 +98,8 @@ class Pages:
             **self._bodies[key],
         }
 
-    def sees(self, audience: Audience, rows: KpiRows) -> PiiClass:
-        """The highest class of a column of a KPI's extract that an audience sees.
+    def sees(self, audience: Audience, rows: ExtractRows) -> PiiClass:
+        """The highest class of a column of an extract that an audience sees.
 
         Columns about people are for who may read the extract itself: a dashboard may draw from another one's.
         """
@@ -96,27 +109,35 @@ class Pages:
 
     def _body(self, tenant: str | None, seen: Sequence[PiiClass]) -> dict[str, Any]:
         """All of a payload that depends on rows and columns alone."""
-        names = tenant_names(self.catalog, tenant or STAFF)
-        shown = [self._shown(rows, tenant or STAFF, up_to) for rows, up_to in zip(self.rows.kpis, seen, strict=True)]
-        parts = [part for each in shown for part in each.shares()]
+        names, who = tenant_names(self.catalog, tenant or STAFF), tenant or STAFF
+        count = len(self.rows.kpis)
+        shown = [self._shown(rows, who, up_to) for rows, up_to in zip(self.rows.kpis, seen[:count], strict=True)]
+        views = [
+            seen_view(each, self.catalog, who, up_to, self.rows.day)
+            for each, up_to in zip(self.rows.views, seen[count:], strict=True)
+        ]
+        parts = [part for each in (*shown, *views) for part in each.shares()]
         dimensions = page_dimensions(parts, {name: labeller(name, names) for name, _ in parts})
         return {
             "dimensions": {name: dimension.payload for name, dimension in dimensions.items()},
-            "kpis": [self._kpi(each, dimensions, names, is_staff=tenant is None) for each in shown],
-            "views": [],
+            "kpis": [self._kpi(each, dimensions, names, tenant) for each in shown],
+            "views": [each.payload(dimensions) for each in views],
         }
 
     def _shown(self, rows: KpiRows, audience: str, max_pii: PiiClass) -> _Shown:
         seen = seen_series(rows, self.catalog, audience, max_pii)
         periods = periods_ending(self.rows.day - timedelta(days_to_mature(rows.kpi)))
         names = {column: rows.kpi.filtered_as.get(column, column) for column in seen.drill_downs}
-        return _Shown(rows.kpi, seen.series, names, kpi_layout(seen.series, periods), periods)
+        published = Published(rows.days, rows.kpi.headline.snapshot)
+        layout = layout_with_points(published, periods, with_totals=rows.kpi.headline.kind == "median")
+        return _Shown(rows.kpi, seen.series, names, layout, periods)
 
     def _kpi(
-        self, shown: _Shown, dimensions: Mapping[str, Dimension], names: Mapping[str, str], *, is_staff: bool
+        self, shown: _Shown, dimensions: Mapping[str, Dimension], names: Mapping[str, str], tenant: str | None
     ) -> dict[str, Any]:
-        kpi, series = shown.kpi, shown.series
+        kpi, series, marked = shown.kpi, shown.series, self.rows.anomalies
         as_of = series.as_of(self.rows.day)
+        cube = _cube(shown, dimensions)
         known = badge(self.lineage.evaluations.get(kpi.name), as_of, self.rows.day)
         return {
             "name": kpi.name,
@@ -132,11 +153,11 @@ class Pages:
             "as_of": as_of.isoformat() if as_of else None,
             "home": kpi.dashboard,
             "asset": self.lineage.assets.get(kpi.name),
-            "drill_downs": list(shown.drill_downs.values()),
-            "quality": known.payload(with_causes=is_staff),
+            "drill_downs": cube.payload["dims"],
+            "quality": known.payload(with_causes=tenant is None),
             "periods": {period.key: _period(series, period, shown.layout) for period in shown.periods},
-            "cube": _cube(shown, dimensions).payload,
-            "anomalies": [],
+            "cube": cube.payload,
+            "anomalies": [] if marked is None else marked_days(marked, self.catalog, kpi, tenant, shown.periods),
         }
 
 
@@ -159,5 +180,7 @@ def _cube(shown: _Shown, dimensions: Mapping[str, Dimension]) -> Cube:
     codes = {name: dimensions[name].codes(rows.columns[column]) for column, name in shown.drill_downs.items()}
     if kind == "median":
         return median_cube(codes, rows.days, rows.numerators, shown.layout)
-    measures = {"numerator": rows.numerators} | ({"denominator": rows.denominators} if kind == "ratio" else {})
-    return additive_cube(codes, rows.days, measures, shown.layout)
+    measures = {"numerator": Amounts(rows.numerators)}
+    if kind == "ratio":
+        measures["denominator"] = Amounts(rows.denominators)
+    return additive_cube(within(codes, {}, MOST_CELLS), rows.days, measures, shown.layout)

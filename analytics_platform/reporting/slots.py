@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
-from analytics_platform.reporting.measures import Series
+import numpy as np
+
+from analytics_platform.reporting.measures import Codes
 from analytics_platform.reporting.periods import Period, Span
 
 
 @dataclass(frozen=True)
 class PeriodSlots:
-    """Where a period's figures are: points as (from, to), a total that follows from its points None."""
+    """Where a period's figures are: points as (from, to); a total that its points add up to is None."""
 
     buckets: tuple[int, int]
     previous: tuple[int, int]
@@ -38,7 +41,7 @@ class PeriodSlots:
 
 @dataclass(frozen=True)
 class Layout:
-    """The spans of all slots (None: nothing to say), the groups of them that do not overlap, and each period's slots."""
+    """The spans of all slots (None: nothing to say), the groups of them without overlap, and each period's slots."""
 
     spans: tuple[Span | None, ...]
     groups: tuple[range, ...]
@@ -60,71 +63,84 @@ class _Builder:
     def add_one(self, span: Span | None) -> int:
         return self.add([span])[0]
 
+    def layout(self, periods: Mapping[str, PeriodSlots]) -> Layout:
+        return Layout(tuple(self.spans), tuple(self.groups), periods)
 
-def kpi_layout(series: Series, periods: Sequence[Period]) -> Layout:
-    """The slots of a KPI: points where they are drawn, and totals where points do not add up to them.
 
-    A point of a flow is drawn when all its days are published: half a month beside whole ones would read as a fall. A
-    stock's point is its last published day.
+@dataclass(frozen=True)
+class Published:
+    """The days that something is published for, and whether it is a stock, whose figure is that of its last day."""
+
+    days: frozenset[date]
+    is_stock: bool
+
+    @cached_property
+    def _ordinals(self) -> Codes:
+        return np.array(sorted(day.toordinal() for day in self.days), dtype=np.int64)
+
+    def as_of(self, day: date) -> date | None:
+        """The last published day up to ``day``."""
+        position = int(np.searchsorted(self._ordinals, day.toordinal(), side="right"))
+        return date.fromordinal(int(self._ordinals[position - 1])) if position else None
+
+    def count_in(self, span: Span) -> int:
+        """How many days of a span are published."""
+        start, end = np.searchsorted(self._ordinals, [span.first.toordinal(), span.last.toordinal() + 1])
+        return int(end - start)
+
+    def covers(self, span: Span) -> bool:
+        """Whether every day is published that the figure of ``span`` depends on."""
+        return span.last in self.days if self.is_stock else self.count_in(span) == span.days
+
+    def read_for(self, span: Span) -> Span | None:
+        """What a figure over ``span`` reads: of a stock its last published day; None where nothing is published."""
+        if not self.is_stock:
+            return span if self.count_in(span) else None
+        day = self.as_of(span.last)
+        return Span(day, day) if day and day >= span.first else None
+
+    def point(self, span: Span) -> Span | None:
+        """What a point of a trend reads; None for a flow that is not published on all its days."""
+        return self.read_for(span) if self.is_stock or self.covers(span) else None
+
+
+def layout_with_points(published: Published, periods: Sequence[Period], *, with_totals: bool) -> Layout:
+    """The slots of what has a trend; totals where points do not add up to them, or ``with_totals`` in any case.
+
+    Half a month beside whole ones would read as a fall, so a point of a flow is drawn when all its days are published.
     """
     builder = _Builder()
     placed = {}
     for period in periods:
-        previous = builder.add([_drawn(series, bucket) for bucket in period.previous_buckets])
-        buckets = builder.add([_drawn(series, bucket) for bucket in period.buckets])
-        total = builder.add_one(_whole(series, period.span)) if _needs_total(series, period) else None
-        earlier = None
-        if series.headline.kind == "median" and series.covers(period.previous):
-            earlier = builder.add_one(_whole(series, period.previous))
+        previous = builder.add([published.point(bucket) for bucket in period.previous_buckets])
+        buckets = builder.add([published.point(bucket) for bucket in period.buckets])
+        total = earlier = None
+        if with_totals or not published.covers(period.span):
+            total = builder.add_one(published.read_for(period.span))
+        if with_totals and published.covers(period.previous):
+            earlier = builder.add_one(published.read_for(period.previous))
         placed[period.key] = PeriodSlots(buckets, previous, total, earlier)
-    return Layout(tuple(builder.spans), tuple(builder.groups), placed)
+    return builder.layout(placed)
 
 
-def stock_layout(days: frozenset[date], periods: Sequence[Period]) -> Layout:
-    """The slots of a view that shows how things stand at the end of a period and of the one before."""
+def layout_of_totals(published: Published, periods: Sequence[Period], *, whole: bool) -> Layout:
+    """The slots of what has a figure for each period and the one before, and no trend.
+
+    Args:
+        published: the days.
+        periods: the periods.
+        whole: leave a period out that is not published on all its days.
+    """
     builder = _Builder()
     placed = {}
     for period in periods:
-        total = builder.add_one(_newest(days, period.span))
-        earlier = builder.add_one(_newest(days, period.previous))
-        placed[period.key] = PeriodSlots((0, 0), (0, 0), total, earlier)
-    return Layout(tuple(builder.spans), tuple(builder.groups), placed)
+        total = published.read_for(period.span) if published.covers(period.span) or not whole else None
+        earlier = published.read_for(period.previous) if published.covers(period.previous) else None
+        placed[period.key] = PeriodSlots((0, 0), (0, 0), builder.add_one(total), builder.add_one(earlier))
+    return builder.layout(placed)
 
 
-def flow_layout(days: frozenset[date], periods: Sequence[Period]) -> Layout:
-    """The slots of a view that adds up the days of a period and of the one before, where all of that is published."""
-    builder = _Builder()
-    placed = {}
-    for period in periods:
-        total = builder.add_one(period.span)
-        whole = all(date.fromordinal(n) in days for n in _ordinals(period.previous))
-        earlier = builder.add_one(period.previous if whole else None)
-        placed[period.key] = PeriodSlots((0, 0), (0, 0), total, earlier)
-    return Layout(tuple(builder.spans), tuple(builder.groups), placed)
-
-
-def _needs_total(series: Series, period: Period) -> bool:
-    return series.headline.kind == "median" or not series.covers(period.span)
-
-
-def _drawn(series: Series, bucket: Span) -> Span | None:
-    if series.headline.snapshot:
-        return _whole(series, bucket)
-    return bucket if series.covers(bucket) else None
-
-
-def _whole(series: Series, span: Span) -> Span | None:
-    """What a figure over ``span`` reads: of a stock its last published day; None where nothing is published."""
-    if not series.headline.snapshot:
-        return span if series.published_in(span) else None
-    day = series.as_of(span.last)
-    return Span(day, day) if day and day >= span.first else None
-
-
-def _newest(days: frozenset[date], span: Span) -> Span | None:
-    day = max((day for day in days if span.first <= day <= span.last), default=None)
-    return Span(day, day) if day else None
-
-
-def _ordinals(span: Span) -> range:
-    return range(span.first.toordinal(), span.last.toordinal() + 1)
+def layout_of_one(span: Span, periods: Sequence[Period]) -> Layout:
+    """One slot for everything in a span, whichever period is chosen."""
+    slots = PeriodSlots((0, 0), (0, 0), 0, None)
+    return Layout((span,), (range(1),), {period.key: slots for period in periods})

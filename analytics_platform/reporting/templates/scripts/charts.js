@@ -137,19 +137,31 @@ function trendTip({ kpi, span, now, before, target, unusual }, index) {
 
 // ---- bars over time and bins ---------------------------------------------------------------------------------------------
 
-const seriesColour = (index) => css(`--s${(index % 8) + 1}`);
+// A series keeps its tone wherever it is drawn; what is worse is told from what is better, also by its place in the stack.
+const TONES = {
+  detractors: 6, idle: 5, maintenance: 2, not_due: 1, on_rent: 1, overdue_1_30: 3, overdue_31_60: 2, overdue_61_90: 6, overdue_over_90: 4,
+  passives: 5, promoters: 1,
+};
+const toneOf = ({ measure }, index) => own(TONES, measure) ?? (index % 8) + 1;
+
+// Names of steps or values stand upright only where each has the room.
+function namedAxis(names, width) {
+  const room = width / (names.length + 1);
+  const longest = Math.max(...names.map((name) => name.length));
+  return { ...categoryAxis(names, false), axisLabel: { ...axisText(11), interval: 0, rotate: longest * 6 > room ? 38 : 0 } };
+}
 
 // `series` are {name, values}; stacked in their order, the first at the bottom.
-function drawStack(container, of, names, series, label) {
+function drawStack(container, of, names, series, label, isNamed) {
   const tops = names.map((_, index) => series.reduce((total, { values }) => total + Math.max(0, values[index] ?? 0), 0));
   const bottoms = names.map((_, index) => series.reduce((total, { values }) => total + Math.min(0, values[index] ?? 0), 0));
   draw(container, label, {
     ...chartBase((index) => tip(names[index], [...series].reverse().map(({ name, values }) => [show(of, values[index]), name]))),
-    xAxis: categoryAxis(names, false),
+    xAxis: isNamed ? namedAxis(names, container.clientWidth) : categoryAxis(names, false),
     yAxis: valueAxis(of, [...tops, ...bottoms], true),
-    series: series.map(({ values }, index) => ({
-      type: "bar", stack: "all", data: values, barCategoryGap: "28%",
-      itemStyle: { color: seriesColour(index), borderColor: css("--card"), borderWidth: 0.75 },
+    series: series.map((each, index) => ({
+      type: "bar", stack: "all", data: each.values, barCategoryGap: "28%",
+      itemStyle: { color: css(`--s${toneOf(each, index)}`), borderColor: css("--card"), borderWidth: 0.75 },
     })),
   });
 }
@@ -160,7 +172,7 @@ function drawHistogram(container, of, bins, label) {
   const said = (index) => [[show(of, values[index])], ...(total ? [[percent(values[index] / total), say("share").toLowerCase()]] : [])];
   draw(container, label, {
     ...chartBase((index) => tip(bins[index].name, said(index))),
-    xAxis: { ...categoryAxis(bins.map(({ name }) => name), false), axisLabel: { ...axisText(11), interval: 0, hideOverlap: true } },
+    xAxis: namedAxis(bins.map(({ name }) => name), container.clientWidth),
     yAxis: valueAxis(of, values, true),
     series: [{ type: "bar", data: values, barCategoryGap: "8%", itemStyle: { color: css("--bar") } }],
   });
@@ -192,7 +204,7 @@ function drawBridge(container, of, names, values, label) {
   draw(container, label, {
     ...chartBase((index) => tip(names[index], [[show(of, values[index])]])),
     grid: { left: 4, right: 14, top: 26, bottom: 6, containLabel: true },
-    xAxis: { ...categoryAxis(names, false), axisLabel: { ...axisText(11), interval: 0, rotate: room < 66 ? 42 : 0 } },
+    xAxis: namedAxis(names, container.clientWidth),
     yAxis: { ...valueAxis(of, levels, false), scale: true },
     series: [
       { ...shared, data: steps.map(({ from, to, isEnd }) => (isEnd ? 0 : Math.min(from, to))), itemStyle: { color: "transparent" } },

@@ -72,8 +72,15 @@ function buildDetails(page) {
   const made = [element("section", { class: `panels${isMany}`, "aria-labelledby": "trends" },
     element("h2", { id: "trends", class: "visually-hidden" }, say("trends")), ...page.kpis.map((kpi) => buildPanel(page, kpi)))];
   if (page.views.length)
-    made.push(element("section", { class: "panels views", "aria-labelledby": "views" }, element("h2", { id: "views", class: "visually-hidden" }, say("views")), ...page.views.map(buildView)));
+    made.push(element("section", { class: "panels views", "aria-labelledby": "views" }, element("h2", { id: "views", class: "visually-hidden" }, say("views")), ...buildViews(page)));
   return made;
+}
+
+// Two beside each other; a heatmap, and one that would stand alone, take the whole width.
+function buildViews(page) {
+  const halves = page.views.filter(({ kind }) => kind !== "heatmap");
+  const wides = page.views.filter(({ kind }) => kind === "heatmap");
+  return [...halves.map((view, index) => buildView(view, index === halves.length - 1 && index % 2 === 0)), ...wides.map((view) => buildView(view, true))];
 }
 
 // ---- filters ------------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ function readState(page, defaultPeriod) {
     if (code >= 0) chosen.set(column, code);
   }
   const by = Object.fromEntries(page.kpis.map((kpi) => [kpi.name, drillDownOf(kpi, entries.get(`by.${kpi.name}`), chosen)]));
-  return { period: periods.includes(entries.get("period")) ? entries.get("period") : defaultPeriod, chosen, by };
+  const shows = Object.fromEntries(page.views.map(({ name }) => [name, entries.get(`show.${name}`)]));
+  return { period: periods.includes(entries.get("period")) ? entries.get("period") : defaultPeriod, chosen, by, shows };
 }
 
 // By default the first that still tells parts apart.

@@ -25,9 +25,10 @@ const dimensionName = (column) => own(reader.words.dimensions, column) ?? column
 
 function valueName(column, { values, labels, others }, code) {
   if (others === code) return say("others");
+  const words = own(reader.words.values, column);
   const id = values[code];
-  if (id === null || id === undefined) return say("not_assigned");
-  return own(own(reader.words.values, column), id) ?? labels[code] ?? id;
+  if (id === null || id === undefined) return own(words, "") ?? say("not_assigned");
+  return own(words, id) ?? labels[code] ?? id;
 }
 
 // ---- numbers ---------------------------------------------------------------------------------------------------------
