@@ -16,6 +16,7 @@ from analytics_platform.lake.store import LocalStore
 from analytics_platform.reporting.dashboards import dashboard_key, load_page_rows
 from analytics_platform.reporting.page import PageContent, render_page
 from analytics_platform.reporting.payload import Pages
+from analytics_platform.reporting.quality import Lineage
 from analytics_platform.warehouse import DuckDBWarehouse
 from reporting.kpi_tables import LAST_DAY, KpiTables, catalog_with, publish, write_kpi_tables
 
@@ -57,11 +58,12 @@ def write_pages(
     audiences: Sequence[Audience],
     dashboards: Sequence[str] | None = None,
     alter: Callable[[dict[str, Any]], None] = lambda payload: None,
+    lineage: Lineage | None = None,
 ) -> dict[tuple[str, str], Written]:
     """Write the pages of some audiences, as they lie beside each other; ``alter`` changes what they embed."""
     catalog, written = published.catalog, {}
     for dashboard in dashboards or catalog.dashboards:
-        pages = Pages(catalog, load_page_rows(published.store, catalog, dashboard, LAST_DAY))
+        pages = Pages(catalog, load_page_rows(published.store, catalog, dashboard, LAST_DAY), lineage or Lineage())
         for audience in audiences:
             links = [(name, f"../{name}/{audience.name}.html") for name in catalog.dashboards]
             path = folder / dashboard_key(dashboard, audience)

@@ -53,6 +53,34 @@ def all_card_texts(page: Page) -> dict[str, str]:
     }
 
 
+def view_of(payload: Payload, name: str) -> Payload:
+    (found,) = (view for view in payload["views"] if view["name"] == name)
+    return dict(found)
+
+
+def view_figure(
+    payload: Payload, view: Payload, measure: str, place: Mapping[str, str | None], filters: Filters | None = None
+) -> float | None:
+    """A measure of a view over the period of 13 weeks: at a place on its axes, under filters."""
+    axes = {axis["column"]: axis["values"] for axis in view["axes"]}
+    codes = {name: axes[name].index(value) for name, value in place.items()}
+    for name, value in (filters or {}).items():
+        codes[name] = payload["dimensions"][name]["values"].index(value)
+    slots = view["periods"]["13w"]["slots"]
+    slot = slots["buckets"][1] - 1 if slots["total"] is None else slots["total"]
+    return shown.added(view["cube"], codes, measure, [slot])
+
+
+def table_of(page: Page, view: str) -> dict[str, list[str]]:
+    """The rows of a view's table by their name."""
+    panel = page.locator(f'[data-view="{view}"]')
+    if panel.locator("details.tables").count() and not panel.locator("table").count():
+        panel.locator("details.tables summary").click()
+    panel.locator("table").wait_for()
+    rows = panel.locator("tbody tr").all()
+    return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in rows}
+
+
 def expected_texts(
     payload: Payload, period: str, filters: Filters | None = None, language: str = "en"
 ) -> dict[str, str]:
@@ -87,9 +115,11 @@ def _half_up(value: float, digits: int) -> float:
 
 def _money_text(currency: str, value: float, language: str) -> str:
     symbol = {"EUR": "€", "GBP": "£"}[currency]
-    major = value / 100
-    digits = 0 if abs(major) >= 1000 or major.is_integer() else 2
-    return f"{symbol}\u00a0{major:,.{digits}f}" if language == "nl" else f"{symbol}{major:,.{digits}f}"
+    major = abs(value) / 100
+    digits = 0 if major >= 1000 or major.is_integer() else 2
+    space = "\u00a0" if language == "nl" else ""
+    sign = "-" if value < 0 else ""
+    return f"{symbol}{space}{sign}{major:,.{digits}f}" if language == "nl" else f"{sign}{symbol}{major:,.{digits}f}"
 
 
 def _score_text(value: float) -> str:

@@ -18,6 +18,7 @@ from analytics_platform.reporting.page import (
     payload_of,
     render_index,
 )
+from analytics_platform.reporting.value_words import VALUE_WORDS
 from reporting.kpi_tables import catalog_with, renamed
 
 json_values = st.recursive(
@@ -99,11 +100,36 @@ def test_the_script_says_nothing_that_is_not_in_the_words() -> None:
     assert said <= messages.PAGE_WORDS["en"].keys()
 
 
-def test_every_dimension_has_a_name_in_every_language() -> None:
+def test_every_dimension_axis_and_measure_has_a_name_in_every_language() -> None:
     catalog = load_catalog()
-    columns = {kpi.filtered_as.get(column, column) for kpi in catalog.kpis.values() for column in kpi.drill_downs}
-    for language, names in messages.DIMENSION_NAMES.items():
-        assert columns <= names.keys(), f"{language} does not say {sorted(columns - names.keys())}"
+    views = [view for dashboard in catalog.dashboards.values() for view in dashboard.views]
+    columns = {kpi.filtered_as.get(column, column) for kpi in catalog.kpis.values() for column in kpi.page_drill_downs}
+    columns |= {column for view in views for column in (*view.filters, *(axis.name for axis in view.axes))}
+    measures = {measure.name for view in views for measure in view.measures}
+    for language in messages.PAGE_WORDS:
+        assert columns <= messages.DIMENSION_NAMES[language].keys()
+        assert measures <= messages.MEASURE_NAMES[language].keys()
+
+
+def test_a_value_whose_id_says_nothing_has_a_word_in_every_language() -> None:
+    catalog = load_catalog()
+    listed = {
+        (axis.name, value)
+        for dashboard in catalog.dashboards.values()
+        for view in dashboard.views
+        for axis in view.axes
+        for value in axis.values
+        if value[0].isdigit()
+    }
+    assert listed
+    for words in VALUE_WORDS.values():
+        assert [(name, value) for name, value in listed if value not in words[name]] == []
+
+
+def test_the_catalogue_is_translated_in_full() -> None:
+    dutch = load_catalog().translations["nl"]
+    assert dutch.kpis["mrr"].title == "Maandelijks terugkerende omzet"
+    assert dutch.dashboards["finance"].views["mrr_bridge"].title == "Van beginstand naar eindstand"
 
 
 def test_the_script_never_makes_markup_of_text() -> None:

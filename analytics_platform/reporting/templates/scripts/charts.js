@@ -200,7 +200,7 @@ function drawBridge(container, of, names, values, label) {
   const ends = steps.map(({ isEnd, to }) => (isEnd ? to : null));
   const shared = { type: "bar", stack: "all", barCategoryGap: "26%", silent: true };
   const size = ({ from, to }) => ({ value: Math.abs(to - from), itemStyle: { color: to < from ? css("--fall") : css("--rise") } });
-  const text = { show: true, position: "top", ...axisText(11), color: css("--ink"), formatter: ({ dataIndex }) => signed(steps[dataIndex]) };
+  const text = { show: true, position: "top", ...axisText(room < 50 ? 9 : 11), color: css("--ink"), formatter: ({ dataIndex }) => signed(steps[dataIndex]) };
   draw(container, label, {
     ...chartBase((index) => tip(names[index], [[show(of, values[index])]])),
     grid: { left: 4, right: 14, top: 26, bottom: 6, containLabel: true },
