@@ -29,6 +29,7 @@ from analytics_platform.catalog.quality import PersonalDataPattern, Reference, S
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenant_files import load_tenants
 from analytics_platform.catalog.tenants import HolidayCalendar
+from analytics_platform.catalog.translations import Translation
 from analytics_platform.catalog.validation import validate
 
 
@@ -71,6 +72,7 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "review_actions": folder.registry("review_actions.yaml", ReviewAction),
         "processing_activities": folder.registry("processing_activities.yaml", ProcessingActivity),
         "security_measures": folder.registry("security_measures.yaml", SecurityMeasure),
+        "translations": {Path(file).stem: folder.document(file, Translation) for file in folder.files("translations")},
     }
     folder.problems.raise_if_any()
     return _agreeing(Catalog.model_validate(declared))

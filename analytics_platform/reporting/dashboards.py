@@ -83,7 +83,7 @@ def build_dashboard(
     pages = Pages(catalog, load_page_rows(store, catalog, dashboard, day), lineage or Lineage())
     files = []
     for audience in audiences(catalog, dashboard):
-        body = render_page(_content(catalog, pages, audience))
+        body = render_page(catalog, PageContent(pages.payload(audience), _siblings(catalog, audience)))
         key = dashboard_key(dashboard, audience)
         store.put(key, body)
         files.append(DashboardFile(audience, key, len(body)))
@@ -109,25 +109,16 @@ def build_index(store: ObjectStore, catalog: Catalog) -> str:
     """Write the start page for whoever runs the platform: every file that exists, by audience. Returns its key."""
     present = {info.key for info in store.list("dashboards/")}
     everybody = dict.fromkeys(audience for name in catalog.dashboards for audience in audiences(catalog, name))
-    rows = [
-        IndexRow(_spoken_name(catalog, audience), links)
-        for audience in everybody
-        if (links := _links(catalog, audience, present))
-    ]
-    store.put(INDEX_KEY, render_index(rows))
+    rows = [IndexRow(audience, links) for audience in everybody if (links := _links(catalog, audience, present))]
+    store.put(INDEX_KEY, render_index(catalog, rows))
     return INDEX_KEY
 
 
-def _spoken_name(catalog: Catalog, audience: Audience) -> str:
-    role = catalog.access_roles[audience.role].title
-    return f"{role}: {catalog.tenants[audience.tenant].name}" if audience.tenant else role
-
-
 def _links(catalog: Catalog, audience: Audience, present: set[str]) -> list[tuple[str, str]]:
-    """(title, relative link) of an audience's files."""
+    """(dashboard, relative link) of an audience's files."""
     return [
-        (dashboard.title, f"{name}/{audience.name}.html")
-        for name, dashboard in catalog.dashboards.items()
+        (name, f"{name}/{audience.name}.html")
+        for name in catalog.dashboards
         if dashboard_key(name, audience) in present
     ]
 
@@ -172,22 +163,8 @@ def _load_anomalies(store: ObjectStore, catalog: Catalog, day: date) -> pl.DataF
     return load_extract(store, source, [Span(first, day)]).rows.filter(pl.col("is_anomaly"))
 
 
-def _content(catalog: Catalog, pages: Pages, audience: Audience) -> PageContent:
-    dashboard = pages.rows.dashboard
-    return PageContent(
-        dashboard=dashboard,
-        audience_name=catalog.tenants[audience.tenant].name if audience.tenant else None,
-        day=pages.rows.day,
-        kpis=[catalog.kpis[name] for name in dashboard.kpis],
-        payload=pages.payload(audience),
-        siblings=_siblings(catalog, dashboard, audience),
-    )
-
-
-def _siblings(catalog: Catalog, current: Dashboard, audience: Audience) -> list[tuple[str, str, bool]]:
-    """(title, relative link, is this page) of the same audience's dashboards."""
+def _siblings(catalog: Catalog, audience: Audience) -> list[tuple[str, str]]:
+    """(dashboard, relative link) of the same audience's dashboards."""
     return [
-        (other.title, f"../{name}/{audience.name}.html", name == current.name)
-        for name, other in catalog.dashboards.items()
-        if audience in audiences(catalog, name)
+        (name, f"../{name}/{audience.name}.html") for name in catalog.dashboards if audience in audiences(catalog, name)
     ]
