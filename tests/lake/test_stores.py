@@ -15,12 +15,14 @@ from gcs_server import Bucket, gcs_server
 from google.auth.credentials import AnonymousCredentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from landed_lines import DAY, STREAMS, TENANT, land, line
 from moto.server import ThreadedMotoServer
 
 from analytics_platform.intake.collector.probe import probe_conditional_puts
 from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.cache import ObjectCache
 from analytics_platform.lake.gcs import GcsStore
+from analytics_platform.lake.raw import build_partitions, scan
 from analytics_platform.lake.s3 import S3Store
 from analytics_platform.lake.store import (
     LocalStore,
@@ -136,6 +138,18 @@ def test_of_many_racing_conditional_puts_one_wins(any_store: ObjectStore) -> Non
 def test_the_probe_of_a_collector_finds_every_store_fit(any_store: ObjectStore) -> None:
     probe_conditional_puts(any_store, rounds=2)
     assert any_store.list("") == []
+
+
+def test_raw_partitions_have_the_same_bytes_in_every_store(any_store: ObjectStore, tmp_path: Path) -> None:
+    folder = LocalStore(tmp_path / "beside")
+    for store in (any_store, folder):
+        for lines in ([line("m-1"), line("b-1", stream="billing")], [line("m-1"), line("m-2")]):
+            land(store, *lines)
+            build_partitions(store, streams=STREAMS, partitions=[(DAY, TENANT)])
+
+    assert [info.key for info in any_store.list("")] == [info.key for info in folder.list("")]
+    assert all(any_store.get(info.key) == folder.get(info.key) for info in folder.list(""))
+    assert scan(any_store, "product", DAY, DAY).read_all().num_rows == 2
 
 
 @pytest.mark.parametrize("key", ["", "/etc/passwd", "../up", "a/../b", "a//b", "a/./b", "a/\0", ".uploads/x", "a/"])
