@@ -21,8 +21,11 @@ from analytics_platform.reporting.slots import Layout
 ALL = -1
 """Stands in a median's cell for any value of a dimension."""
 
-MOST_CELLS = 12_000
-"""Cells of a cube; with more, dimensions are left out until it has fewer."""
+MOST_NUMBERS = 200_000
+"""Numbers of a cube; with more, it does without the trend of the period before, then without its last dimensions."""
+
+_LOOKED_UP = 20_000_000
+"""Combinations up to which those that occur are looked up in a table rather than sorted."""
 
 _DIGITS = 9
 _MEDIAN_DIGITS = 4
@@ -89,16 +92,19 @@ def additive_cube(dims: Mapping[str, Codes], days: Codes, measures: Mapping[str,
     return Cube(tuple(dims), codes, slots, data)
 
 
+def cells_of(dims: Mapping[str, Codes]) -> int:
+    """How many combinations of values occur."""
+    codes = list(dims.values())
+    return _cells(codes, codes[0].size)[0].shape[1] if codes else 1
+
+
 def within(dims: Mapping[str, Codes], fixed: Mapping[str, Codes], most: int) -> dict[str, Codes]:
     """The dimensions, without as many of the last ones as make more cells than ``most``; ``fixed`` ones multiply too.
 
     A page that is small and says that a figure is not split by something is better than one that does not open.
     """
     kept = dict(dims)
-    while kept:
-        every = [*kept.values(), *fixed.values()]
-        if _cells(every, every[0].size)[0].shape[1] <= most:
-            break
+    while kept and cells_of({**kept, **fixed}) > most:
         kept.popitem()
     return kept
 
@@ -150,7 +156,13 @@ def _cells(codes: Sequence[Codes], rows: int) -> tuple[Codes, Codes]:
         return np.zeros((0, min(rows, 1)), dtype=np.int64), np.zeros(rows, dtype=np.int64)
     sizes = [int(each.max(initial=0)) + 1 for each in codes]
     keys = np.ravel_multi_index(list(codes), sizes) if rows else np.zeros(0, dtype=np.int64)
-    unique, cell_of = np.unique(keys, return_inverse=True)
+    space = int(np.prod(sizes, dtype=np.int64))
+    if space <= _LOOKED_UP:
+        occurs = np.zeros(space, dtype=bool)
+        occurs[keys] = True
+        unique, cell_of = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[keys]
+    else:
+        unique, cell_of = np.unique(keys, return_inverse=True)
     return np.array(np.unravel_index(unique, sizes), dtype=np.int64), cell_of.reshape(-1)
 
 
@@ -159,11 +171,13 @@ def _placed(days: Codes, group: range, layout: Layout) -> tuple[Codes, Codes]:
     spans = [(slot, span) for slot in group if (span := layout.spans[slot]) is not None]
     if not spans:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    firsts = np.array([span.first.toordinal() for _, span in spans])
-    lasts = np.array([span.last.toordinal() for _, span in spans])
-    at = np.searchsorted(firsts, days, side="right") - 1
-    rows = np.flatnonzero((at >= 0) & (days <= lasts[at]))
-    return rows, np.array([slot for slot, _ in spans], dtype=np.int64)[at[rows]]
+    first, last = spans[0][1].first.toordinal(), spans[-1][1].last.toordinal()
+    slot_on = np.full(last - first + 1, -1, dtype=np.int64)
+    for slot, span in spans:
+        slot_on[span.first.toordinal() - first : span.last.toordinal() - first + 1] = slot
+    rows = np.flatnonzero((days >= first) & (days <= last))
+    slots = slot_on[days[rows] - first]
+    return rows[slots >= 0], slots[slots >= 0]
 
 
 def _edges(layout: Layout, edge: Literal["first", "last"]) -> Codes:

@@ -139,10 +139,15 @@ def _load(store: ObjectStore, catalog: Catalog, kpi: Kpi, day: date) -> KpiRows:
     return KpiRows(found.source, found.rows, found.days, kpi)
 
 
+def view_source(catalog: Catalog, dashboard: Dashboard, view: View) -> KpiSource:
+    """The extract that a view is made from."""
+    return KpiSource(dashboard.name, find_extract(catalog, dashboard.name, view.extract))
+
+
 def _load_view(store: ObjectStore, catalog: Catalog, dashboard: Dashboard, view: View, day: date) -> ViewRows:
     """The rows of a view, as far back as it looks."""
     kpi = catalog.kpis[view.kpi]
-    source = KpiSource(dashboard.name, find_extract(catalog, dashboard.name, view.extract))
+    source = view_source(catalog, dashboard, view)
     periods = view_periods(view, kpi, source.extract.source, day)
     needed = stock_days(periods) if view.is_stock else None
     return ViewRows(view, kpi, load_extract(store, source, view_spans(view, periods, day), needed))

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from analytics_platform.catalog import Audience, Catalog, Dashboard, Kpi, PiiClass
-from analytics_platform.reporting.cubes import MOST_CELLS, Amounts, Cube, additive_cube, median_cube, within
+from analytics_platform.reporting.cubes import MOST_NUMBERS, Amounts, Cube, additive_cube, cells_of, median_cube, within
 from analytics_platform.reporting.dimensions import Dimension, Shares, page_dimensions, shares
 from analytics_platform.reporting.figures import days_to_mature, labeller, target_applies
 from analytics_platform.reporting.marked_days import marked_days
@@ -50,8 +50,13 @@ class _Shown:
     kpi: Kpi
     series: Series
     drill_downs: Mapping[str, str]
-    layout: Layout
     periods: Sequence[Period]
+
+    def layout(self, *, with_previous: bool) -> Layout:
+        """The slots of its figures."""
+        published = Published(self.series.days, self.kpi.headline.snapshot)
+        is_median = self.kpi.headline.kind == "median"
+        return layout_with_points(published, self.periods, with_totals=is_median, with_previous=with_previous)
 
     @property
     def weights(self) -> Floats:
@@ -128,16 +133,14 @@ class Pages:
         seen = seen_series(rows, self.catalog, audience, max_pii)
         periods = periods_ending(self.rows.day - timedelta(days_to_mature(rows.kpi)))
         names = {column: rows.kpi.filtered_as.get(column, column) for column in seen.drill_downs}
-        published = Published(rows.days, rows.kpi.headline.snapshot)
-        layout = layout_with_points(published, periods, with_totals=rows.kpi.headline.kind == "median")
-        return _Shown(rows.kpi, seen.series, names, layout, periods)
+        return _Shown(rows.kpi, seen.series, names, periods)
 
     def _kpi(
         self, shown: _Shown, dimensions: Mapping[str, Dimension], names: Mapping[str, str], tenant: str | None
     ) -> dict[str, Any]:
         kpi, series, marked = shown.kpi, shown.series, self.rows.anomalies
         as_of = series.as_of(self.rows.day)
-        cube = _cube(shown, dimensions)
+        cube, layout = _cube(shown, dimensions)
         known = badge(self.lineage.evaluations.get(kpi.name), as_of, self.rows.day)
         return {
             "name": kpi.name,
@@ -155,7 +158,7 @@ class Pages:
             "asset": self.lineage.assets.get(kpi.name),
             "drill_downs": cube.payload["dims"],
             "quality": known.payload(with_causes=tenant is None),
-            "periods": {period.key: _period(series, period, shown.layout) for period in shown.periods},
+            "periods": {period.key: _period(series, period, layout) for period in shown.periods},
             "cube": cube.payload,
             "anomalies": [] if marked is None else marked_days(marked, self.catalog, kpi, tenant, shown.periods),
         }
@@ -175,12 +178,17 @@ def _period(series: Series, period: Period, layout: Layout) -> dict[str, Any]:
     }
 
 
-def _cube(shown: _Shown, dimensions: Mapping[str, Dimension]) -> Cube:
+def _cube(shown: _Shown, dimensions: Mapping[str, Dimension]) -> tuple[Cube, Layout]:
+    """A KPI's numbers and their slots: as much as a page has room for."""
     rows, kind = shown.series.rows, shown.series.headline.kind
     codes = {name: dimensions[name].codes(rows.columns[column]) for column, name in shown.drill_downs.items()}
-    if kind == "median":
-        return median_cube(codes, rows.days, rows.numerators, shown.layout)
     measures = {"numerator": Amounts(rows.numerators)}
     if kind == "ratio":
         measures["denominator"] = Amounts(rows.denominators)
-    return additive_cube(within(codes, {}, MOST_CELLS), rows.days, measures, shown.layout)
+    layout = shown.layout(with_previous=True)
+    if cells_of(codes) * len(layout.spans) * len(measures) > MOST_NUMBERS // 2:
+        layout = shown.layout(with_previous=False)
+    if kind == "median":
+        return median_cube(codes, rows.days, rows.numerators, layout), layout
+    dims = within(codes, {}, MOST_NUMBERS // (len(layout.spans) * len(measures)))
+    return additive_cube(dims, rows.days, measures, layout), layout

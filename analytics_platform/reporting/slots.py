@@ -104,20 +104,23 @@ class Published:
         return self.read_for(span) if self.is_stock or self.covers(span) else None
 
 
-def layout_with_points(published: Published, periods: Sequence[Period], *, with_totals: bool) -> Layout:
+def layout_with_points(
+    published: Published, periods: Sequence[Period], *, with_totals: bool, with_previous: bool = True
+) -> Layout:
     """The slots of what has a trend; totals where points do not add up to them, or ``with_totals`` in any case.
 
-    Half a month beside whole ones would read as a fall, so a point of a flow is drawn when all its days are published.
+    Without the points of the period before (``with_previous``) that has a total too. Half a month beside whole ones would read as a fall, so a point of a flow is drawn when all its days are published.
     """
     builder = _Builder()
     placed = {}
     for period in periods:
-        previous = builder.add([published.point(bucket) for bucket in period.previous_buckets])
+        points = period.previous_buckets if with_previous else ()
+        previous = builder.add([published.point(bucket) for bucket in points])
         buckets = builder.add([published.point(bucket) for bucket in period.buckets])
         total = earlier = None
         if with_totals or not published.covers(period.span):
             total = builder.add_one(published.read_for(period.span))
-        if with_totals and published.covers(period.previous):
+        if (with_totals or not with_previous) and published.covers(period.previous):
             earlier = builder.add_one(published.read_for(period.previous))
         placed[period.key] = PeriodSlots(buckets, previous, total, earlier)
     return builder.layout(placed)

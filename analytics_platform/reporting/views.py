@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from analytics_platform.catalog import Catalog, Kpi, PiiClass, View, ViewAxis
-from analytics_platform.reporting.cubes import MOST_CELLS, Amounts, additive_cube, within
+from analytics_platform.reporting.cubes import MOST_NUMBERS, Amounts, additive_cube, cells_of, within
 from analytics_platform.reporting.dimensions import Dimension, Shares, shares
 from analytics_platform.reporting.figures import days_to_mature, labeller
 from analytics_platform.reporting.measures import REPORTING_CURRENCY, Codes, Column, Floats, coded, signed_sum
@@ -57,7 +57,6 @@ class ShownView:
     rows: pl.DataFrame
     currency: str | None
     filters: Sequence[str]
-    layout: Layout
     periods: Sequence[Period]
     published: Published
     days: Codes
@@ -98,7 +97,10 @@ class ShownView:
         laid_out = {name: codes[on_axes] for name, (_, codes) in axes.items()}
         cut = {name: dimensions[name].codes(column)[on_axes] for name, column in self.columns.items()}
         amounts = {name: Amounts(each.values[on_axes], each.taken) for name, each in self.amounts.items()}
-        dims = {**within(cut, laid_out, MOST_CELLS), **laid_out}
+        layout = self.layout(with_previous=True)
+        if cells_of({**cut, **laid_out}) * len(layout.spans) * len(amounts) > MOST_NUMBERS // 2:
+            layout = self.layout(with_previous=False)
+        dims = {**within(cut, laid_out, MOST_NUMBERS // (len(layout.spans) * len(amounts))), **laid_out}
         as_of = self.published.as_of(self.day)
         return {
             "name": self.view.name,
@@ -110,17 +112,26 @@ class ShownView:
             "measures": list(amounts),
             "axes": [{"column": name, **told} for name, (told, _) in axes.items()],
             "as_of": as_of.isoformat() if as_of else None,
-            "periods": {period.key: self._period(period) for period in self.periods},
-            "cube": additive_cube(dims, self.days[on_axes], amounts, self.layout).payload,
+            "periods": {period.key: _period(period, layout) for period in self.periods},
+            "cube": additive_cube(dims, self.days[on_axes], amounts, layout).payload,
         }
 
-    def _period(self, period: Period) -> dict[str, Any]:
-        return {
-            "first": period.span.first.isoformat(),
-            "last": period.span.last.isoformat(),
-            "until": [bucket.last.isoformat() for bucket in period.buckets],
-            "slots": self.layout.periods[period.key].payload,
-        }
+    def layout(self, *, with_previous: bool) -> Layout:
+        """The slots of its numbers."""
+        if self.view.kind == "heatmap":
+            return layout_of_one(Span(_FIRST_DAY, self.day), self.periods)
+        if self.view.kind == "stack":
+            return layout_with_points(self.published, self.periods, with_totals=False, with_previous=with_previous)
+        return layout_of_totals(self.published, self.periods, whole=self.view.kind == "bridge")
+
+
+def _period(period: Period, layout: Layout) -> dict[str, Any]:
+    return {
+        "first": period.span.first.isoformat(),
+        "last": period.span.last.isoformat(),
+        "until": [bucket.last.isoformat() for bucket in period.buckets],
+        "slots": layout.periods[period.key].payload,
+    }
 
 
 def seen_view(view_rows: ViewRows, catalog: Catalog, audience: str, max_pii: PiiClass, day: date) -> ShownView:
@@ -150,20 +161,11 @@ def seen_view(view_rows: ViewRows, catalog: Catalog, audience: str, max_pii: Pii
         rows=rows,
         currency=currency,
         filters=[name for name in view.filters if name in visible],
-        layout=_layout(view, published, periods, day),
         periods=periods,
         published=published,
         days=ordinals,
         day=day,
     )
-
-
-def _layout(view: View, published: Published, periods: Sequence[Period], day: date) -> Layout:
-    if view.kind == "heatmap":
-        return layout_of_one(Span(_FIRST_DAY, day), periods)
-    if view.kind == "stack":
-        return layout_with_points(published, periods, with_totals=False)
-    return layout_of_totals(published, periods, whole=view.kind == "bridge")
 
 
 def _currency(view: View, rows: pl.DataFrame, catalog: Catalog, audience: str) -> str | None:

@@ -874,7 +874,7 @@ BROKEN = [
         "qualified_leads:\n",
         "nps:\n",
         field="nps",
-        what="is written twice, again in line 155",
+        what="is written twice, again in line 158",
         mend="keep one of the two",
     ),
     Broken(
@@ -884,7 +884,7 @@ BROKEN = [
         "domain: [growth",
         field="(whole file)",
         what="is not YAML (did not find expected ',' or ']')",
-        mend="mend the syntax at line 158, column 8",
+        mend="mend the syntax at line 161, column 8",
     ),
     Broken(
         "a tab",

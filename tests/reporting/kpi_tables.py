@@ -45,7 +45,7 @@ class KpiTables:
 def write_kpi_tables(path: Path, tables: KpiTables) -> DuckDBWarehouse:
     """Fill a DuckDB file and open it behind the warehouse port."""
     warehouse = DuckDBWarehouse(path)
-    for name, build in _BUILDERS.items():
+    for name, build in BUILDERS.items():
         frames = [
             build(tables, tenant, np.random.default_rng([9, index])) for index, tenant in enumerate(tables.tenants)
         ]
@@ -470,7 +470,7 @@ def _conversion(tables: KpiTables, tenant: Tenant, random: np.random.Generator) 
     return pl.concat(frames)
 
 
-_BUILDERS = {
+BUILDERS = {
     "kpi.kpi_mrr": _mrr,
     "kpi.kpi_mrr_by_customer": _mrr_by_customer,
     "kpi.kpi_invoice_collection_rate": _collection,
