@@ -81,7 +81,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         dbt_model_assets(manifest, partitions),
         anomalies_asset(catalog, manifest, partitions),
         *extract_assets(catalog, manifest, partitions),
-        *dashboard_assets(catalog, partitions),
+        *dashboard_assets(settings, catalog, manifest, partitions),
         expectations_report_asset(catalog, manifest, partitions),
         weekly_report_asset(settings, catalog, partitions),
     ]

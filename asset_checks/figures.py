@@ -1,30 +1,35 @@
 """The check that pages show what the warehouse holds: every card's figure, computed a second time in SQL.
 
 The second computation reads the declared headline and shares no code with the pages, so that a mistake in either
-shows. Money is compared on the staff page, which is in the reporting currency; everything else on each tenant's page,
-where no currencies mix.
+shows. Money is compared on a page of all tenants, which is in the reporting currency; everything else on each tenant's
+page, where no currencies mix. Each figure is compared as it stands and with one value of each filter chosen.
 """
 
-import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
-from analytics_platform.catalog import Catalog, Kpi
+from analytics_platform.catalog import Audience, Catalog, Kpi
 from analytics_platform.defs import keys
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.dashboards import STAFF, audiences, dashboard_key
+from analytics_platform.reporting import shown
+from analytics_platform.reporting.dashboards import audiences, dashboard_key
+from analytics_platform.reporting.dimensions import OTHERS
 from analytics_platform.reporting.extracts import published_days
 from analytics_platform.reporting.headlines import kpi_source
+from analytics_platform.reporting.page import payload_of
+from analytics_platform.reporting.sources import STAFF
 from asset_checks.factory import Facts, Scope, check
 
-_EMBEDDED = re.compile(rb'<script type="application/json" id="figures">(.*?)</script>', re.DOTALL)
 _TOLERANCE = 1e-9
 """Relative: the pages sum in floating point, the warehouse in integers."""
+
+_LEAST = 1e-4
+"""A difference that no page shows; medians are rounded to it."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,13 @@ class ShownFigure:
     """A figure on a card.
 
     Attributes:
-        audience: the page's, a tenant or all.
+        audience: a tenant, or all.
         kpi: its name.
         period: the card's period.
         first: first day that the figure covers; a stock covers one.
         last: last day.
         value: as shown, None for nothing to say.
+        filters: the chosen value by column.
     """
 
     audience: str
@@ -46,11 +52,12 @@ class ShownFigure:
     first: date
     last: date
     value: float | None
+    filters: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """How a failed check names it."""
-        return f"{self.audience} {self.kpi} {self.period}"
+        """How a failed check names it: by the filter's column, whose value may be a person's reference."""
+        return " ".join([self.audience, self.kpi, self.period, *(f"by {column}" for column in self.filters)])
 
 
 def figures_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
@@ -58,24 +65,53 @@ def figures_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
     return [_check(catalog, name) for name in catalog.dashboards]
 
 
-def shown_figures(catalog: Catalog, audience: str, page: bytes) -> Iterator[ShownFigure]:
-    """The figures of a page that are compared: money on the staff page, the rest on tenants' pages.
+def shown_figures(catalog: Catalog, audience: Audience, page: bytes) -> Iterator[ShownFigure]:
+    """The figures of a page that are compared: money on a page of all tenants, the rest on tenants' pages.
 
     Raises:
-        ValueError: the page embeds no figures.
+        ValueError: the page embeds no payload.
     """
-    embedded = _EMBEDDED.search(page)
-    if embedded is None:
-        raise ValueError(f"the page of {audience} embeds no figures")
-    for shown in json.loads(embedded[1])["kpis"]:
-        kpi = catalog.kpis[shown["name"]]
-        if shown["as_of"] and (kpi.unit == "money_minor") == (audience == STAFF):
-            as_of = date.fromisoformat(shown["as_of"])
-            for period, card in shown["periods"].items():
-                first, last = date.fromisoformat(card["first"]), min(date.fromisoformat(card["last"]), as_of)
-                yield ShownFigure(
-                    audience, kpi.name, period, last if kpi.headline.snapshot else first, last, card["value"]
-                )
+    payload = payload_of(page)
+    for told in payload["kpis"]:
+        kpi = catalog.kpis[told["name"]]
+        if told["as_of"] and (kpi.unit == "money_minor") == (audience.tenant is None):
+            for period in told["periods"]:
+                for filters in _chosen(payload, kpi, told):
+                    yield _shown_figure(payload, kpi, told, period, filters, audience.tenant or STAFF)
+
+
+def _chosen(payload: Mapping[str, Any], kpi: Kpi, told: Mapping[str, Any]) -> Iterator[dict[str, str | None]]:
+    """No filter, and of each drill-down's column the value with the largest share."""
+    yield {}
+    columns = {kpi.filtered_as.get(column, column): column for column in kpi.page_drill_downs}
+    for name in told["drill_downs"]:
+        used = set(told["cube"]["codes"][told["cube"]["dims"].index(name)])
+        values = payload["dimensions"][name]["values"]
+        value = next((value for code, value in enumerate(values) if code in used), OTHERS)
+        if value != OTHERS:
+            yield {columns[name]: value}
+
+
+def _shown_figure(
+    payload: Mapping[str, Any],
+    kpi: Kpi,
+    told: Mapping[str, Any],
+    period: str,
+    filters: Mapping[str, str | None],
+    audience: str,
+) -> ShownFigure:
+    named = {kpi.filtered_as.get(column, column): value for column, value in filters.items()}
+    dates = told["periods"][period]
+    last = min(dates["last"], told["as_of"])
+    return ShownFigure(
+        audience,
+        kpi.name,
+        period,
+        date.fromisoformat(last if kpi.headline.snapshot else dates["first"]),
+        date.fromisoformat(last),
+        shown.figure(payload, told, period, named),
+        filters,
+    )
 
 
 def headline_sql(kpi: Kpi, figure: ShownFigure) -> tuple[str, list[object]]:
@@ -84,13 +120,18 @@ def headline_sql(kpi: Kpi, figure: ShownFigure) -> tuple[str, list[object]]:
     where, parameters = [f"{headline.day_column} between ? and ?"], [figure.first, figure.last]
     conditions = dict(headline.filter) | ({} if figure.audience == STAFF else {"tenant_id": figure.audience})
     where += [f"{column} = ?" for column in conditions]
+    for column, value in figure.filters.items():
+        where.append(f"{column} is null" if value is None else f"{column} = ?")
+        conditions |= {} if value is None else {column: value}
+    finer = kpi.detail is not None and not set(figure.filters) <= set(kpi.drill_downs)
+    table = kpi.detail.table if kpi.detail and finer else kpi.headline_table
     if headline.kind == "median":
         value = f"median({headline.numerator[0]})"
     elif headline.kind == "ratio":
         value = f"{_sum(headline.numerator)} / nullif({_sum(headline.denominator)}, 0)"
     else:
         value = _sum(headline.numerator)
-    sql = f"select ({value} * {headline.scale})::double as value from {kpi.headline_table} where {' and '.join(where)}"
+    sql = f"select ({value} * {headline.scale})::double as value from {table} where {' and '.join(where)}"
     return sql, [*parameters, *conditions.values()]
 
 
@@ -99,18 +140,25 @@ def figures_equal_warehouse(shown: Sequence[ShownFigure], computed: Mapping[str,
     offenders = [
         f"{figure.name}: page {figure.value}, warehouse {computed[figure.name]}"
         for figure in shown
-        if not math.isclose(figure.value or 0, computed[figure.name] or 0, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+        if not _is_same(figure.value, computed[figure.name])
     ]
     summary = f"{len(offenders)} of {len(shown)} figures differ from the warehouse"
     passed = bool(shown) and not offenders
     return Facts(passed, summary, {"figures": len(shown)}, offenders, len(shown), len(offenders))
 
 
+def _is_same(value: float | None, computed: float | None) -> bool:
+    return math.isclose(value or 0, computed or 0, rel_tol=_TOLERANCE, abs_tol=_LEAST)
+
+
 def _check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
     def judge(scope: Scope) -> Facts:
-        pages = {name: scope.store.get(dashboard_key(dashboard, name)) for name in audiences(catalog, dashboard)}
-        shown = [figure for name, page in pages.items() for figure in shown_figures(catalog, name, page)]
-        published = [_published_part(scope.store, catalog, figure) for figure in shown]
+        figures = [
+            figure
+            for audience in _compared(catalog, dashboard)
+            for figure in shown_figures(catalog, audience, scope.store.get(dashboard_key(dashboard, audience)))
+        ]
+        published = [_published_part(scope.store, catalog, figure) for figure in figures]
         return figures_equal_warehouse(published, computed_figures(scope, catalog, published))
 
     return check(
@@ -120,6 +168,14 @@ def _check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
         description="Each card's figure equals the headline computed in SQL from the warehouse.",
         dimension="consistency",
     )
+
+
+def _compared(catalog: Catalog, dashboard: str) -> list[Audience]:
+    """One audience for each tenant and one of all tenants: the one that sees the most."""
+    found: dict[str | None, Audience] = {}
+    for audience in audiences(catalog, dashboard):
+        found.setdefault(audience.tenant, audience)
+    return list(found.values())
 
 
 def _published_part(store: ObjectStore, catalog: Catalog, figure: ShownFigure) -> ShownFigure:

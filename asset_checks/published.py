@@ -1,5 +1,6 @@
 """Checks of what is published: extracts and dashboards."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -8,12 +9,13 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analytics_platform.catalog import PII_CLASSES, Catalog, Extract
+from analytics_platform.catalog import PII_CLASSES, Audience, Catalog, Extract
 from analytics_platform.defs import keys
 from analytics_platform.defs.partitions import Partitions
 from analytics_platform.lake.store import ObjectMissingError, ObjectStore
-from analytics_platform.reporting.dashboards import STAFF, audiences, dashboard_key
+from analytics_platform.reporting.dashboards import audiences, dashboard_key
 from analytics_platform.reporting.extracts import arrow_schema, extract_key, published_days
+from analytics_platform.reporting.page import payload_of
 from asset_checks.factory import Facts, Scope, check
 
 _LOADS_FROM_ELSEWHERE = re.compile(rb"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", re.I)
@@ -71,19 +73,21 @@ def pages_are_self_contained(pages: Mapping[str, bytes]) -> Facts:
     return Facts(passed, summary, counts, offenders, len(pages), len(offenders))
 
 
-def pages_hold_only_their_tenant(pages: Mapping[str, bytes], names: Mapping[str, str]) -> Facts:
-    """No tenant's page has another tenant's id or name in its bytes: what is not there cannot be shown.
+def pages_hold_only_their_tenant(pages: Mapping[Audience, bytes], names: Mapping[str, str]) -> Facts:
+    """No tenant's page has another tenant's id or name, in its bytes or in what it packs: so it cannot show it.
 
     Args:
-        pages: page by tenant id.
+        pages: of audiences with a tenant.
         names: display name by tenant id.
     """
-    offenders = [
-        f"{tenant}: {other}"
-        for tenant, body in pages.items()
-        for other, name in names.items()
-        if other != tenant and (other.encode() in body or name.encode() in body)
-    ]
+    offenders = []
+    for audience, body in pages.items():
+        texts = (body, json.dumps(payload_of(body), ensure_ascii=False).encode())
+        offenders += [
+            f"{audience.name}: {other}"
+            for other, name in names.items()
+            if other != audience.tenant and any(mark.encode() in text for mark in (other, name) for text in texts)
+        ]
     leaky = {offender.partition(":")[0] for offender in offenders}
     summary = f"{len(leaky)} of {len(pages)} pages name another tenant"
     return Facts(not offenders, summary, {"pages": len(pages)}, offenders, len(pages), len(leaky))
@@ -132,7 +136,9 @@ def _self_contained_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDef
     return check(
         keys.dashboard(dashboard),
         "pages_are_self_contained",
-        lambda scope: pages_are_self_contained(_pages(scope.store, dashboard, audiences(catalog, dashboard))),
+        lambda scope: pages_are_self_contained(
+            {audience.name: page for audience, page in _pages(scope.store, catalog, dashboard).items()}
+        ),
         description="Every audience has a page, and each opens without a network.",
         dimension="validity",
     )
@@ -140,23 +146,22 @@ def _self_contained_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDef
 
 def _audience_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
     def judge(scope: Scope) -> Facts:
-        tenants = [name for name in audiences(catalog, dashboard) if name != STAFF]
+        pages = _pages(scope.store, catalog, dashboard)
+        own = {audience: body for audience, body in pages.items() if audience.tenant}
         names = {tenant.tenant_id: tenant.name for tenant in catalog.tenants.values()}
-        pages = _pages(scope.store, dashboard, tenants)
-        by_tenant = {tenant: pages[dashboard_key(dashboard, tenant)] for tenant in tenants}
-        return pages_hold_only_their_tenant(by_tenant, names)
+        return pages_hold_only_their_tenant(own, names)
 
     return check(
         keys.dashboard(dashboard),
         "pages_hold_only_their_tenant",
         judge,
-        description="Rows are filtered before they are embedded: no page holds another tenant's name.",
+        description="Rows are filtered before they are embedded: no page holds another tenant's name, packed or not.",
         dimension="validity",
     )
 
 
-def _pages(store: ObjectStore, dashboard: str, names: Sequence[str]) -> dict[str, bytes]:
-    return {dashboard_key(dashboard, name): store.get(dashboard_key(dashboard, name)) for name in names}
+def _pages(store: ObjectStore, catalog: Catalog, dashboard: str) -> dict[Audience, bytes]:
+    return {each: store.get(dashboard_key(dashboard, each)) for each in audiences(catalog, dashboard)}
 
 
 def _judged_files(

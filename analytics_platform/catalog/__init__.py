@@ -2,8 +2,9 @@
 
 The YAML files beside this module are the declarations: the tracking plan (``plan/``, one file per stream, with
 ``common_fields`` and ``vocabularies``), KPIs, dashboards, owners, SLA tiers, retention classes, access roles, datasets,
-and tenants with their holiday calendars. ``load_catalog`` turns them into one frozen, typed ``Catalog`` or raises
-``CatalogError``, which names file, field and mend. Nothing is read at import, and nothing of ours is imported.
+tenants with their holiday calendars, and texts in other languages (``translations/``). ``load_catalog`` turns them into
+one frozen, typed ``Catalog`` or raises ``CatalogError``, which names file, field and mend. Nothing is read at import,
+and nothing of ours is imported.
 
 To add an event, write it into its stream's file; a KPI or a dashboard, into theirs; the loader says what is missing.
 """
@@ -28,6 +29,8 @@ from analytics_platform.catalog.model import Catalog
 from analytics_platform.catalog.plan import PII_CLASSES, Event, Field, FieldType, PiiClass, Stream, Vocabulary
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, OpeningHours, Tenant, WriteKey, hash_write_key
+from analytics_platform.catalog.translations import Translation
+from analytics_platform.catalog.views import View, ViewAxis
 
 __all__ = [
     "PII_CLASSES",
@@ -64,6 +67,9 @@ __all__ = [
     "SlaTier",
     "Stream",
     "Tenant",
+    "Translation",
+    "View",
+    "ViewAxis",
     "Vocabulary",
     "Waiver",
     "WriteKey",

@@ -79,6 +79,12 @@ def _headlines_are_published(catalog: Catalog) -> Iterator[Problem]:
     for kpi in catalog.kpis.values():
         needed = kpi.columns
         published = [{c.name for c in extract.columns} for extract in extracts if extract.source == kpi.headline_table]
+        detail = kpi.detail.table if kpi.detail else kpi.headline_table
+        finer = [{c.name for c in extract.columns} for extract in extracts if extract.source == detail]
+        if not any(needed | set(kpi.page_drill_downs) <= columns for columns in finer):
+            what = f"no extract of {detail} has {', '.join(sorted(needed | set(kpi.page_drill_downs)))}"
+            mend = "add the columns to an extract in dashboards.yaml"
+            yield Problem("kpis.yaml", f"{kpi.name}.detail", what, mend)
         if not any(needed <= columns for columns in published):
             what = f"no extract of {kpi.headline_table} has {', '.join(sorted(needed))}"
             yield Problem(
@@ -234,6 +240,27 @@ def _identifiers_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
         yield from _unknown(file, f"patterns.{name}", name, "a pattern", known)
 
 
+def _translations_are_complete(catalog: Catalog) -> Iterator[Problem]:
+    """A text that is missing would leave half a page in another language."""
+    for language, translation in catalog.translations.items():
+        file = f"translations/{language}.yaml"
+        texts: dict[str, tuple[Iterable[str], Iterable[str]]] = {
+            "kpis": (catalog.kpis, translation.kpis),
+            "dashboards": (catalog.dashboards, translation.dashboards),
+            "roles": (catalog.access_roles, translation.roles),
+            **{
+                f"dashboards.{name}.views": ([view.name for view in catalog.dashboards[name].views], text.views)
+                for name, text in translation.dashboards.items()
+                if name in catalog.dashboards
+            },
+        }
+        for kind, (declared, translated) in texts.items():
+            for name in set(declared) - set(translated):
+                yield Problem(file, f"{kind}.{name}", "is not translated", "add its text in this language")
+            for name in translated:
+                yield from _unknown(file, f"{kind}.{name}", name, f"one of the {kind}", declared)
+
+
 RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _streams_and_events_are_unique,
     _streams_name_what_exists,
@@ -252,4 +279,5 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _reviews_name_what_exists,
     _personal_data_has_a_purpose,
     _identifiers_name_what_exists,
+    _translations_are_complete,
 )

@@ -11,8 +11,8 @@ from pydantic import model_validator
 from analytics_platform.catalog.declared import Declared, Listed, wrong
 from analytics_platform.catalog.plan import PII_CLASSES, PiiClass
 from analytics_platform.catalog.values import Name, TableName, Text
+from analytics_platform.catalog.views import View
 
-Audience = Literal["all", "tenant"]
 ColumnType = Literal["date", "timestamp", "string", "integer", "number", "boolean"]
 
 
@@ -30,7 +30,8 @@ class Extract(Declared):
 
     ``source`` is the warehouse table that it is cut from; None means that reporting computes it from the headlines of
     the dashboard's KPIs. ``row_budget`` counts the rows of a day over all tenants; ``pii_policy`` is the highest class
-    that a column may have.
+    that a column may have. Where the source is no KPI's table, ``settling_days`` says how long a day of it may still
+    move (null: for ever, as cohorts do).
     """
 
     name: Name
@@ -41,6 +42,7 @@ class Extract(Declared):
     day_column: Name
     columns: Listed[ExtractColumn] = Constrained(min_length=1)
     row_budget: int = Constrained(ge=1)
+    settling_days: Annotated[int, Constrained(ge=0)] | None = 0
     pii_policy: Literal["none", "pseudonymous"]
 
     @model_validator(mode="after")
@@ -63,12 +65,28 @@ class Extract(Declared):
 
 
 class Dashboard(Declared):
-    """A page that shows KPIs. One file per audience: ``all`` (platform staff) and, for ``tenant``, each tenant."""
+    """A page that shows KPIs: one file for every audience whose role may see the dataset ``dashboard.<name>``."""
 
     name: Name
     title: Text
     description: Text
     owner: Name
     kpis: Annotated[Listed[Name], Constrained(min_length=1)]
-    audiences: Listed[Audience] = Constrained(min_length=1)
+    views: Listed[View] = ()
     extracts: Listed[Extract] = Constrained(min_length=1)
+
+    @model_validator(mode="after")
+    def _views_show_what_there_is(self) -> "Dashboard":
+        extracts = {extract.name: {column.name for column in extract.columns} for extract in self.extracts}
+        for view in self.views:
+            at = f"views[{view.name}]"
+            if view.kpi not in self.kpis:
+                mend = f"write one of {', '.join(self.kpis)}"
+                raise wrong(f"{view.kpi!r} is no KPI of the dashboard", mend, field=f"{at}.kpi")
+            if view.extract not in extracts:
+                mend = f"write one of {', '.join(extracts)}"
+                raise wrong(f"{view.extract!r} is no extract of the dashboard", mend, field=f"{at}.extract")
+            if missing := sorted(view.columns - extracts[view.extract]):
+                what = f"{view.extract} has no column {', '.join(missing)}"
+                raise wrong(what, "add it to the extract or take it out of the view", field=at)
+        return self

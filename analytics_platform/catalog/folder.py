@@ -28,13 +28,16 @@ class Folder:
         """Read a file that holds a mapping. Raises CatalogError."""
         return as_mapping(read_yaml(self.root / file, file), file, "")
 
-    def registry(self, file: str, model: type[Model], named_lists: Sequence[str] = ()) -> dict[str, Model]:
-        """Read a file of declarations by name; ``named_lists`` are the keys below that go by name as well."""
+    def registry(self, file: str, model: type[Model], *named_lists: Sequence[str]) -> dict[str, Model]:
+        """Read a file of declarations by name; ``named_lists`` are paths of keys below that go by name as well."""
         loaded: dict[str, Model] = {}
         with self.problems.gathered():
             for name, body in self.read(file).items():
                 with self.problems.gathered():
-                    loaded[name] = validate(model, named(name, body, file, name, named_lists), file, name)
+                    entry = named(name, body, file, name)
+                    for path in named_lists:
+                        entry = lists_by_name(entry, file, name, path)
+                    loaded[name] = validate(model, entry, file, name)
         return loaded
 
     def document(self, file: str, model: type[Model]) -> Model | None:

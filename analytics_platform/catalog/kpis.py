@@ -9,15 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field as Constrained
 from pydantic import model_validator
 
-from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
+from analytics_platform.catalog.declared import Declared, Listed, wrong
 from analytics_platform.catalog.kpi_rules import AlertRule, AnomalyRules
-from analytics_platform.catalog.values import Name, TableName, Text
+from analytics_platform.catalog.values import Name, SignedColumn, TableName, Text
 
 Domain = Literal["revenue", "operations", "customer_success", "growth"]
-
-SignedColumn = Annotated[
-    str, matching(r"-?[a-z][a-z0-9_]*", "write a column's name, with - in front when it is subtracted")
-]
 
 
 class Headline(Declared):
@@ -52,12 +48,20 @@ class Headline(Declared):
         return self
 
 
+class Detail(Declared):
+    """A table with the same figure in a finer grain: pages read it, for drill-downs that the KPI's own has not."""
+
+    table: TableName
+    drill_downs: Listed[Name] = Constrained(min_length=1)
+
+
 class Kpi(Declared):
     """A number that the business is steered by.
 
     ``definition`` is the text that finance signs; ``target`` is in ``unit`` (None: no level is a target, and
     ``target_reason`` says why); ``dashboard`` is the one that it is at home on. A day's row stands at the day's close,
     or only ``settling_days`` later; where ``is_cohort``, a day is the cohort of that day and is shown once it settled.
+    Drill-downs of one name share a filter on a page; ``filtered_as`` renames those that mean something of their own.
     """
 
     name: Name
@@ -74,6 +78,8 @@ class Kpi(Declared):
     settling_days: Annotated[int, Constrained(ge=0)] = 0
     is_cohort: bool = False
     drill_downs: Listed[Name] = Constrained(min_length=1)
+    detail: Detail | None = None
+    filtered_as: Mapping[Name, Name] = {}
     target: float | None
     target_reason: Text
     anomalies: AnomalyRules
@@ -86,12 +92,23 @@ class Kpi(Declared):
                 raise wrong(
                     "there is no target to miss", "write a target or another kind", field=f"alerts[{alert.name}]"
                 )
+        for column in self.filtered_as.keys() - set(self.page_drill_downs):
+            raise wrong(
+                f"{column!r} is not a drill-down of the KPI",
+                f"write one of {', '.join(self.page_drill_downs)}",
+                field="filtered_as",
+            )
         for column in self.anomalies.sub_series:
             if column not in self.drill_downs or column == "tenant_id":
                 others = ", ".join(name for name in self.drill_downs if name != "tenant_id")
                 mend = f"write one of {others}"
                 raise wrong(f"{column!r} is not a drill-down of the KPI", mend, field="anomalies.sub_series")
         return self
+
+    @property
+    def page_drill_downs(self) -> tuple[str, ...]:
+        """What a page breaks the figure down by: the KPI's drill-downs, and those of its finer table."""
+        return (*self.drill_downs, *(self.detail.drill_downs if self.detail else ()))
 
     @property
     def headline_table(self) -> str:

@@ -29,6 +29,7 @@ from analytics_platform.catalog.quality import PersonalDataPattern, Reference, S
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenant_files import load_tenants
 from analytics_platform.catalog.tenants import HolidayCalendar
+from analytics_platform.catalog.translations import Translation
 from analytics_platform.catalog.validation import validate
 
 
@@ -52,7 +53,7 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "streams": streams,
         "common_fields": common_fields,
         "vocabularies": vocabularies,
-        "kpis": folder.registry("kpis.yaml", Kpi, named_lists=("alerts",)),
+        "kpis": folder.registry("kpis.yaml", Kpi, ("alerts",)),
         "owners": folder.registry("owners.yaml", Owner),
         "sla_tiers": folder.registry("sla_tiers.yaml", SlaTier),
         "retention_classes": folder.registry("retention_classes.yaml", RetentionClass),
@@ -60,10 +61,10 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "datasets": {**staging_datasets(streams.values()), **folder.registry("datasets.yaml", Dataset)},
         "stream_quality": folder.registry("stream_quality.yaml", StreamQuality),
         "references": folder.registry("references.yaml", Reference),
-        "value_limits": folder.registry("value_limits.yaml", TableLimits, named_lists=("limits",)),
+        "value_limits": folder.registry("value_limits.yaml", TableLimits, ("limits",)),
         "personal_data_patterns": folder.registry("personal_data_patterns.yaml", PersonalDataPattern),
         "direct_identifiers": folder.document("direct_identifiers.yaml", DirectIdentifiers),
-        "dashboards": folder.registry("dashboards.yaml", Dashboard, named_lists=("extracts", "columns")),
+        "dashboards": folder.registry("dashboards.yaml", Dashboard, ("extracts", "columns"), ("views", "measures")),
         "holiday_calendars": calendars,
         "tenants": load_tenants(folder, tenants_file, calendars),
         "signoff_roles": folder.registry("signoff_roles.yaml", SignoffRole),
@@ -71,6 +72,7 @@ def load_catalog(tenants_file: Path | None = None, *, root: Path | None = None) 
         "review_actions": folder.registry("review_actions.yaml", ReviewAction),
         "processing_activities": folder.registry("processing_activities.yaml", ProcessingActivity),
         "security_measures": folder.registry("security_measures.yaml", SecurityMeasure),
+        "translations": {Path(file).stem: folder.document(file, Translation) for file in folder.files("translations")},
     }
     folder.problems.raise_if_any()
     return _agreeing(Catalog.model_validate(declared))

@@ -13,6 +13,7 @@ from analytics_platform.catalog.processing import ProcessingActivity, SecurityMe
 from analytics_platform.catalog.quality import PersonalDataPattern, Reference, StreamQuality, TableLimits
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, Tenant, WriteKey, hash_write_key
+from analytics_platform.catalog.translations import Translation
 
 
 class Catalog(Declared):
@@ -40,6 +41,7 @@ class Catalog(Declared):
     review_actions: Mapping[str, ReviewAction]
     processing_activities: Mapping[str, ProcessingActivity]
     security_measures: Mapping[str, SecurityMeasure]
+    translations: Mapping[str, Translation]
 
     @cached_property
     def events(self) -> Mapping[str, Event]:

@@ -71,4 +71,7 @@ ClockTime = Annotated[
     str, matching(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'write a time of day between quotes, such as "09:00"')
 ]
 TableName = Annotated[str, matching(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", "write schema.table, such as kpi.kpi_mrr")]
+SignedColumn = Annotated[
+    str, matching(r"-?[a-z][a-z0-9_]*", "write a column's name, with - in front when it is subtracted")
+]
 Day = Annotated[date, BeforeValidator(_as_day)]

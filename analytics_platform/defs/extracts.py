@@ -11,6 +11,7 @@ from analytics_platform.catalog import Catalog, Dashboard, Extract
 from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import Manifest, key_of_table
 from analytics_platform.defs.partitions import Partitions, span_of
+from analytics_platform.insights.anomalies import ANOMALIES_TABLE
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.extracts import build_extract
 from analytics_platform.warehouse import Warehouse
@@ -48,7 +49,7 @@ def _assets(catalog: Catalog, manifest: Manifest, partitions: Partitions, dashbo
 def _spec(catalog: Catalog, manifest: Manifest, dashboard: Dashboard, extract: Extract) -> dg.AssetSpec:
     return dg.AssetSpec(
         keys.extract(dashboard.name, extract.name),
-        deps=[key_of_table(manifest, table) for table in _sources(catalog, dashboard, extract)],
+        deps=[_key(manifest, table) for table in _sources(catalog, dashboard, extract)],
         description=extract.description,
         metadata={
             "schema_version": extract.schema_version,
@@ -56,6 +57,10 @@ def _spec(catalog: Catalog, manifest: Manifest, dashboard: Dashboard, extract: E
             "pii_policy": extract.pii_policy,
         },
     )
+
+
+def _key(manifest: Manifest, table: str) -> dg.AssetKey:
+    return keys.ANOMALIES if table == ANOMALIES_TABLE else key_of_table(manifest, table)
 
 
 def _sources(catalog: Catalog, dashboard: Dashboard, extract: Extract) -> list[str]:

@@ -304,7 +304,8 @@ def _of_file(zone: ZoneInfo, info: ObjectInfo) -> tuple[str, date]:
 def _of_page(zone: ZoneInfo, info: ObjectInfo) -> tuple[str, date]:
     """A page is as old as its last build, and of the tenant for whom it was drawn."""
     assert info.key != INDEX_KEY
-    return info.key.rpartition("/")[2].removesuffix(".html"), info.modified_at.astimezone(zone).date()
+    tenant = info.key.rpartition("/")[2].removesuffix(".html").partition("@")[2]
+    return tenant or NO_TENANT, info.modified_at.astimezone(zone).date()
 
 
 def extract_prefixes(catalog: Catalog) -> dict[str, str]:

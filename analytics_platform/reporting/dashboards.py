@@ -1,41 +1,46 @@
 """Dashboards: one self-contained HTML file per dashboard and audience, made from published extracts.
 
-A tenant's file holds nothing of another tenant. This module decides who gets a file and where it goes; ``sources``
-picks the rows, ``figures`` computes and ``page`` draws.
+An audience is a role, or a role for one tenant; its file holds what that role may see of that tenant and nothing else.
+This module decides who gets a file and where it goes; ``sources`` picks the rows, ``payload`` computes and ``page``
+draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from analytics_platform.catalog import Catalog, Dashboard, Kpi
+import polars as pl
+
+from analytics_platform.catalog import Audience, Catalog, Dashboard, Kpi, View
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.extracts import find_dashboard, published_days
-from analytics_platform.reporting.figures import CardNumber, KpiFigures, days_to_mature, kpi_figures
-from analytics_platform.reporting.headlines import kpi_source
+from analytics_platform.reporting.extracts import find_dashboard, find_extract, published_days
+from analytics_platform.reporting.figures import days_to_mature
+from analytics_platform.reporting.headlines import KpiSource, in_detail, kpi_source, page_source
+from analytics_platform.reporting.marked_days import anomalies_source
 from analytics_platform.reporting.page import IndexRow, PageContent, render_index, render_page
+from analytics_platform.reporting.payload import PageRows, Pages
 from analytics_platform.reporting.periods import Span, periods_ending
-from analytics_platform.reporting.sources import STAFF as STAFF
-from analytics_platform.reporting.sources import KpiRows, load_rows, seen_series, tenant_names
+from analytics_platform.reporting.quality import Lineage
+from analytics_platform.reporting.sources import KpiRows, load_extract, stock_days
+from analytics_platform.reporting.views import ViewRows, view_periods, view_spans
 
 INDEX_KEY = "dashboards/index.html"
 
 
 @dataclass(frozen=True)
 class DashboardFile:
-    """One written page, with the numbers on its cards."""
+    """One written page."""
 
-    audience: str
+    audience: Audience
     key: str
     bytes: int
-    numbers: tuple[CardNumber, ...]
 
 
-def dashboard_key(dashboard: str, audience: str) -> str:
+def dashboard_key(dashboard: str, audience: Audience) -> str:
     """Where an audience's file is in the lake."""
-    return f"dashboards/{dashboard}/{audience}.html"
+    return f"dashboards/{dashboard}/{audience.name}.html"
 
 
 def dashboard_inputs(catalog: Catalog, dashboard: str) -> list[tuple[str, str]]:
@@ -43,8 +48,13 @@ def dashboard_inputs(catalog: Catalog, dashboard: str) -> list[tuple[str, str]]:
 
     The executive overview draws from the other dashboards' extracts, so that its numbers are theirs.
     """
-    sources = [kpi_source(catalog, catalog.kpis[name]) for name in find_dashboard(catalog, dashboard).kpis]
-    return list(dict.fromkeys((source.dashboard, source.extract.name) for source in sources))
+    declared = find_dashboard(catalog, dashboard)
+    sources = [page_source(catalog, catalog.kpis[name]) for name in declared.kpis]
+    read = [(source.dashboard, source.extract.name) for source in sources]
+    marked = anomalies_source(catalog)
+    read += [(dashboard, view.extract) for view in declared.views]
+    read += [(marked.dashboard, marked.extract.name)] if marked else []
+    return list(dict.fromkeys(read))
 
 
 def latest_published_day(store: ObjectStore, catalog: Catalog, dashboard: str) -> date | None:
@@ -53,88 +63,108 @@ def latest_published_day(store: ObjectStore, catalog: Catalog, dashboard: str) -
     return max((days[0] for days in newest if days), default=None)
 
 
-def audiences(catalog: Catalog, dashboard: str) -> list[str]:
-    """Who gets a file of their own: platform staff, and each tenant where the catalogue says so."""
-    declared = find_dashboard(catalog, dashboard).audiences
-    staff = [STAFF] if "all" in declared else []
-    return staff + (list(catalog.tenants) if "tenant" in declared else [])
+def audiences(catalog: Catalog, dashboard: str) -> list[Audience]:
+    """Who gets a file of their own: everybody whose role may see the dashboard."""
+    return catalog.audiences_of(f"dashboard.{find_dashboard(catalog, dashboard).name}")
 
 
-def build_dashboard(store: ObjectStore, catalog: Catalog, dashboard: str, day: date) -> list[DashboardFile]:
+def build_dashboard(
+    store: ObjectStore, catalog: Catalog, dashboard: str, day: date, lineage: Lineage | None = None
+) -> list[DashboardFile]:
     """Write a dashboard's files, as of ``day``, for all its audiences; replaces each file atomically.
 
-    The same extracts give the same bytes. Also renews the start page that links all files.
+    The same extracts and evaluations give the same bytes. Also renews the start page that links all files, and removes
+    the files of audiences that are none any more.
+
+    Raises:
+        ExtractMissingError: the catalogue has no such dashboard.
+        KpiSourceError: one of its KPIs is published by no extract.
+    """
+    pages = Pages(catalog, load_page_rows(store, catalog, dashboard, day), lineage or Lineage())
+    files = []
+    for audience in audiences(catalog, dashboard):
+        body = render_page(catalog, PageContent(pages.payload(audience), _siblings(catalog, audience)))
+        key = dashboard_key(dashboard, audience)
+        store.put(key, body)
+        files.append(DashboardFile(audience, key, len(body)))
+    _remove_all_but(store, f"dashboards/{dashboard}/", [file.key for file in files])
+    build_index(store, catalog)
+    return files
+
+
+def load_page_rows(store: ObjectStore, catalog: Catalog, dashboard: str, day: date) -> PageRows:
+    """The published rows of a dashboard's KPIs, as far back as any period of a page of ``day`` looks.
 
     Raises:
         ExtractMissingError: the catalogue has no such dashboard.
         KpiSourceError: one of its KPIs is published by no extract.
     """
     declared = find_dashboard(catalog, dashboard)
-    sources = [_load(store, catalog, catalog.kpis[name], day) for name in declared.kpis]
-    files = []
-    for audience in audiences(catalog, dashboard):
-        figures = [_figures_for(source, catalog, audience, day) for source in sources]
-        body = render_page(_content(catalog, declared, audience, day, figures))
-        key = dashboard_key(dashboard, audience)
-        store.put(key, body)
-        numbers = tuple(card for figure in figures for card in figure.cards)
-        files.append(DashboardFile(audience, key, len(body), numbers))
-    build_index(store, catalog)
-    return files
+    kpis = [_load(store, catalog, in_detail(catalog.kpis[name]), day) for name in declared.kpis]
+    views = [_load_view(store, catalog, declared, view, day) for view in declared.views]
+    return PageRows(declared, day, kpis, views, _load_anomalies(store, catalog, day))
 
 
 def build_index(store: ObjectStore, catalog: Catalog) -> str:
-    """Write the start page for platform staff: every file that exists, by audience. Returns its key."""
+    """Write the start page for whoever runs the platform: every file that exists, by audience. Returns its key."""
     present = {info.key for info in store.list("dashboards/")}
-    names = {STAFF: None, **{tenant.tenant_id: tenant.name for tenant in catalog.tenants.values()}}
-    rows = [
-        IndexRow(name, links)
-        for audience, name in names.items()
-        if (links := _links(catalog, audience, present, prefix=""))
-    ]
-    store.put(INDEX_KEY, render_index(rows))
+    everybody = dict.fromkeys(audience for name in catalog.dashboards for audience in audiences(catalog, name))
+    rows = [IndexRow(audience, links) for audience in everybody if (links := _links(catalog, audience, present))]
+    store.put(INDEX_KEY, render_index(catalog, rows))
     return INDEX_KEY
 
 
-def _links(catalog: Catalog, audience: str, present: set[str], prefix: str) -> list[tuple[str, str]]:
-    """(title, relative link) of an audience's files."""
+def _links(catalog: Catalog, audience: Audience, present: set[str]) -> list[tuple[str, str]]:
+    """(dashboard, relative link) of an audience's files."""
     return [
-        (dashboard.title, f"{prefix}{name}/{audience}.html")
-        for name, dashboard in catalog.dashboards.items()
+        (name, f"{name}/{audience.name}.html")
+        for name in catalog.dashboards
         if dashboard_key(name, audience) in present
     ]
 
 
+def _remove_all_but(store: ObjectStore, prefix: str, keys: Iterable[str]) -> None:
+    wanted = set(keys)
+    for info in store.list(prefix):
+        if info.key not in wanted:
+            store.delete(info.key)
+
+
 def _load(store: ObjectStore, catalog: Catalog, kpi: Kpi, day: date) -> KpiRows:
     """A KPI's published rows, as far back as any period of the page looks."""
-    oldest = periods_ending(day - timedelta(days_to_mature(kpi)))
-    first = min(period.previous.first for period in oldest)
-    return load_rows(store, catalog, kpi, [Span(first, day)])
+    periods = periods_ending(day - timedelta(days_to_mature(kpi)))
+    span = Span(min(period.previous.first for period in periods), day)
+    needed = stock_days(periods) if kpi.headline.snapshot else None
+    found = load_extract(store, kpi_source(catalog, kpi), [span], needed)
+    return KpiRows(found.source, found.rows, found.days, kpi)
 
 
-def _figures_for(rows: KpiRows, catalog: Catalog, audience: str, day: date) -> KpiFigures:
-    seen = seen_series(rows, catalog, audience)
-    return kpi_figures(seen.series, day, seen.drill_downs, tenant_names(catalog, audience))
+def view_source(catalog: Catalog, dashboard: Dashboard, view: View) -> KpiSource:
+    """The extract that a view is made from."""
+    return KpiSource(dashboard.name, find_extract(catalog, dashboard.name, view.extract))
 
 
-def _content(
-    catalog: Catalog, dashboard: Dashboard, audience: str, day: date, figures: Sequence[KpiFigures]
-) -> PageContent:
-    staff = audience == STAFF
-    return PageContent(
-        dashboard=dashboard,
-        audience_name=None if staff else catalog.tenants[audience].name,
-        day=day,
-        kpis=[catalog.kpis[name] for name in dashboard.kpis],
-        figures=[figure.payload for figure in figures],
-        siblings=_siblings(catalog, dashboard, audience),
-    )
+def _load_view(store: ObjectStore, catalog: Catalog, dashboard: Dashboard, view: View, day: date) -> ViewRows:
+    """The rows of a view, as far back as it looks."""
+    kpi = catalog.kpis[view.kpi]
+    source = view_source(catalog, dashboard, view)
+    periods = view_periods(view, kpi, source.extract.source, day)
+    needed = stock_days(periods) if view.is_stock else None
+    return ViewRows(view, kpi, load_extract(store, source, view_spans(view, periods, day), needed))
 
 
-def _siblings(catalog: Catalog, current: Dashboard, audience: str) -> list[tuple[str, str, bool]]:
-    """(title, relative link, is this page) of the same audience's dashboards."""
+def _load_anomalies(store: ObjectStore, catalog: Catalog, day: date) -> pl.DataFrame | None:
+    """The days that rules report, as far back as trends are drawn."""
+    source = anomalies_source(catalog)
+    if source is None:
+        return None
+    oldest = day - timedelta(max(days_to_mature(kpi) for kpi in catalog.kpis.values()))
+    first = min(period.span.first for period in periods_ending(oldest))
+    return load_extract(store, source, [Span(first, day)]).rows.filter(pl.col("is_anomaly"))
+
+
+def _siblings(catalog: Catalog, audience: Audience) -> list[tuple[str, str]]:
+    """(dashboard, relative link) of the same audience's dashboards."""
     return [
-        (other.title, f"../{name}/{audience}.html", name == current.name)
-        for name, other in catalog.dashboards.items()
-        if audience in audiences(catalog, name)
+        (name, f"../{name}/{audience.name}.html") for name in catalog.dashboards if audience in audiences(catalog, name)
     ]

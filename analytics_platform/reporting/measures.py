@@ -186,9 +186,9 @@ def reduce_rows(
     rows = rows.sort(day_column, maintain_order=True)
     return Rows(
         days=rows[day_column].cast(pl.Int32).to_numpy().astype(np.int64) + date(1970, 1, 1).toordinal(),
-        numerators=_signed_sum(headline.numerator, rows, in_reporting),
-        denominators=_signed_sum(headline.denominator, rows, in_reporting),
-        columns={name: _column(rows[name]) for name in drill_downs},
+        numerators=signed_sum(headline.numerator, rows, in_reporting),
+        denominators=signed_sum(headline.denominator, rows, in_reporting),
+        columns={name: coded(rows[name]) for name in drill_downs},
     )
 
 
@@ -201,8 +201,11 @@ def change(kpi: Kpi, value: float | None, previous: float | None) -> float | Non
     return None if previous == 0 else (value - previous) / abs(previous)
 
 
-def _signed_sum(terms: Sequence[str], rows: pl.DataFrame, in_reporting: bool) -> Floats:
-    """Per row the sum of columns; a leading minus subtracts one, null counts as nothing."""
+def signed_sum(terms: Sequence[str], rows: pl.DataFrame, in_reporting: bool) -> Floats:
+    """Per row the sum of columns; a leading minus subtracts one, null counts as nothing.
+
+    Money is taken in the reporting currency, or in the rows' own.
+    """
     total = np.zeros(rows.height)
     for term in terms:
         name = money_column(term.removeprefix("-"), rows.columns, in_reporting=in_reporting)
@@ -211,7 +214,8 @@ def _signed_sum(terms: Sequence[str], rows: pl.DataFrame, in_reporting: bool) ->
     return total
 
 
-def _column(values: pl.Series) -> Column:
+def coded(values: pl.Series) -> Column:
+    """A column of text as codes and their values; null is a value."""
     encoded = values.cast(pl.String).to_arrow().dictionary_encode(null_encoding="encode")
     return Column(
         encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), tuple(encoded.dictionary.to_pylist())

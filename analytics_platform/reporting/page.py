@@ -1,18 +1,20 @@
-"""Turns figures into one HTML file that opens without a network, and stays harmless whatever the data says.
+"""Turns a payload into one HTML file that opens without a network, and stays harmless whatever the data says.
 
-Three walls stand between data and script: jinja escapes all text, figures are embedded as JSON without a single ``<``,
-and the content-security policy allows exactly the two scripts and the style sheet of this file, by their hashes.
-Which figures an audience may see is decided before (``dashboards``).
+Three walls stand between data and script: jinja escapes all text, the payload is embedded packed (gzip, base64) in an
+element that no browser runs, and the content-security policy allows exactly the scripts and the style sheet of this
+file, by their hashes. Which figures an audience may see is decided before (``payload``); what the figures are called is
+the catalogue's and ``messages``'.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,80 +22,93 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from analytics_platform.catalog import Dashboard, Kpi
-from analytics_platform.reporting.messages import ENGLISH
+from analytics_platform.catalog import Audience, Catalog
+from analytics_platform.reporting.messages import ENGLISH, PAGE_WORDS
+from analytics_platform.reporting.page_words import dashboard_texts, page_words
 
-PERIODS = ("30d", "13w", "12m")
 DEFAULT_PERIOD = "13w"
 
 _ROOM = "analytics_platform.reporting"
+_PAGE_SCRIPTS = ("words", "elements", "state", "figures", "charts", "cards", "views", "page")
+_INDEX_SCRIPTS = ("words", "state", "index")
+_EMBEDDED = re.compile(rb'<script type="application/octet-stream" id="figures">([A-Za-z0-9+/=]*)</script>')
 
 
 @dataclass(frozen=True)
 class PageContent:
-    """What one audience's page shows.
+    """What one audience's page shows: its payload, and the same audience's dashboards as (name, relative link)."""
 
-    ``audience_name`` is None for platform staff; ``figures`` are in the order of ``kpis``; ``siblings`` are the same
-    audience's dashboards as (title, relative link, is this one).
-    """
-
-    dashboard: Dashboard
-    audience_name: str | None
-    day: date
-    kpis: Sequence[Kpi]
-    figures: Sequence[Mapping[str, Any]]
-    siblings: Sequence[tuple[str, str, bool]]
+    payload: Mapping[str, Any]
+    siblings: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class IndexRow:
-    """A line of the start page: whose dashboards (None: all tenants), and their (title, relative link)."""
+    """An audience on the start page, and its dashboards as (name, relative link)."""
 
-    audience_name: str | None
+    audience: Audience
     links: Sequence[tuple[str, str]]
 
 
-def render_page(content: PageContent) -> bytes:
+def render_page(catalog: Catalog, content: PageContent) -> bytes:
     """One dashboard as UTF-8 HTML; the same content gives the same bytes."""
-    words = ENGLISH
-    audience = content.audience_name or words["all_tenants"]
+    shown = catalog.dashboards[content.payload["dashboard"]]
     embedded = {
-        "day": content.day.isoformat(),
-        "dashboard": content.dashboard.name,
+        "payload": content.payload,
         "default_period": DEFAULT_PERIOD,
-        "kpis": content.figures,
-        "words": dict(words),
+        "siblings": [{"dashboard": name, "href": href} for name, href in content.siblings],
+        "words": page_words(catalog, content.payload, [name for name, _ in content.siblings]),
     }
     return _render(
         "dashboard.html.j2",
-        scripts=(_vendored("echarts/echarts.min.js"), _template("dashboard.js")),
-        audience=audience,
-        content=content,
-        currencies=_currencies(content.figures),
-        default_period=DEFAULT_PERIOD,
-        figures=embed_json(embedded),
-        has_matrix=len(content.kpis) > 2 and content.audience_name is None,
-        kpis=list(zip(content.kpis, content.figures, strict=True)),
-        periods=PERIODS,
-        words=words,
+        scripts=(_vendored("echarts/echarts.min.js"), _script(_PAGE_SCRIPTS)),
+        title=shown.title,
+        siblings=[(catalog.dashboards[name].title, href) for name, href in content.siblings],
+        audience=content.payload["audience"]["tenant"] or ENGLISH["all_tenants"],
+        payload=embedded_element(embedded),
+        words=ENGLISH,
     )
 
 
-def render_index(rows: Sequence[IndexRow]) -> bytes:
-    """The start page of platform staff as UTF-8 HTML."""
-    return _render("index.html.j2", scripts=(), rows=rows, words=ENGLISH)
+def render_index(catalog: Catalog, rows: Sequence[IndexRow]) -> bytes:
+    """The start page as UTF-8 HTML: every audience of ``rows`` with its dashboards, in each language."""
+    shown = [
+        {
+            "role": _role_titles(catalog, row.audience.role),
+            "tenant": catalog.tenants[row.audience.tenant].name if row.audience.tenant else None,
+            "links": [{"href": href, **dashboard_texts(catalog, name)} for name, href in row.links],
+        }
+        for row in rows
+    ]
+    return _render("index.html.j2", scripts=(_script(_INDEX_SCRIPTS),), rows=shown, words=PAGE_WORDS)
 
 
-def embed_json(value: object) -> Markup:
-    r"""JSON that may stand inside a ``<script>`` element: nothing in it can end the element or open a comment.
+def payload_element(payload: Mapping[str, Any]) -> Markup:
+    """The element that a page carries its payload in."""
+    return embedded_element({"payload": payload})
 
-    ``<``, ``>`` and ``&`` become ``\uXXXX`` escapes, which mean the same to every JSON reader; so do the two line
-    separators that old JavaScript engines end a line on.
+
+def payload_of(page: bytes) -> dict[str, Any]:
+    """The payload that a page embeds, as its script reads it.
+
+    Raises:
+        ValueError: the bytes are no page of ours.
+    """
+    found = _EMBEDDED.search(page)
+    if found is None:
+        raise ValueError("the page embeds no payload")
+    payload: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(found[1])))["payload"]
+    return payload
+
+
+def embedded_element(value: Mapping[str, Any]) -> Markup:
+    """A value as JSON, packed in an element that no browser runs; the same value gives the same text.
+
+    What is packed has no character that HTML knows, so nothing in it can end the element.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - escaped above
+    packed = base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
+    return Markup(f'<script type="application/octet-stream" id="figures">{packed}</script>')  # noqa: S704 - base64
 
 
 def content_security_policy(scripts: Sequence[str], style: str) -> str:
@@ -120,9 +135,15 @@ def _render(name: str, scripts: Sequence[str], **context: object) -> bytes:
     return html.encode()
 
 
-def _currencies(figures: Sequence[Mapping[str, Any]]) -> str:
-    found = dict.fromkeys(figure["currency"] for figure in figures if figure["currency"])
-    return " / ".join(found) if found else ""
+def _role_titles(catalog: Catalog, role: str) -> dict[str, str]:
+    translated = {language: texts.roles[role] for language, texts in catalog.translations.items()}
+    return {"en": catalog.access_roles[role].title, **translated}
+
+
+def _script(names: Sequence[str]) -> str:
+    """Some of our scripts as one, in a scope of its own."""
+    parts = "\n".join(_template(f"scripts/{name}.js") for name in names)
+    return f'(() => {{\n"use strict";\n{parts}\n}})();'
 
 
 def _hash(text: str) -> str:
@@ -143,7 +164,7 @@ def _environment() -> Environment:
 
 @cache
 def _template(name: str) -> str:
-    return files(_ROOM).joinpath("templates", name).read_text(encoding="utf-8")
+    return files(_ROOM).joinpath("templates", *name.split("/")).read_text(encoding="utf-8")
 
 
 @cache

@@ -31,7 +31,7 @@ from analytics_platform.documents import (
 from analytics_platform.documents.charts import Bar, Line, Tone, Written, bar_chart, line_board, sparkline
 from analytics_platform.documents.content import Picture
 from analytics_platform.documents.writing import arrow
-from analytics_platform.reporting.messages import dimension_name
+from analytics_platform.reporting.messages import DUTCH_DIMENSIONS, dimension_name
 from analytics_platform.reporting.periods import Span
 from analytics_platform.reporting.sources import STAFF
 from analytics_platform.reporting.weekly_facts import Rows, WeekFacts
@@ -45,7 +45,7 @@ from analytics_platform.reporting.weekly_quantities import (
     text,
     verdict_on,
 )
-from analytics_platform.reporting.weekly_words import DUTCH_DIMENSIONS, WORDS
+from analytics_platform.reporting.weekly_words import WORDS
 
 _MOVES_TOLD = 3
 _UNUSUAL = 1.5

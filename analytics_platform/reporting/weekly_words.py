@@ -190,16 +190,3 @@ DUTCH: Mapping[str, str] = {
 }
 
 WORDS: Mapping[Language, Mapping[str, str]] = {"en-GB": ENGLISH, "nl-NL": DUTCH}
-
-DUTCH_DIMENSIONS: Mapping[str, str] = {
-    "campaign": "campagne",
-    "category": "categorie",
-    "channel": "kanaal",
-    "currency": "munt",
-    "customer_ref": "klant",
-    "priority": "prioriteit",
-    "project_id": "project",
-    "tenant_id": "tenant",
-    "touchpoint": "contactmoment",
-    "warehouse_id": "magazijn",
-}

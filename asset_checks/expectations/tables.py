@@ -23,6 +23,7 @@ from analytics_platform.defs.dbt import Manifest, key_of_table
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
 from analytics_platform.insights.anomalies import COLUMNS as ANOMALIES_COLUMNS
 from analytics_platform.reporting.extracts import extract_key, published_days
+from analytics_platform.warehouse.headlines import ALL_TENANTS
 from asset_checks.factory import Scope
 
 _READS_AT_ONCE = 8
@@ -103,7 +104,7 @@ def _kpi_table(catalog: Catalog, manifest: Manifest, dataset: str) -> Table:
         columns,
         day_column,
         None,
-        (*catalog.tenants, "all") if is_ours else tuple(catalog.tenants),
+        _tenants(catalog, dataset),
         read,
     )
 
@@ -124,9 +125,14 @@ def _extract(catalog: Catalog, dashboard: str, extract: Extract) -> Table:
         tuple(Column(each.name, each.type, each.pii != "none") for each in extract.columns),
         extract.day_column,
         extract.row_budget,
-        tuple(catalog.tenants),
+        _tenants(catalog, extract.source),
         read,
     )
+
+
+def _tenants(catalog: Catalog, table: str | None) -> tuple[str, ...]:
+    """The tenants that rows may be of; anomalies are of all together, too."""
+    return (*catalog.tenants, ALL_TENANTS) if table == ANOMALIES_TABLE else tuple(catalog.tenants)
 
 
 def by_columns(tables: Sequence[pa.Table]) -> list[pa.Table]:

@@ -1,47 +1,59 @@
 """Figures of a page against figures of the warehouse."""
 
-import json
 from datetime import date
 
 import duckdb
 import pytest
 
-from analytics_platform.catalog import load_catalog
+from analytics_platform.catalog import Audience, load_catalog
+from analytics_platform.reporting.page import payload_element
 from asset_checks.figures import ShownFigure, figures_equal_warehouse, headline_sql, shown_figures
 
 CATALOG = load_catalog()
 DAY = date(2026, 3, 5)
+DELTA = Audience("tenant_viewer", "delta-events")
 
 
 def figure(kpi: str, value: float | None, audience: str = "delta-events", first: date = DAY) -> ShownFigure:
     return ShownFigure(audience, kpi, "30d", first, DAY, value)
 
 
-def page(kpi: str, value: float | None, as_of: str | None = "2026-03-04") -> bytes:
-    card = {"first": "2026-02-04", "last": "2026-03-05", "value": value}
-    embedded = {"kpis": [{"name": kpi, "as_of": as_of, "periods": {"30d": card}}]}
-    return b'<script type="application/json" id="figures">' + json.dumps(embedded).encode() + b"</script>"
+def page(kpi: str, as_of: str | None = "2026-03-04") -> bytes:
+    """One number in one cell, without drill-downs."""
+    declared = CATALOG.kpis[kpi]
+    slots = {"buckets": [0, 1], "previous": [0, 0], "total": None, "previous_total": None}
+    told = {
+        "name": kpi,
+        "as_of": as_of,
+        "kind": declared.headline.kind,
+        "scale": 1,
+        "snapshot": declared.headline.snapshot,
+        "drill_downs": [],
+        "periods": {"30d": {"first": "2026-02-04", "last": "2026-03-05", "slots": slots}},
+        "cube": {"dims": [], "codes": [], "slots": 1, "data": {"numerator": [9], "denominator": [3]}},
+    }
+    return payload_element({"kpis": [told], "dimensions": {}}).encode()
 
 
 def test_a_flow_covers_its_period_up_to_the_last_published_day() -> None:
-    (shown,) = shown_figures(CATALOG, "delta-events", page("on_time_departures", 90.0))
-    assert (shown.first, shown.last, shown.value) == (date(2026, 2, 4), date(2026, 3, 4), 90.0)
+    (shown,) = shown_figures(CATALOG, DELTA, page("on_time_departures"))
+    assert (shown.first, shown.last, shown.value) == (date(2026, 2, 4), date(2026, 3, 4), 3.0)
 
 
 def test_a_stock_covers_the_last_published_day_alone() -> None:
-    (shown,) = shown_figures(CATALOG, "delta-events", page("nps", 40.0))
+    (shown,) = shown_figures(CATALOG, DELTA, page("nps"))
     assert (shown.first, shown.last) == (date(2026, 3, 4), date(2026, 3, 4))
 
 
-def test_money_is_compared_on_the_staff_page_and_all_else_on_tenants_pages() -> None:
-    assert list(shown_figures(CATALOG, "delta-events", page("mrr", 1.0))) == []
-    assert len(list(shown_figures(CATALOG, "all", page("mrr", 1.0)))) == 1
-    assert list(shown_figures(CATALOG, "all", page("nps", 1.0))) == []
+def test_money_is_compared_on_pages_of_all_tenants_and_all_else_on_tenants_pages() -> None:
+    assert list(shown_figures(CATALOG, DELTA, page("mrr"))) == []
+    assert len(list(shown_figures(CATALOG, Audience("finance"), page("mrr")))) == 1
+    assert list(shown_figures(CATALOG, Audience("finance"), page("nps"))) == []
 
 
 def test_a_page_without_figures_is_an_error_and_no_pass() -> None:
-    with pytest.raises(ValueError, match="no figures"):
-        list(shown_figures(CATALOG, "all", b"<p>hello</p>"))
+    with pytest.raises(ValueError, match="no payload"):
+        list(shown_figures(CATALOG, DELTA, b"<p>hello</p>"))
     assert not figures_equal_warehouse([], {}).passed
 
 

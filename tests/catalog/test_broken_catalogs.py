@@ -23,6 +23,42 @@ class Broken:
 
 BROKEN = [
     Broken(
+        "a KPI that is not translated",
+        "translations/nl.yaml",
+        "  nps:\n    title: Net promoter score",
+        "  nps_of_old:\n    title: Net promoter score",
+        field="kpis.nps",
+        what="is not translated",
+        mend="add its text in this language",
+    ),
+    Broken(
+        "a translated KPI that is none",
+        "translations/nl.yaml",
+        "  nps:\n    title: Net promoter score",
+        "  nps_of_old:\n    title: Net promoter score",
+        field="kpis.nps_of_old",
+        what="'nps_of_old' is not one of the kpis",
+        mend="write one of mrr, ",
+    ),
+    Broken(
+        "a view that is not translated",
+        "translations/nl.yaml",
+        "      mrr_bridge:\n",
+        "      bridge:\n",
+        field="dashboards.finance.views.mrr_bridge",
+        what="is not translated",
+        mend="add its text in this language",
+    ),
+    Broken(
+        "a translation without a definition",
+        "translations/nl.yaml",
+        "    definition: >-\n      100 x",
+        "    explanation: >-\n      100 x",
+        field="kpis.nps.explanation",
+        what="is not a key that is known here",
+        mend="remove it; known keys are title, description, definition",
+    ),
+    Broken(
         "a field without a PII class",
         "plan/billing.yaml",
         "payment_id: {type: id, required: true, pii: none,",
@@ -838,7 +874,7 @@ BROKEN = [
         "qualified_leads:\n",
         "nps:\n",
         field="nps",
-        what="is written twice, again in line 155",
+        what="is written twice, again in line 158",
         mend="keep one of the two",
     ),
     Broken(
@@ -848,7 +884,7 @@ BROKEN = [
         "domain: [growth",
         field="(whole file)",
         what="is not YAML (did not find expected ',' or ']')",
-        mend="mend the syntax at line 158, column 8",
+        mend="mend the syntax at line 161, column 8",
     ),
     Broken(
         "a tab",

@@ -22,6 +22,8 @@ from analytics_platform.warehouse import DuckDBWarehouse
 LAST_DAY = date(2026, 6, 30)
 CATEGORIES = ("lighting", "sound", "video_walls", "rigging", "stages", "power")
 CHANNELS = ("paid_search", "referral", "events", "email", "organic", None)
+BANDS = ("under_500", "500_to_2500", None, "over_50000")
+BUCKETS = ("not_due", "overdue_1_30", "overdue_31_60", "overdue_61_90", "overdue_over_90")
 GBP_TO_EUR = 1.17
 
 
@@ -34,6 +36,7 @@ class KpiTables:
     days: int = 400
     projects: int = 4
     warehouses: int = 3
+    customers: int = 5
 
     def dates(self) -> list[date]:
         return [self.last - timedelta(self.days - 1 - n) for n in range(self.days)]
@@ -42,7 +45,7 @@ class KpiTables:
 def write_kpi_tables(path: Path, tables: KpiTables) -> DuckDBWarehouse:
     """Fill a DuckDB file and open it behind the warehouse port."""
     warehouse = DuckDBWarehouse(path)
-    for name, build in _BUILDERS.items():
+    for name, build in BUILDERS.items():
         frames = [
             build(tables, tenant, np.random.default_rng([9, index])) for index, tenant in enumerate(tables.tenants)
         ]
@@ -87,7 +90,15 @@ def _mrr(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.D
         steps = random.choice([0, 0, 0, 0, 0, 1, -0.6], tables.days) * random.uniform(8000, 60000, tables.days)
         mrr = np.round(random.uniform(0.4, 1.4) * 1_800_000 + np.cumsum(steps + 900)).clip(0)
         change = np.diff(mrr, prepend=mrr[0])
-        rate = GBP_TO_EUR if tenant.currency == "GBP" else 1.0
+        rate = _rate(tenant)
+        moved = {
+            "new": np.where(change > 30_000, change, 0),
+            "expansion": np.where((change > 0) & (change <= 30_000), change, 0),
+            "contraction": np.where((change < 0) & (change >= -20_000), change, 0),
+            "churn": np.where(change < -20_000, change, 0),
+            "reactivation": np.zeros(tables.days),
+        }
+        in_euros = np.round(mrr * rate) - np.round((mrr - change) * rate)
         frames.append(
             _frame(
                 tenant, tables.dates(),
@@ -96,15 +107,198 @@ def _mrr(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.D
                 mrr_minor=mrr.astype(np.int64),
                 mrr_reporting_minor=np.round(mrr * rate).astype(np.int64),
                 active_customers=(mrr / 90_000).astype(np.int64),
-                new_minor=np.where(change > 30_000, change, 0).astype(np.int64),
-                expansion_minor=np.where((change > 0) & (change <= 30_000), change, 0).astype(np.int64),
-                contraction_minor=np.where((change < 0) & (change >= -20_000), change, 0).astype(np.int64),
-                churn_minor=np.where(change < -20_000, change, 0).astype(np.int64),
-                reactivation_minor=np.zeros(tables.days, np.int64),
                 fx_minor=np.zeros(tables.days, np.int64),
+                opening_mrr_minor=(mrr - change).astype(np.int64),
+                opening_mrr_reporting_minor=np.round((mrr - change) * rate).astype(np.int64),
+                **{f"{name}_minor": amount.astype(np.int64) for name, amount in moved.items()},
+                **{
+                    f"{name}_reporting_minor": np.where(amount != 0, in_euros, 0).astype(np.int64)
+                    for name, amount in moved.items()
+                },
             ).with_columns(pl.col("project_id").cast(pl.String))
         )  # fmt: skip
     return pl.concat(frames)
+
+
+def _rate(tenant: Tenant) -> float:
+    return GBP_TO_EUR if tenant.currency == "GBP" else 1.0
+
+
+def _split(whole: pl.DataFrame, parts: Sequence[dict[str, object]], amounts: Sequence[str]) -> pl.DataFrame:
+    """Each row as several, whose amounts add up to its own: the first takes what does not divide."""
+    frames = []
+    for number, labels in enumerate(parts):
+        share = [
+            pl.col(name) // len(parts) + (pl.col(name) % len(parts) if number == 0 else pl.lit(0)) for name in amounts
+        ]
+        named = [pl.lit(value, dtype=pl.String).alias(name) for name, value in labels.items()]
+        frames.append(whole.with_columns(*share, *named))
+    return pl.concat(frames)
+
+
+def _mrr_by_customer(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    projects = _mrr(tables, tenant, random).select(
+        "day", "tenant_id", "currency", "project_id", "mrr_minor", "mrr_reporting_minor"
+    )
+    customers: list[dict[str, object]] = [
+        {"customer_ref": f"cus-{tenant.tenant_id[:3]}-{number}"} for number in range(tables.customers)
+    ]
+    return _split(projects, customers, ["mrr_minor", "mrr_reporting_minor"]).filter(pl.col("mrr_minor") > 0)
+
+
+def _collection_by_project(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    names = [None, *(f"prj-{tenant.tenant_id[:3]}-{number}" for number in range(1, tables.projects))]
+    parts: list[dict[str, object]] = [
+        {"project_id": name, "booking_value_band": BANDS[number % len(BANDS)]} for number, name in enumerate(names)
+    ]
+    amounts = ["collected_minor", "net_invoiced_minor", "invoices"]
+    amounts += ["collected_reporting_minor", "net_invoiced_reporting_minor"]
+    return _split(_collection(tables, tenant, random), parts, amounts)
+
+
+def _receivables(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    rate, frames = _rate(tenant), []
+    for number in range(tables.projects):
+        wave = 1 + 0.2 * np.sin(np.arange(tables.days) / 40 + number)
+        owed = {
+            bucket: np.round(wave * amount * random.uniform(0.7, 1.3)).astype(np.int64)
+            for bucket, amount in zip(BUCKETS, (9_000_000, 3_000_000, 900_000, 400_000, 250_000), strict=True)
+        }
+        frames.append(
+            _frame(
+                tenant, tables.dates(),
+                currency=[tenant.currency] * tables.days,
+                project_id=[f"prj-{tenant.tenant_id[:3]}-{number}" if number else None] * tables.days,
+                booking_value_band=[BANDS[number % len(BANDS)]] * tables.days,
+                **{f"{bucket}_minor": amount for bucket, amount in owed.items()},
+                **{
+                    f"{bucket}_reporting_minor": np.round(amount * rate).astype(np.int64)
+                    for bucket, amount in owed.items()
+                },
+                written_off_minor=np.zeros(tables.days, np.int64),
+                open_invoices=(owed["not_due"] / 300_000).astype(np.int64) + 5,
+            ).with_columns(pl.col("project_id", "booking_value_band").cast(pl.String))
+        )  # fmt: skip
+    return pl.concat(frames)
+
+
+def _months(tables: KpiTables) -> list[tuple[date, int, bool]]:
+    """Cohorts' months, the months since, and whether these had ended on the last day."""
+    newest = tables.last.year * 12 + tables.last.month - 1
+    cohorts = range(newest - max(tables.days // 30, 1) + 1, newest + 1)
+    is_month_end = (tables.last + timedelta(1)).day == 1
+    return [
+        (date(month // 12, month % 12 + 1, 1), number, month + number < newest or is_month_end)
+        for month in cohorts
+        for number in range(newest - month + 1)
+    ]
+
+
+def _customer_cohorts(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    rate, rows = _rate(tenant), []
+    sizes = random.integers(4, 40, 400)
+    for month, number, has_ended in _months(tables):
+        customers = int(sizes[(month.year * 12 + month.month) % 400])
+        opening = customers * 90_000
+        retained = int(customers * 0.97**number)
+        amounts = {"opening_mrr": opening, "retained_mrr": retained * 88_000, "net_mrr": retained * 95_000}
+        rows.append(
+            {"cohort_month": month, "tenant_id": tenant.tenant_id, "month_number": number, "customers": customers}
+            | {"retained_customers": retained if has_ended else None}
+            | {f"{name}_minor": amount if has_ended else None for name, amount in amounts.items()}
+            | {
+                f"{name}_reporting_minor": round(amount * rate) if has_ended else None
+                for name, amount in amounts.items()
+            }
+        )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _lead_cohorts(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    sizes = random.integers(10, 60, 400)
+    rows = [
+        {
+            "cohort_month": month,
+            "tenant_id": tenant.tenant_id,
+            "channel": channel,
+            "month_number": number,
+            "leads": int(leads),
+            "qualified_leads": int(leads * min(0.2 + 0.05 * number, 0.5)) if has_ended else None,
+            "converted_leads": int(leads * min(0.02 * number, 0.2)) if has_ended else None,
+        }
+        for month, number, has_ended in _months(tables)
+        for place, channel in enumerate(CHANNELS[:-1])
+        for leads in [sizes[(month.year * 12 + month.month + place) % 400]]
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _delays(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    """The departures of `_departures`, those that are late by reason."""
+    departures, frames = _departures(tables, tenant, random), []
+    late = pl.col("departed") - pl.col("on_time")
+    for band, reason, count in (
+        ("0_on_plan", None, pl.col("on_time") - pl.col("on_time") // 3),
+        ("2_5_to_15", None, pl.col("on_time") // 3),
+        ("3_15_to_30", "loading", late - late // 2),
+        ("5_60_to_120", "traffic", late // 2),
+    ):
+        frames.append(
+            departures.select(
+                "day", "tenant_id", "warehouse_id",
+                pl.lit(band).alias("delay_band"),
+                pl.lit(reason, dtype=pl.String).alias("delay_reason"),
+                count.cast(pl.Int64).alias("departed"),
+                (count if reason else pl.lit(0)).cast(pl.Int64).alias("late"),
+            )
+        )  # fmt: skip
+    return pl.concat(frames).filter(pl.col("departed") > 0)
+
+
+def _flows(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    frames = []
+    for flow, steps in (("quote", ("items", "dates", "price", "sent")), ("onboarding", ("account", "team", "import"))):
+        reached = random.poisson(30 * _weekday(tables))
+        for step in steps:
+            completed = random.binomial(reached, 0.8)
+            failed = random.binomial(reached - completed, 0.2)
+            frames.append(
+                _frame(
+                    tenant, tables.dates(),
+                    project_id=pl.Series([None] * tables.days, dtype=pl.String),
+                    flow=[flow] * tables.days,
+                    step=[step] * tables.days,
+                    reached_runs=reached,
+                    completed_runs=completed,
+                    failed_runs=failed,
+                    abandoned_runs=reached - completed - failed,
+                ).filter(pl.col("reached_runs") > 0)
+            )  # fmt: skip
+            reached = completed
+    return pl.concat(frames)
+
+
+def _anomalies(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
+    """A few days of each tenant that a rule reports among many that none does, and one of all tenants."""
+    del random
+    rows = [
+        {
+            "day": day,
+            "tenant_id": who,
+            "kpi": kpi,
+            "series": series,
+            "observed": 40.0,
+            "expected": 62.5,
+            "rule": "seasonal",
+            "is_anomaly": back == 3,
+        }
+        for back in range(min(tables.days, 10))
+        for day in [tables.last - timedelta(back)]
+        for who, series in ((tenant.tenant_id, "headline"), ("all", "headline"), ("all", "category=lighting"))
+        for kpi in ("equipment_utilisation", "mrr")
+        if (who != "all" or tenant is tables.tenants[0]) and (kpi == "equipment_utilisation" or series == "headline")
+    ]
+    return pl.DataFrame(rows)
 
 
 def _collection(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -> pl.DataFrame:
@@ -276,9 +470,17 @@ def _conversion(tables: KpiTables, tenant: Tenant, random: np.random.Generator) 
     return pl.concat(frames)
 
 
-_BUILDERS = {
+BUILDERS = {
     "kpi.kpi_mrr": _mrr,
+    "kpi.kpi_mrr_by_customer": _mrr_by_customer,
     "kpi.kpi_invoice_collection_rate": _collection,
+    "kpi.kpi_invoice_collection_by_project": _collection_by_project,
+    "kpi.kpi_receivables": _receivables,
+    "kpi.kpi_customer_cohorts": _customer_cohorts,
+    "kpi.kpi_departure_delays": _delays,
+    "kpi.kpi_lead_cohorts": _lead_cohorts,
+    "kpi.kpi_flow_conversion": _flows,
+    "kpi.kpi_anomalies": _anomalies,
     "kpi.kpi_equipment_utilisation": _utilisation,
     "kpi.kpi_on_time_departures": _departures,
     "kpi.kpi_nps": _nps,

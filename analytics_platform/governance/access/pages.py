@@ -1,7 +1,8 @@
 """The policy for pages: which audience may open which dashboard or report file of the lake. Pure.
 
-Pages are written one per audience, `all` for staff and one per tenant, with that tenant's rows alone. So who may open
-a page is a question of its key, and whoever serves pages asks `may_open`.
+Dashboards are written one per audience, under its name, with the rows and columns that it may see alone; reports one
+per tenant and one, `all`, for staff. So who may open a page is a question of its key, and whoever serves pages asks
+`may_open`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from analytics_platform.catalog import Audience
 from analytics_platform.governance.access.policy import Policy
 
 STAFF = "all"
-"""What stands in the key of a page for staff."""
+"""What stands in the key of a report for staff."""
 
 _TENANT = r"[a-z0-9][a-z0-9_-]{0,62}"
 _PATTERNS: Mapping[str, tuple[str, ...]] = {
-    "dashboard": ("dashboards/{name}/{who}.html",),
+    "dashboard": ("dashboards/{name}/{audience}.html",),
     "report.weekly": ("reports/weekly/week=*/{who}.*",),
 }
 _STAFF_PAGES: Mapping[str, tuple[str, ...]] = {"report.expectations": ("reports/expectations.html",)}
@@ -35,7 +36,7 @@ def page_keys(policy: Policy, audience: Audience) -> list[str]:
             continue
         layer, _, name = grant.dataset.partition(".")
         patterns = _PATTERNS.get(grant.dataset) or _PATTERNS.get(layer, ())
-        keys += [pattern.format(name=name, who=who) for pattern in patterns]
+        keys += [pattern.format(name=name, who=who, audience=audience.name) for pattern in patterns]
         keys += _STAFF_PAGES.get(grant.dataset, ()) if audience.tenant is None else ()
     return keys
 

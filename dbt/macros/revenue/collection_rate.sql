@@ -1,5 +1,6 @@
 {#
   The whole query of a collection rate table with the given columns of `fct_invoice_spans` beside day, tenant, basis and currency.
+  In the reporting currency the parts are differences of converted running totals, so that they add up to the whole to the cent.
   An invoice counts from its basis day (but not before it is issued) and leaves when the basis day is 12 months old.
 #}
 {% macro collection_rate(drill_downs=[]) -%}
@@ -34,12 +35,29 @@
         cast(levels.collected_minor as bigint) as collected_minor,
         cast(levels.net_minor as bigint) as net_invoiced_minor,
         cast(levels.invoices as bigint) as invoices,
-        {{ converted("levels.collected_minor", "rates.rate_to_reporting") }} as collected_reporting_minor,
-        {{ converted("levels.net_minor", "rates.rate_to_reporting") }} as net_invoiced_reporting_minor
+        {{ converted_part("levels.collected_minor", drill_downs) }} as collected_reporting_minor,
+        {{ converted_part("levels.net_minor", drill_downs) }} as net_invoiced_reporting_minor
     from {{ daily_levels("windows", keys, ["collected_minor", "net_minor", "invoices"]) }} as levels
     left join {{ ref("fx_rates") }} as rates
         on
             {{ month_of("levels.day") }} = rates.month
             and levels.currency = rates.currency
     where levels.invoices > 0
+{%- endmacro %}
+
+{# An amount of `levels` in the reporting currency, as its part of the whole that the drill-downs split. #}
+{% macro converted_part(amount, drill_downs) -%}
+    {%- if not drill_downs -%}
+    {{ converted(amount, "rates.rate_to_reporting") }}
+    {%- else -%}
+    {%- set so_far -%}
+        sum({{ amount }}) over (
+            partition by levels.day, levels.tenant_id, levels.basis, levels.currency
+            order by {% for column in drill_downs %}coalesce(levels.{{ column }}, ''){{ ", " if not loop.last }}{% endfor %}
+            rows between unbounded preceding and current row
+        )
+    {%- endset -%}
+    {{ converted(so_far, "rates.rate_to_reporting") }}
+        - {{ converted("(" ~ so_far ~ " - " ~ amount ~ ")", "rates.rate_to_reporting") }}
+    {%- endif -%}
 {%- endmacro %}

@@ -36,6 +36,28 @@
     {% if day_column %}and {{ built_days(day_column) }}{% endif %}
 {% endtest %}
 
+{# A finer table adds up to a coarser one: for each of the keys the sums of the measures (here to there) are equal. #}
+{% test adds_up_to(model, whole, keys, measures, day_column=none) %}
+    with both_sides as (
+        select
+            {{ keys | join(", ") }},
+            {% for part in measures %}{{ part }}{{ ", " if not loop.last }}{% endfor %}
+        from {{ model }}
+        {% if day_column %}where {{ built_days(day_column) }}{% endif %}
+        union all
+        select
+            {{ keys | join(", ") }},
+            {% for part, total in measures.items() %}-{{ total }} as {{ part }}{{ ", " if not loop.last }}{% endfor %}
+        from {{ whole }}
+        {% if day_column %}where {{ built_days(day_column) }}{% endif %}
+    )
+
+    select {{ keys | join(", ") }}
+    from both_sides
+    group by {{ keys | join(", ") }}
+    having {% for part in measures %}coalesce(sum({{ part }}), 0) <> 0{{ " or " if not loop.last }}{% endfor %}
+{% endtest %}
+
 {# Key unique, no NULL in the key columns that may not have one: the usual pair of a table, in one query. #}
 {% test keyed_by(model, columns, nullable=[], day_column=none) %}
     select {{ columns | join(", ") }}
