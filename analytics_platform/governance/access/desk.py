@@ -93,6 +93,7 @@ class AccessDesk:
         warehouse: the embedded warehouse.
         folder: where files, policy and matrix lie.
         names: of targets outside.
+        power_bi_model: which of its tables the roles of Power BI name beside the extracts.
     """
 
     def __init__(
@@ -103,11 +104,13 @@ class AccessDesk:
         warehouse: DuckDBWarehouse,
         folder: Path,
         names: Names,
+        power_bi_model: power_bi.ModelTables = power_bi.ALL_EXTRACTS,
     ) -> None:
         self._catalog = catalog
         self._warehouse = warehouse
         self._folder = folder
         self._names = names
+        self._power_bi_model = power_bi_model
         self._chain = EvidenceChain(store)
         self.tables = tables_of(catalog, dbt)
         self.files = AudienceFiles(folder, warehouse)
@@ -137,7 +140,7 @@ class AccessDesk:
             **snowflake.compile_snowflake(policy, tables, tenants, names.account),
             **bigquery.compile_bigquery(policy, tables, tenants, names.project),
             **compile_dbt(policy, tables, tenants, names.account.database, names.project),
-            **power_bi.compile_power_bi(policy, tables, tenants),
+            **power_bi.compile_power_bi(policy, tables, tenants, self._power_bi_model),
             **compile_pages(policy, tenants),
             **self._questions(),
         }
@@ -146,6 +149,10 @@ class AccessDesk:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return [folder / name for name in found] + self.write_matrix(folder, datetime.now(UTC).date())
+
+    def power_bi_roles(self) -> dict[str, str]:
+        """The roles of the semantic model by audience, as TMDL."""
+        return power_bi.power_bi_roles(self.policy, self.tables, self.tenants, self._power_bi_model)
 
     def diff(self) -> list[Drift]:
         """How DuckDB's views and files differ from the policy."""
