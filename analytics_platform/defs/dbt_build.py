@@ -26,6 +26,9 @@ _PARSED = "partial_parse.msgpack"
 _NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """They judge SQL, not data, and run in the test suite; the name of a model would choose those of the model too."""
 
+_NO_ARTIFACTS = "--no-write-json"
+"""The manifest again, two megabytes, and the results, which this process is given: each build would wait for them."""
+
 
 class DbtBuildError(AnalyticsError):
     """dbt could not build; the text is dbt's own for each node that failed."""
@@ -88,7 +91,8 @@ class DbtBuild:
             DbtBuildError: dbt could not even start on the nodes (a parse or connection error).
         """
         variables = {"start_day": first.isoformat(), "end_day": last.isoformat()}
-        arguments = ["build", "--indirect-selection", "empty", "--vars", json.dumps(variables), *_NO_UNIT_TESTS]
+        arguments = ["build", "--indirect-selection", "empty", "--vars", json.dumps(variables)]
+        arguments += [*_NO_UNIT_TESTS, _NO_ARTIFACTS]
         arguments += ["--select", *select] if select else []
         arguments += ["--exclude", *exclude] if exclude else []
         return [_node_result(result) for result in self._invoke(arguments).results]
