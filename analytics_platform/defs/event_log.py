@@ -130,6 +130,11 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         """Whether a migration of data is done."""
         return self._is_there("migration", name, super().has_secondary_index)
 
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """Make a shard's tables. One that says its revision has them: Alembic would read all migrations to agree."""
+        if not _is_made(engine):
+            super()._initdb(engine, for_index_shard)
+
     def _is_there(self, kind: str, name: str, ask: Callable[[str], bool]) -> bool:
         """Dagster asks for these before each look-up; they come with a migration and never go."""
         if (kind, name) not in self._there and ask(name):
@@ -293,6 +298,13 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 def _sync_at_checkpoints(connection: Any, _record: object) -> None:
     """Leave a commit in the journal, from where the system writes it in its own time."""
     connection.execute("pragma synchronous = normal")
+
+
+def _is_made(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        if not engine.dialect.has_table(connection, "alembic_version"):
+            return False
+        return connection.execute(db.text("select 1 from alembic_version")).first() is not None
 
 
 def _identity(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,9 @@ def remove_again(settings: Settings, store: ObjectStore, removals: Removals, fir
     """Remove anew what was removed before of days from `first` on."""
     catalog = load_catalog(settings.tenants_file)
     warehouse = warehouse_from(settings)
-    if came_back(sinks_of(settings, catalog, store, warehouse), removals, first):
+    with warehouse.reading():
+        found = came_back(sinks_of(settings, catalog, store, warehouse), removals, first)
+    if found:
         warehouse.purge()
 
 

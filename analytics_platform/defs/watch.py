@@ -128,7 +128,8 @@ class Watch:
             return
         news = News(today - timedelta(days=1), self._zone, now)
         try:
-            seen = self._judged_tables(news)
+            with self._warehouse.reading():
+                seen = self._judged_tables(news)
         except WarehouseBusyError as error:
             look.postponed = str(error)
             return

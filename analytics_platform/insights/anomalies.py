@@ -54,12 +54,13 @@ _DIGITS = 9
 def anomaly_rows(warehouse: Warehouse, catalog: Catalog, first: date, last: date) -> pa.Table:
     """The rows of the days ``first`` to ``last`` for all KPIs."""
     as_of = max(last, newest_day(warehouse, catalog))
-    frames = [
-        frame
-        for kpi in catalog.kpis.values()
-        for group in read_series(warehouse, kpi, _days_before(first, DAYS_READ), last)
-        for frame in _judged(group, first, as_of)
-    ]
+    with warehouse.reading():
+        frames = [
+            frame
+            for kpi in catalog.kpis.values()
+            for group in read_series(warehouse, kpi, _days_before(first, DAYS_READ), last)
+            for frame in _judged(group, first, as_of)
+        ]
     return _table(frames)
 
 

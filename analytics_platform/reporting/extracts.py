@@ -228,10 +228,11 @@ def _source_rows(
     if extract.source is None:
         sql, spans = headlines_query(_kpis(catalog, dashboard))
         return warehouse.query(sql, [first, last] * spans)
-    _require_columns(warehouse, dashboard, extract, extract.source)
     names = ", ".join(column.name for column in extract.columns)
     sql = f"select {names} from {extract.source} where {extract.day_column} between ? and ?"
-    return warehouse.query(sql, [first, last])
+    with warehouse.reading():
+        _require_columns(warehouse, dashboard, extract, extract.source)
+        return warehouse.query(sql, [first, last])
 
 
 def _require_columns(warehouse: Warehouse, dashboard: str, extract: Extract, source: str) -> None:

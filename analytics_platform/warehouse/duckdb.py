@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,19 @@ _READ_RETRY_SECONDS = 0.1
 _FILE_IN_USE = "Could not set lock on file"
 
 
+class _Reader(threading.local):
+    """The connection that the queries of a thread share, for as long as it is in a scope of reading."""
+
+    scopes = 0
+    connection: duckdb.DuckDBPyConnection | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
 class DuckDBWarehouse:
     """A DuckDB file behind the warehouse port.
 
@@ -42,6 +56,7 @@ class DuckDBWarehouse:
         self._memory_limit = memory_limit
         self._lock = FileLock(f"{path}.lock")
         self._holder = Path(f"{path}.holder.json")
+        self._reader = _Reader()
 
     @property
     def path(self) -> Path:
@@ -51,6 +66,7 @@ class DuckDBWarehouse:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the write lock; re-entrant within one process."""
+        self._reader.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=self._lock_timeout)
@@ -119,13 +135,32 @@ class DuckDBWarehouse:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Answer a read-only query; waits while a writer is at work."""
-        connection = self._open_for_reading()
+        connection = self._reader.connection or self._open_for_reading()
         try:
             return connection.sql(sql, params=list(parameters)).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
         finally:
-            connection.close()
+            # Whoever holds the lock may let another program open the file.
+            if self._reader.scopes and not self._lock.is_locked:
+                self._reader.connection = connection
+            else:
+                connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Answer the queries within over one connection; re-entrant, and of one thread alone.
+
+        DuckDB takes longer to open a file than to read a small table. Other processes write when the scope ends; this
+        one's own writers close the connection first.
+        """
+        self._reader.scopes += 1
+        try:
+            yield
+        finally:
+            self._reader.scopes -= 1
+            if not self._reader.scopes:
+                self._reader.close()
 
     @contextmanager
     def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:

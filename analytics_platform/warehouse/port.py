@@ -57,6 +57,9 @@ class Warehouse(Protocol):
             WarehouseBusyError: a writer kept the warehouse for too long.
         """
 
+    def reading(self) -> AbstractContextManager[None]:
+        """Answer the queries within over one connection, where many follow each other: opening one costs more."""
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold the warehouse for writing by another program (dbt) while no connection of ours is open."""
 

@@ -27,7 +27,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
-from analytics_platform.defs.dbt_build import DbtBuild
+from analytics_platform.defs.dbt_build import DbtBuild, name_flags_at_once
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "dbt"
@@ -182,9 +182,11 @@ class Dbt:
         """Run a dbt command on this warehouse."""
         os.environ["ANALYTICS_WAREHOUSE_PATH"] = str(self.warehouse)
         days = json.dumps({"start_day": str(first), "end_day": str(last)})
-        arguments = [verb, *_paths(self.target), "--vars", days, "--quiet", "--no-partial-parse", *extra]
+        arguments = [verb, *_paths(self.target), "--vars", days, "--quiet", "--no-partial-parse"]
+        arguments += ["--no-write-json", *extra]
         if select:
             arguments += ["--select", *select.split()]
+        name_flags_at_once()
         try:
             result = dbtRunner(manifest=self._parsed()).invoke(arguments)
         finally:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from dbt_common.behavior_flags import BehaviorFlagRendered
 
 from analytics_platform.defs.dbt import names_of
-from analytics_platform.defs.dbt_build import DbtBuild
+from analytics_platform.defs.dbt_build import DbtBuild, name_flags_at_once
 from analytics_platform.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.integration
@@ -79,3 +80,14 @@ def test_a_folder_that_is_chosen_as_a_whole_is_named_once_and_of_others_each_nod
         "fqn:house.marts.three",
     ]
     assert names_of(set(), {"nodes": nodes}) == []
+
+
+def test_a_flag_of_dbt_is_named_without_a_look_at_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError("read the source of every frame")
+
+    name_flags_at_once()
+    monkeypatch.setattr("inspect.stack", refuse)
+    flag = {"name": "a_flag", "default": False, "description": "what changes"}
+    assert not BehaviorFlagRendered(flag, {}).no_warn
+    assert BehaviorFlagRendered(flag, {"a_flag": True}).no_warn

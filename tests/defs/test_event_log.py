@@ -186,3 +186,25 @@ def test_engines_of_old_runs_are_let_go(tmp_path: Path) -> None:
             storage.get_records_for_run(f"run-{n}")
         assert len(storage._engines) == ENGINES_KEPT
         assert storage.get_records_for_run("run-0").records == []
+
+
+def test_a_shard_that_has_its_tables_is_opened_without_asking_alembic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    stock = SqliteEventLogStorage._initdb
+
+    def noted(self: SqliteEventLogStorage, engine: db.Engine, for_index_shard: bool = False) -> None:
+        asked.append(Path(str(engine.url.database)).stem)
+        stock(self, engine, for_index_shard)
+
+    monkeypatch.setattr(SqliteEventLogStorage, "_initdb", noted)
+    with open_instance(tmp_path) as instance:
+        run_in(instance)
+    made = {path.stem for path in (tmp_path / "history" / "runs").glob("*.db")}
+    assert set(asked) == made
+    with open_instance(tmp_path) as instance:
+        logs = [instance.all_logs(run.run_id) for run in instance.get_runs()]
+    assert all(logs)
+    assert len(logs) == 2
+    assert len(asked) == 3  # each run's once, and the index

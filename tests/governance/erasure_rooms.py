@@ -190,10 +190,11 @@ class Rooms:
                 data = b"\n".join(lines_of(data)) if path.suffix == ".zst" else data
                 if any(trace.encode() in data for trace in traces):
                     found.append(path.relative_to(self.home).as_posix())
-        for (name,) in _tables(self.warehouse):
-            rows = self.warehouse.query(f"select cast(t as varchar) as said from {name} t where tenant_id = '{MINE}'")
-            if any(trace in said for said in rows["said"].to_pylist() for trace in traces):
-                found.append(name)
+        with self.warehouse.reading():
+            for (name,) in _tables(self.warehouse):
+                sql = f"select cast(t as varchar) as said from {name} t where tenant_id = '{MINE}'"
+                if any(trace in said for said in self.warehouse.query(sql)["said"].to_pylist() for trace in traces):
+                    found.append(name)
         lake = [s for s in self.streams if any(trace in str(row) for row in self.rows(s) for trace in traces)]
         return [*found, *(f"lake raw.{stream}" for stream in lake)]
 

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from analytics_platform.warehouse import DuckDBWarehouse, QueryError, WarehouseBusyError, WarehouseMissingError
 
 DAY, NEXT = date(2026, 1, 1), date(2026, 1, 2)
+OPENS_FOR_WRITING = "import duckdb; held = duckdb.connect(path)"
 
 
 def rows(*pairs: tuple[date, int]) -> pa.Table:
@@ -131,3 +134,54 @@ def test_two_processes_that_write_at_once_both_get_their_rows_in(tmp_path: Path)
     writers = [subprocess.Popen([sys.executable, "-c", program, str(path), offset]) for offset in ("0", "10")]
     assert [writer.wait() for writer in writers] == [0, 0]
     assert len(stored(DuckDBWarehouse(path))) == 10
+
+
+def opened_files(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each connection that is opened from now on can only read."""
+    opened: list[bool] = []
+    connect = duckdb.connect
+
+    def counted(*args: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+        opened.append(named["read_only"])
+        return connect(*args, **named)
+
+    monkeypatch.setattr(duckdb, "connect", counted)
+    return opened
+
+
+def test_queries_within_a_scope_of_reading_share_a_connection(
+    warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.replace_days("raw.events", rows((DAY, 1)), DAY, DAY)
+    opened = opened_files(monkeypatch)
+    with warehouse.reading():
+        with warehouse.reading():
+            assert stored(warehouse) == [(DAY, 1)]
+        with pytest.raises(QueryError):
+            warehouse.query("select * from raw.absent")
+        assert stored(warehouse) == [(DAY, 1)]
+    assert opened == [True]
+    stored(warehouse)
+    stored(warehouse)
+    assert opened == [True, True, True]
+
+
+def test_who_reads_and_writes_in_turns_sees_what_was_written(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.reading():
+        for n in (1, 2):
+            warehouse.replace_days("raw.events", rows((DAY, n)), DAY, DAY)
+            assert stored(warehouse) == [(DAY, n)]
+            with warehouse.exclusive():
+                assert stored(warehouse) == [(DAY, n)]
+                with another_process(OPENS_FOR_WRITING, warehouse.path):
+                    pass
+
+
+def test_other_processes_write_once_a_scope_of_reading_has_ended(warehouse: DuckDBWarehouse) -> None:
+    warehouse.replace_days("raw.events", rows((DAY, 1)), DAY, DAY)
+    with pytest.raises(QueryError), warehouse.reading():
+        warehouse.query("select * from raw.absent")
+    with another_process(OPENS_FOR_WRITING, warehouse.path), pytest.raises(WarehouseBusyError):
+        stored(warehouse)
+    with warehouse.reading(), pytest.raises(WarehouseMissingError):
+        DuckDBWarehouse(warehouse.path.with_name("absent.duckdb")).query("select 1")

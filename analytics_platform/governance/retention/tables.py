@@ -31,7 +31,11 @@ class WarehouseTables:
         return set(self._tables)
 
     def tallies(self, terms: Terms) -> Iterator[Tally | Waiting]:
-        """See `Sink`."""
+        """See `Sink`; all at once, since others wait for the warehouse while it is being read."""
+        with self._warehouse.reading():
+            return iter(list(self._found(terms)))
+
+    def _found(self, terms: Terms) -> Iterator[Tally | Waiting]:
         columns = table_columns(self._warehouse)
         for name, dataset in self._tables.items():
             if name not in columns:
