@@ -1,6 +1,6 @@
 """extract/<dashboard>/<table>: the tables that dashboards and BI tools read, one Parquet object per day.
 
-Thin: the declaration is the catalogue's, the building is reporting's, and the checks are in `asset_checks.published`.
+Thin: the declaration is the catalogue's, the building is reporting's, and the checks are in `asset_checks.extracts`.
 """
 
 from collections.abc import Iterator

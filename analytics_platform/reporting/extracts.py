@@ -9,7 +9,7 @@ How a KPI is computed stays out; ``headlines`` holds the one extract that is put
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -150,17 +150,36 @@ def _kpis(catalog: Catalog, dashboard: str) -> list[Kpi]:
     return [catalog.kpis[name] for name in find_dashboard(catalog, dashboard).kpis]
 
 
-def read_extract(store: ObjectStore, dashboard: str, table: str, first: date, last: date) -> pl.DataFrame:
+def read_extract(
+    store: ObjectStore,
+    dashboard: str,
+    table: str,
+    first: date,
+    last: date,
+    *,
+    only: Collection[date] | None = None,
+) -> pl.DataFrame:
     """The published rows of the days that exist between ``first`` and ``last``.
 
     Columns are those of the newest day; older days have null where they lack one.
 
+    Args:
+        store: the lake.
+        dashboard: whose extract it is.
+        table: the extract.
+        first: first day.
+        last: last day.
+        only: the days of the span that are wanted (the ends of months, say); the others are not opened.
+
     Raises:
-        ExtractMissingError: not a single day of the extract is published in that span.
+        ExtractMissingError: not a single wanted day of the extract is published in that span.
     """
-    days = [day for day in published_days(store, dashboard, table) if first <= day <= last]
+    wanted = None if only is None else frozenset(only)
+    published = (day for day in published_days(store, dashboard, table) if first <= day <= last)
+    days = [day for day in published if wanted is None or day in wanted]
     if not days:
-        raise ExtractMissingError(f"no day of {dashboard}/{table} is published from {first} to {last}")
+        which = "" if wanted is None else f"of {len(wanted)} wanted "
+        raise ExtractMissingError(f"no day {which}of {dashboard}/{table} is published from {first} to {last}")
     paths = [store.local_path(extract_key(dashboard, table, day)) for day in days]
     scan = pl.scan_parquet(
         paths,

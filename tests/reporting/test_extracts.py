@@ -265,3 +265,16 @@ def test_no_day_is_a_day_before_it(published: Published) -> None:
     assert published_days(published.store, "finance", "mrr")[-1] == LAST_DAY
     assert published_days(published.store, "finance", "mrr")[0] == LAST_DAY - timedelta(199)
     assert date(2026, 7, 1) not in published_days(published.store, "finance", "mrr")
+
+
+def test_only_the_wanted_days_of_a_span_are_read(published: Published) -> None:
+    wanted = {LAST_DAY, LAST_DAY - timedelta(3), FIRST - timedelta(1)}
+    rows = read_extract(published.store, "finance", "mrr", FIRST, LAST_DAY, only=wanted)
+    assert set(rows["day"]) == {LAST_DAY, LAST_DAY - timedelta(3)}
+    whole = read_extract(published.store, "finance", "mrr", FIRST, LAST_DAY)
+    assert rows.equals(whole.filter(pl.col("day").is_in(wanted)))
+
+
+def test_that_no_wanted_day_is_published_is_said(published: Published) -> None:
+    with pytest.raises(ExtractMissingError, match=r"no day of 1 wanted of finance/mrr is published"):
+        read_extract(published.store, "finance", "mrr", FIRST, LAST_DAY, only=[LAST_DAY + timedelta(1)])

@@ -1,0 +1,111 @@
+"""Checks of extracts: what was published is what the catalogue declares."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analytics_platform.catalog import PII_CLASSES, Catalog, Extract
+from analytics_platform.defs import keys
+from analytics_platform.defs.partitions import Partitions
+from analytics_platform.lake.store import ObjectMissingError
+from analytics_platform.reporting.extracts import arrow_schema, extract_key, published_days
+from asset_checks.factory import Facts, Scope, check
+
+
+def extract_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+    """All checks of extracts."""
+    return [
+        made
+        for dashboard in catalog.dashboards.values()
+        for extract in dashboard.extracts
+        for made in (
+            _budget_check(dashboard.name, extract, partitions),
+            _schema_check(dashboard.name, extract, partitions),
+        )
+    ]
+
+
+def rows_are_within_budget(rows: int, budget: int) -> Facts:
+    """A day has no more rows than its owner allows."""
+    offenders = [f"{rows} rows"] if rows > budget else []
+    counts = {"rows": rows, "row_budget": budget}
+    return Facts(not offenders, f"{rows} rows, {budget} allowed", counts, offenders, 1, len(offenders))
+
+
+def columns_are_as_declared(columns: Sequence[tuple[str, str, str]], extract: Extract) -> Facts:
+    """A file has the declared columns, types and PII classes, and none above the extract's policy.
+
+    Args:
+        columns: each column's name, type and PII class.
+        extract: the declaration.
+    """
+    declared = [_described(field) for field in arrow_schema(extract)]
+    allowed = PII_CLASSES[: PII_CLASSES.index(extract.pii_policy) + 1]
+    odd = {column[0] for column in set(columns) ^ set(declared)}
+    offenders = sorted(odd | {name for name, _, pii in columns if pii not in allowed})
+    passed = list(columns) == declared and not offenders
+    summary = f"{len(offenders)} of {len(declared)} columns break schema or PII policy"
+    return Facts(passed, summary, {"columns": len(columns)}, offenders, len(declared), len(offenders))
+
+
+def _budget_check(dashboard: str, extract: Extract, partitions: Partitions) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> dict[str, Facts]:
+        return _judged_files(
+            scope, dashboard, extract, lambda footer: rows_are_within_budget(footer.num_rows, extract.row_budget)
+        )
+
+    return check(
+        keys.extract(dashboard, extract.name),
+        "rows_are_within_budget",
+        judge,
+        description=f"At most {extract.row_budget} rows a day: more would not open in a consumer's tool.",
+        dimension="validity",
+        severity=dg.AssetCheckSeverity.WARN,
+        partitions_def=partitions.day,
+    )
+
+
+def _schema_check(dashboard: str, extract: Extract, partitions: Partitions) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> dict[str, Facts]:
+        return _judged_files(
+            scope,
+            dashboard,
+            extract,
+            lambda footer: columns_are_as_declared(
+                [_described(column) for column in footer.schema.to_arrow_schema()], extract
+            ),
+        )
+
+    return check(
+        keys.extract(dashboard, extract.name),
+        "columns_are_as_declared",
+        judge,
+        description=f"Schema version {extract.schema_version}, at most {extract.pii_policy} data, in every file.",
+        dimension="validity",
+        blocking=True,
+        partitions_def=partitions.day,
+    )
+
+
+def _judged_files(
+    scope: Scope, dashboard: str, extract: Extract, judge: Callable[[pq.FileMetaData], Facts]
+) -> dict[str, Facts]:
+    """Facts of each day's file, from its footer: of the scope's days, or of all that are published."""
+    days = scope.partition_keys or [day.isoformat() for day in published_days(scope.store, dashboard, extract.name)]
+    found = {}
+    for day in days:
+        try:
+            path = scope.store.local_path(extract_key(dashboard, extract.name, date.fromisoformat(day)))
+        except ObjectMissingError:
+            found[day] = Facts(False, "the day's file is missing", {}, ["no file"], 1, 1)
+        else:
+            found[day] = judge(pq.read_metadata(path))
+    return found
+
+
+def _described(column: pa.Field) -> tuple[str, str, str]:
+    """Name, type and PII class of a column, as the file says."""
+    return column.name, str(column.type), (column.metadata or {}).get(b"pii", b"").decode()
