@@ -1,7 +1,6 @@
 """Checks of extracts: what was published is what the catalogue declares."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
 
 import dagster as dg
 import pyarrow as pa
@@ -10,9 +9,10 @@ import pyarrow.parquet as pq
 from analytics_platform.catalog import PII_CLASSES, Catalog, Extract
 from analytics_platform.defs import keys
 from analytics_platform.defs.partitions import Partitions
-from analytics_platform.lake.store import ObjectMissingError
-from analytics_platform.reporting.extracts import arrow_schema, extract_key, published_days
+from analytics_platform.reporting.extracts import arrow_schema, extract_paths
 from asset_checks.factory import Facts, Scope, check
+
+_MISSING = Facts(False, "the day is not published", {}, ["no file"], 1, 1)
 
 
 def extract_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
@@ -94,16 +94,12 @@ def _judged_files(
     scope: Scope, dashboard: str, extract: Extract, judge: Callable[[pq.FileMetaData], Facts]
 ) -> dict[str, Facts]:
     """Facts of each day's file, from its footer: of the scope's days, or of all that are published."""
-    days = scope.partition_keys or [day.isoformat() for day in published_days(scope.store, dashboard, extract.name)]
-    found = {}
-    for day in days:
-        try:
-            path = scope.store.local_path(extract_key(dashboard, extract.name, date.fromisoformat(day)))
-        except ObjectMissingError:
-            found[day] = Facts(False, "the day's file is missing", {}, ["no file"], 1, 1)
-        else:
-            found[day] = judge(pq.read_metadata(path))
-    return found
+    paths = extract_paths(scope.store, dashboard, extract.name, *scope.days())
+    published = {day.isoformat(): path for day, path in paths.items()}
+    return {
+        day: judge(pq.read_metadata(published[day])) if day in published else _MISSING
+        for day in scope.partition_keys or published
+    }
 
 
 def _described(column: pa.Field) -> tuple[str, str, str]:

@@ -25,12 +25,20 @@ class ExtractColumn(Declared):
     description: Text
 
 
+class SchemaChange(Declared):
+    """What a schema version changed for consumers, and why: ``breaking`` when their reports may have to follow."""
+
+    kind: Literal["additive", "breaking"]
+    why: Text
+
+
 class Extract(Declared):
     """One Parquet table that a dashboard reads.
 
     ``source`` is the warehouse table that it is cut from; None means that reporting computes it from the headlines of
     the dashboard's KPIs. ``row_budget`` counts the rows of a day over all tenants; ``pii_policy`` is the highest class
-    that a column may have.
+    that a column may have. ``schema_version`` rises with every change of the columns; ``changes`` says why it did,
+    which a breaking change needs.
     """
 
     name: Name
@@ -38,6 +46,7 @@ class Extract(Declared):
     description: Text
     owner: Name
     schema_version: int = Constrained(ge=1)
+    changes: dict[int, SchemaChange] = Constrained(default_factory=dict)
     day_column: Name
     columns: Listed[ExtractColumn] = Constrained(min_length=1)
     row_budget: int = Constrained(ge=1)
@@ -50,6 +59,13 @@ class Extract(Declared):
             if needed not in names:
                 raise wrong(
                     f"there is no column {needed!r}", f"declare it under columns: {', '.join(names)}", field=field
+                )
+        for version in self.changes:
+            if not 1 < version <= self.schema_version:
+                raise wrong(
+                    f"schema_version is {self.schema_version}",
+                    "raise it, or name a version between 2 and that one",
+                    field=f"changes.{version}",
                 )
         allowed = PII_CLASSES.index(self.pii_policy)
         for column in self.columns:
