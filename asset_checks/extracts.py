@@ -1,6 +1,8 @@
 """Checks of extracts: what was published is what the catalogue declares."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 import pyarrow as pa
@@ -9,15 +11,24 @@ import pyarrow.parquet as pq
 from analytics_platform.catalog import PII_CLASSES, Catalog, Extract
 from analytics_platform.defs import keys
 from analytics_platform.defs.partitions import Partitions
+from analytics_platform.lake.extract_audit import Audit, audit
 from analytics_platform.reporting.extracts import arrow_schema, extract_paths
 from asset_checks.factory import Facts, Scope, check
+from asset_checks.grouped import Found, Told, check_group
 
+MANIFEST_MATCHES = Told(
+    "manifest_matches_objects",
+    "Each object that the manifest names is there, with its size and, of the days of the run, its hash and rows; "
+    "nothing is left over that no manifest names.",
+    "consistency",
+    dg.AssetCheckSeverity.ERROR,
+)
 _MISSING = Facts(False, "the day is not published", {}, ["no file"], 1, 1)
 
 
 def extract_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """All checks of extracts."""
-    return [
+    by_table = [
         made
         for dashboard in catalog.dashboards.values()
         for extract in dashboard.extracts
@@ -26,6 +37,7 @@ def extract_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChe
             _schema_check(dashboard.name, extract, partitions),
         )
     ]
+    return [*by_table, _manifest_checks(catalog)]
 
 
 def rows_are_within_budget(rows: int, budget: int) -> Facts:
@@ -49,6 +61,55 @@ def columns_are_as_declared(columns: Sequence[tuple[str, str, str]], extract: Ex
     passed = list(columns) == declared and not offenders
     summary = f"{len(offenders)} of {len(declared)} columns break schema or PII policy"
     return Facts(passed, summary, {"columns": len(columns)}, offenders, len(declared), len(offenders))
+
+
+def manifest_matches_objects(found: Audit | None) -> Facts:
+    """Every object that the manifest names is there with its bytes, and none that it does not name is left over.
+
+    Args:
+        found: the comparison; None when the table is not in a manifest.
+    """
+    if found is None:
+        return Facts(False, "no manifest names this table: publish it", {}, ["no manifest"], 1, 1)
+    counts = {"objects": found.objects, "objects_read_in_full": found.hashed, "bytes": found.bytes}
+    failed = len(found.problems)
+    summary = f"{failed} problems with {found.objects:,} objects, of which {found.hashed:,} were read in full"
+    return Facts(not failed, summary, counts, found.problems, found.objects, min(failed, found.objects))
+
+
+def places_of(catalog: Catalog) -> dict[dg.AssetKey, tuple[str, str]]:
+    """Dashboard and table of each extract's asset."""
+    return {
+        keys.extract(dashboard.name, extract.name): (dashboard.name, extract.name)
+        for dashboard in catalog.dashboards.values()
+        for extract in dashboard.extracts
+    }
+
+
+def judge_manifests(
+    places: Mapping[dg.AssetKey, tuple[str, str]], scope: Scope, assets: Collection[dg.AssetKey]
+) -> Found:
+    """Facts of each asset's table: the days of the scope are read in full, all others are looked for."""
+    first, last = scope.days()
+    now = datetime.now(UTC)
+    audits = {
+        dashboard: audit(scope.store, dashboard, now, is_hashed=lambda day: first <= day <= last)
+        for dashboard in sorted({places[asset][0] for asset in assets})
+    }
+    return {
+        dg.AssetCheckKey(asset, MANIFEST_MATCHES.name): manifest_matches_objects(
+            audits[places[asset][0]].get(places[asset][1])
+        )
+        for asset in assets
+    }
+
+
+def _manifest_checks(catalog: Catalog) -> dg.AssetChecksDefinition:
+    """All tables in one step, so that each dashboard's folder is listed once."""
+    places = places_of(catalog)
+    return check_group(
+        "extracts_match_their_manifest", [MANIFEST_MATCHES], list(places), partial(judge_manifests, places)
+    )
 
 
 def _budget_check(dashboard: str, extract: Extract, partitions: Partitions) -> dg.AssetChecksDefinition:

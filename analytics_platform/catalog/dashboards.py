@@ -8,11 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field as Constrained
 from pydantic import model_validator
 
-from analytics_platform.catalog.declared import Declared, Listed, wrong
+from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
 from analytics_platform.catalog.plan import PII_CLASSES, PiiClass
 from analytics_platform.catalog.values import Name, TableName, Text
 
 Audience = Literal["all", "tenant"]
+Consumer = Literal["pages", "power_bi", "looker_studio"]
+"""Who reads a dashboard's extracts; ``urls`` says where people open it, once that is known."""
+
+Url = Annotated[str, matching(r"https?://[^\s]+", "write an address such as https://app.powerbi.com/…")]
 ColumnType = Literal["date", "timestamp", "string", "integer", "number", "boolean"]
 
 
@@ -88,3 +92,4 @@ class Dashboard(Declared):
     kpis: Annotated[Listed[Name], Constrained(min_length=1)]
     audiences: Listed[Audience] = Constrained(min_length=1)
     extracts: Listed[Extract] = Constrained(min_length=1)
+    urls: dict[Consumer, Url] = Constrained(default_factory=dict)
