@@ -13,10 +13,6 @@ from analytics_platform.catalog.plan import PII_CLASSES, PiiClass
 from analytics_platform.catalog.values import Name, TableName, Text
 
 Audience = Literal["all", "tenant"]
-Consumer = Literal["pages", "power_bi", "looker_studio"]
-"""Who reads a dashboard's extracts; ``urls`` says where people open it, once that is known."""
-
-Url = Annotated[str, matching(r"https?://[^\s]+", "write an address such as https://app.powerbi.com/…")]
 ColumnType = Literal["date", "timestamp", "string", "integer", "number", "boolean"]
 
 
@@ -27,6 +23,12 @@ class ExtractColumn(Declared):
     type: ColumnType
     pii: PiiClass
     description: Text
+
+
+Consumer = Literal["pages", "power_bi", "looker_studio"]
+"""Who reads a dashboard's extracts; ``urls`` says where people open it, once that is known."""
+
+Url = Annotated[str, matching(r"https?://[^\s]+", "write an address such as https://app.powerbi.com/…")]
 
 
 class SchemaChange(Declared):
