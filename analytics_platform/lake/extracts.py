@@ -95,7 +95,7 @@ def publish(
     """
     manifest = _committed(store, dashboard, edit, stamp)
     settle(store, dashboard)
-    _sweep(store, manifest, stamp.at, swept or {})
+    _sweep(store, newest_manifest(store, dashboard), stamp.at, swept or {})
     return manifest
 
 
@@ -150,16 +150,17 @@ def rewrite_rows(
             return base.tables
         return {**base.tables, table: replace(published, days=kept, removed_in=base.number + 1)}
 
-    manifest = publish(store, dashboard, edit, Stamp(at))
-    named = manifest.keys
-    published = manifest.tables.get(table)
-    address = {published.csv.address} if published and published.csv else set()
-    _at_once(store.delete, unnamed_keys(store, dashboard, table, named | address))
+    # What is put from here on is of a publication that has seen the removal, or that will be refused for not having.
+    there = [info.key for info in store.list(layout.extract_prefix(dashboard, table))]
+    publish(store, dashboard, edit, Stamp(at))
+    kept = _held_keys(newest_manifest(store, dashboard))
+    _at_once(store.delete, [key for key in there if key not in kept])
 
 
-def unnamed_keys(store: ObjectStore, dashboard: str, table: str, named: Collection[str]) -> list[str]:
-    """Every object below a table that is not named."""
-    return [info.key for info in store.list(layout.extract_prefix(dashboard, table)) if info.key not in named]
+def unnamed_keys(store: ObjectStore, dashboard: str, table: str) -> list[str]:
+    """Every object below a table that no publication in force holds."""
+    kept = _held_keys(newest_manifest(store, dashboard))
+    return [info.key for info in store.list(layout.extract_prefix(dashboard, table)) if info.key not in kept]
 
 
 def parquet_bytes(rows: pa.Table) -> bytes:
@@ -220,10 +221,15 @@ def _with_csv(store: ObjectStore, dashboard: str, name: str, table: Table) -> Ta
 def _superseded(store: ObjectStore, base: Manifest, manifest: Manifest) -> dict[str, datetime]:
     """What readers may still be at; what went when its time was over is not told any more."""
     gone = {each for each, since in base.superseded.items() if _is_over(since, manifest) and store.info(each) is None}
-    withdrawn = {table.csv.address for name, table in base.tables.items() if table.csv and name not in manifest.tables}
     before = {key: since for key, since in base.superseded.items() if key not in gone}
-    now = dict.fromkeys((base.keys | withdrawn) - before.keys(), manifest.published_at)
-    return {key: since for key, since in {**before, **now}.items() if key not in manifest.keys}
+    now = dict.fromkeys(_held_keys(base) - before.keys(), manifest.published_at)
+    held = _held_keys(manifest)
+    return {key: since for key, since in {**before, **now}.items() if key not in held}
+
+
+def _held_keys(manifest: Manifest) -> frozenset[str]:
+    """What a publication holds: what it names, and the addresses that have its CSVs."""
+    return manifest.keys | {table.csv.address for table in manifest.tables.values() if table.csv}
 
 
 def _is_over(since: datetime, manifest: Manifest) -> bool:
@@ -246,11 +252,11 @@ def _sweep(store: ObjectStore, manifest: Manifest, at: datetime, swept: Mapping[
     for info in store.list(layout.extract_manifest_versions_prefix(manifest.dashboard))[:-1]:
         if info.modified_at <= over:
             store.delete(info.key)
-    known = manifest.keys | manifest.superseded.keys()
+    known = _held_keys(manifest) | manifest.superseded.keys()
     for table, days in swept.items():
         for prefix in _folders(manifest.dashboard, table, days):
             for info in store.list(prefix):
-                if info.key not in known and info.modified_at <= over and not _is_address(info.key):
+                if info.key not in known and info.modified_at <= over:
                     store.delete(info.key)
 
 
@@ -258,10 +264,6 @@ def _folders(dashboard: str, table: str, days: Collection[date]) -> list[str]:
     """Where leftovers of some days are looked for: day by day, unless one walk through all of them costs less."""
     whole = layout.extract_prefix(dashboard, table)
     return [whole] if len(days) > _MANY_DAYS else [f"{whole}csv/", *(f"{whole}day={day.isoformat()}/" for day in days)]
-
-
-def _is_address(key: str) -> bool:
-    return key.endswith(".csv") and "/csv/" not in key
 
 
 def _rewritten(store: ObjectStore, dashboard: str, table: str, day: date, part: Part, rewrite: Rewrite) -> Part | None:

@@ -43,7 +43,7 @@ from analytics_platform.lake.extracts import (
     rewrite_rows,
     settle,
 )
-from analytics_platform.lake.store import LocalStore, ObjectStore
+from analytics_platform.lake.store import LocalStore, ObjectInfo, ObjectStore
 
 AT = datetime(2026, 6, 30, 4, tzinfo=UTC)
 LATER = AT + GRACE + timedelta(minutes=1)
@@ -76,6 +76,27 @@ class CrashingStore(LocalStore):
         write()
         if self.left == 0:
             raise CrashError
+
+
+class PublishingStore(LocalStore):
+    """A store in which somebody else publishes once a removal is committed, before anything is listed or deleted."""
+
+    def __init__(self, root: Path, committed: str, publications: list[Callable[[], object]]) -> None:
+        super().__init__(root)
+        self.committed, self.publications = committed, publications
+
+    def list(self, prefix: str) -> list[ObjectInfo]:
+        if prefix.startswith("extracts/finance/mrr/"):
+            self._publish()
+        return LocalStore.list(self, prefix)
+
+    def delete(self, key: str) -> None:
+        self._publish()
+        LocalStore.delete(self, key)
+
+    def _publish(self) -> None:
+        while self.publications and self.info(self.committed):
+            self.publications.pop()()
 
 
 @pytest.fixture
@@ -229,6 +250,34 @@ def test_an_object_that_was_removed_meanwhile_is_never_named(store: LocalStore) 
             store, "finance", lambda base: {"mrr": replace(base.tables["mrr"], days={TWO: part}, csv=None)}, Stamp(AT)
         )
     assert sorted(newest_manifest(store, "finance").tables["mrr"].days) == [ONE]
+
+
+def test_a_removal_leaves_what_is_published_while_it_deletes(store: LocalStore) -> None:
+    publish_days(store, {ONE: 1})
+    publish_days(store, {ONE: 3})
+    deleting = PublishingStore(
+        store.root, layout.extract_manifest_version_key("finance", 3), [lambda: publish_days(store, {TWO: 2})]
+    )
+    remove_tenant(deleting)
+    assert not deleting.publications
+    assert audit(store, "finance", AT)["mrr"].problems == ()
+    assert [row[2] for row in seen(store)] == [4, 2, 3]
+
+
+def test_a_table_that_is_withdrawn_and_published_again_keeps_its_address(store: LocalStore) -> None:
+    publish_days(store, {ONE: 1})
+    withdrawn = publish(store, "finance", lambda base: {}, Stamp(AT))
+    assert "extracts/finance/mrr/mrr.csv" in withdrawn.superseded
+    publish_days(store, {ONE: 1}, AT + timedelta(hours=1))
+    publish_days(store, {ONE: 2}, LATER + timedelta(hours=1))
+    assert audit(store, "finance", LATER)["mrr"].problems == ()
+
+
+def test_a_table_without_days_has_no_csv_for_longer_than_a_day(store: LocalStore) -> None:
+    publish_days(store, {ONE: 1})
+    publish(store, "finance", lambda base: {"mrr": replace(base.tables["mrr"], days={})}, Stamp(AT))
+    publish_days(store, {TWO: 1}, LATER, table="other")
+    assert store.list("extracts/finance/mrr/") == []
 
 
 def test_objects_from_before_there_were_manifests_are_read_and_named_by_the_first(store: LocalStore) -> None:

@@ -198,8 +198,7 @@ class ExtractObjects:
 
     def _is_in_leftovers(self, place: tuple[str, str], person: Person) -> bool:
         """Whether an object that is superseded, or was never published, mentions the person."""
-        named = newest_manifest(self._store, place[0]).keys
-        keys = (key for key in unnamed_keys(self._store, *place, named) if key.endswith(".parquet"))
+        keys = (key for key in unnamed_keys(self._store, *place) if key.endswith(".parquet"))
         return any(_own_rows(person, read_parquet(self._store, key))[1] for key in keys)
 
 
