@@ -176,7 +176,7 @@ def _described(name: str, table: Table) -> Iterable[str]:
         yield f"  {column.name:<34} {column.type:<10}{pii} {column.description}".rstrip()
     if table.csv:
         span = f"{table.csv.rows:,} rows from {table.csv.first} to {table.csv.last}"
-        yield f"  CSV {table.csv.address}: {span}, {table.csv.bytes / 1e6:,.1f} MB"
+        yield f"  CSV {table.csv.address}: {span}, {table.csv.bytes:,} bytes"
     for day in sorted(table.days, reverse=True)[:_DAYS_SHOWN]:
         part = table.days[day]
         yield f"  {day}  {part.rows:>8,} rows  {part.bytes:>10,} bytes  sha256 {part.sha256[:_HASH_SHOWN]}…  {part.key}"
