@@ -1,12 +1,12 @@
 """Quality checks of the graph, by layer, behind one factory.
 
 `intake` judges what came in, `streams` and `against_plan` what it is like, `identities` who stands behind it,
-`columns`, `limits` and `privacy` the tables that are made of it, `money` whether they still add up to it, `published`
-what goes out, `figures` the numbers on it, `reports` those of a week, `reviews` what is signed, `look_back` and
-`incidents` the histories of runs. dbt's tests are asset checks too. Which ones a dataset must have is declared
-(`demands` in the catalogue). To add one: write a pure function that returns `Facts`, give it a name that is a fact and
-a dimension, and list it in its module (many tables at once: `grouped`); where its asset has partitions, answer by
-partition.
+`columns`, `limits` and `privacy` the tables that are made of it, `money` whether they still add up to it, `extracts`
+and `published` what goes out, `figures` the numbers on it, `reports` those of a week, `reviews` what is signed,
+`look_back` and `incidents` the histories of runs. dbt's tests are asset checks too. Which ones a dataset must have is
+declared (`demands` in the catalogue). To add one: write a pure function that returns `Facts`, give it a name that is a
+fact and a dimension, and list it in its module (many tables at once: `grouped`); where its asset has partitions, answer
+by partition.
 """
 
 import dagster as dg
@@ -19,6 +19,7 @@ from analytics_platform.identities.sealing import TenantSeals
 from asset_checks.against_plan import plan_checks
 from asset_checks.anomalies import anomaly_checks
 from asset_checks.columns import column_checks
+from asset_checks.extracts import extract_checks
 from asset_checks.factory import Facts, Scope, check
 from asset_checks.figures import figures_checks
 from asset_checks.identities import identity_checks
@@ -51,7 +52,8 @@ def all_checks(
         *money_checks(manifest, partitions),
         *privacy_checks(catalog, manifest),
         *anomaly_checks(catalog, partitions),
-        *published_checks(catalog, partitions),
+        *extract_checks(catalog, partitions),
+        *published_checks(catalog),
         *figures_checks(catalog),
         *look_back_checks(catalog, partitions),
         *review_checks(catalog, partitions.time_zone),

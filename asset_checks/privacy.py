@@ -17,7 +17,7 @@ from analytics_platform.catalog.quality import PersonalDataPattern
 from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import Manifest, Translator
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
-from analytics_platform.reporting.extracts import extract_key, published_days
+from analytics_platform.reporting.extracts import ExtractMissingError, scan_extract
 from asset_checks.factory import Facts, Scope
 from asset_checks.grouped import Found, GroupJudge, Told, check_group
 
@@ -142,11 +142,13 @@ def _of_extracts(
 def _published_values(scope: Scope, dashboard: str, extract: str, names: Sequence[str]) -> dict[str, list[str]]:
     """The different values of the columns, of the published days within the scope."""
     first, last = scope.days()
-    days = [day for day in published_days(scope.store, dashboard, extract) if first <= day <= last]
-    paths = [scope.store.local_path(extract_key(dashboard, extract, day)) for day in days]
-    if not paths or not names:
+    if not names:
+        return {}
+    try:
+        rows = scan_extract(scope.store, dashboard, extract, first, last)
+    except ExtractMissingError:
         return {name: [] for name in names}
-    frame = pl.scan_parquet(paths).select(pl.col(name).drop_nulls().unique().implode() for name in names).collect()
+    frame = rows.select(pl.col(name).drop_nulls().unique().implode() for name in names).collect()
     return {name: frame[name][0].to_list() for name in names}
 
 

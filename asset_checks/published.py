@@ -1,20 +1,15 @@
-"""Checks of what is published: extracts and dashboards."""
+"""Checks of what is published: dashboards. Those of the extracts that they are made from are in `extracts`."""
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from analytics_platform.catalog import PII_CLASSES, Audience, Catalog, Extract
+from analytics_platform.catalog import Audience, Catalog
 from analytics_platform.defs import keys
-from analytics_platform.defs.partitions import Partitions
-from analytics_platform.lake.store import ObjectMissingError, ObjectStore
+from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.dashboards import audiences, dashboard_key
-from analytics_platform.reporting.extracts import arrow_schema, extract_key, published_days
 from analytics_platform.reporting.page import payload_of
 from asset_checks.factory import Facts, Scope, check
 
@@ -22,46 +17,13 @@ _LOADS_FROM_ELSEWHERE = re.compile(rb"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@
 _POLICY = b"Content-Security-Policy"
 
 
-def published_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
-    """All checks of extracts and dashboards."""
-    extracts = [
-        made
-        for dashboard in catalog.dashboards.values()
-        for extract in dashboard.extracts
-        for made in (
-            _budget_check(dashboard.name, extract, partitions),
-            _schema_check(dashboard.name, extract, partitions),
-        )
-    ]
-    pages = [
+def published_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+    """All checks of dashboards."""
+    return [
         made
         for name in catalog.dashboards
         for made in (_self_contained_check(catalog, name), _audience_check(catalog, name))
     ]
-    return [*extracts, *pages]
-
-
-def rows_are_within_budget(rows: int, budget: int) -> Facts:
-    """A day has no more rows than its owner allows."""
-    offenders = [f"{rows} rows"] if rows > budget else []
-    counts = {"rows": rows, "row_budget": budget}
-    return Facts(not offenders, f"{rows} rows, {budget} allowed", counts, offenders, 1, len(offenders))
-
-
-def columns_are_as_declared(columns: Sequence[tuple[str, str, str]], extract: Extract) -> Facts:
-    """A file has the declared columns, types and PII classes, and none above the extract's policy.
-
-    Args:
-        columns: each column's name, type and PII class.
-        extract: the declaration.
-    """
-    declared = [_described(field) for field in arrow_schema(extract)]
-    allowed = PII_CLASSES[: PII_CLASSES.index(extract.pii_policy) + 1]
-    odd = {column[0] for column in set(columns) ^ set(declared)}
-    offenders = sorted(odd | {name for name, _, pii in columns if pii not in allowed})
-    passed = list(columns) == declared and not offenders
-    summary = f"{len(offenders)} of {len(declared)} columns break schema or PII policy"
-    return Facts(passed, summary, {"columns": len(columns)}, offenders, len(declared), len(offenders))
 
 
 def pages_are_self_contained(pages: Mapping[str, bytes]) -> Facts:
@@ -91,45 +53,6 @@ def pages_hold_only_their_tenant(pages: Mapping[Audience, bytes], names: Mapping
     leaky = {offender.partition(":")[0] for offender in offenders}
     summary = f"{len(leaky)} of {len(pages)} pages name another tenant"
     return Facts(not offenders, summary, {"pages": len(pages)}, offenders, len(pages), len(leaky))
-
-
-def _budget_check(dashboard: str, extract: Extract, partitions: Partitions) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> dict[str, Facts]:
-        return _judged_files(
-            scope, dashboard, extract, lambda footer: rows_are_within_budget(footer.num_rows, extract.row_budget)
-        )
-
-    return check(
-        keys.extract(dashboard, extract.name),
-        "rows_are_within_budget",
-        judge,
-        description=f"At most {extract.row_budget} rows a day: more would not open in a consumer's tool.",
-        dimension="validity",
-        severity=dg.AssetCheckSeverity.WARN,
-        partitions_def=partitions.day,
-    )
-
-
-def _schema_check(dashboard: str, extract: Extract, partitions: Partitions) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> dict[str, Facts]:
-        return _judged_files(
-            scope,
-            dashboard,
-            extract,
-            lambda footer: columns_are_as_declared(
-                [_described(column) for column in footer.schema.to_arrow_schema()], extract
-            ),
-        )
-
-    return check(
-        keys.extract(dashboard, extract.name),
-        "columns_are_as_declared",
-        judge,
-        description=f"Schema version {extract.schema_version}, at most {extract.pii_policy} data, in every file.",
-        dimension="validity",
-        blocking=True,
-        partitions_def=partitions.day,
-    )
 
 
 def _self_contained_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
@@ -162,24 +85,3 @@ def _audience_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinitio
 
 def _pages(store: ObjectStore, catalog: Catalog, dashboard: str) -> dict[Audience, bytes]:
     return {each: store.get(dashboard_key(dashboard, each)) for each in audiences(catalog, dashboard)}
-
-
-def _judged_files(
-    scope: Scope, dashboard: str, extract: Extract, judge: Callable[[pq.FileMetaData], Facts]
-) -> dict[str, Facts]:
-    """Facts of each day's file, from its footer: of the scope's days, or of all that are published."""
-    days = scope.partition_keys or [day.isoformat() for day in published_days(scope.store, dashboard, extract.name)]
-    found = {}
-    for day in days:
-        try:
-            path = scope.store.local_path(extract_key(dashboard, extract.name, date.fromisoformat(day)))
-        except ObjectMissingError:
-            found[day] = Facts(False, "the day's file is missing", {}, ["no file"], 1, 1)
-        else:
-            found[day] = judge(pq.read_metadata(path))
-    return found
-
-
-def _described(column: pa.Field) -> tuple[str, str, str]:
-    """Name, type and PII class of a column, as the file says."""
-    return column.name, str(column.type), (column.metadata or {}).get(b"pii", b"").decode()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Constrained
 from pydantic import model_validator
 
-from analytics_platform.catalog.declared import Declared, Listed, wrong
+from analytics_platform.catalog.declared import Declared, Listed, matching, wrong
 from analytics_platform.catalog.plan import PII_CLASSES, PiiClass
 from analytics_platform.catalog.values import Name, TableName, Text
 from analytics_platform.catalog.views import View
@@ -25,13 +25,27 @@ class ExtractColumn(Declared):
     description: Text
 
 
+Consumer = Literal["pages", "power_bi", "looker_studio"]
+"""Who reads a dashboard's extracts; ``urls`` says where people open it, once that is known."""
+
+Url = Annotated[str, matching(r"https?://[^\s]+", "write an address such as https://app.powerbi.com/…")]
+
+
+class SchemaChange(Declared):
+    """What a schema version changed for consumers, and why: ``breaking`` when their reports may have to follow."""
+
+    kind: Literal["additive", "breaking"]
+    why: Text
+
+
 class Extract(Declared):
     """One Parquet table that a dashboard reads.
 
     ``source`` is the warehouse table that it is cut from; None means that reporting computes it from the headlines of
     the dashboard's KPIs. ``row_budget`` counts the rows of a day over all tenants; ``pii_policy`` is the highest class
     that a column may have. Where the source is no KPI's table, ``settling_days`` says how long a day of it may still
-    move (null: for ever, as cohorts do).
+    move (null: for ever, as cohorts do). ``schema_version`` rises with every change of the columns; ``changes`` says why
+    it did, which a breaking change needs.
     """
 
     name: Name
@@ -39,6 +53,7 @@ class Extract(Declared):
     description: Text
     owner: Name
     schema_version: int = Constrained(ge=1)
+    changes: dict[int, SchemaChange] = Constrained(default_factory=dict)
     day_column: Name
     columns: Listed[ExtractColumn] = Constrained(min_length=1)
     row_budget: int = Constrained(ge=1)
@@ -52,6 +67,13 @@ class Extract(Declared):
             if needed not in names:
                 raise wrong(
                     f"there is no column {needed!r}", f"declare it under columns: {', '.join(names)}", field=field
+                )
+        for version in self.changes:
+            if not 1 < version <= self.schema_version:
+                raise wrong(
+                    f"schema_version is {self.schema_version}",
+                    "raise it, or name a version between 2 and that one",
+                    field=f"changes.{version}",
                 )
         allowed = PII_CLASSES.index(self.pii_policy)
         for column in self.columns:
@@ -74,6 +96,7 @@ class Dashboard(Declared):
     kpis: Annotated[Listed[Name], Constrained(min_length=1)]
     views: Listed[View] = ()
     extracts: Listed[Extract] = Constrained(min_length=1)
+    urls: dict[Consumer, Url] = Constrained(default_factory=dict)
 
     @model_validator(mode="after")
     def _views_show_what_there_is(self) -> "Dashboard":

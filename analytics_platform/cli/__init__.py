@@ -16,6 +16,7 @@ from analytics_platform.cli import (
     collector,
     dead_letters,
     erase,
+    extracts,
     governance,
     identities,
     keys,
@@ -50,6 +51,7 @@ main.add_command(collector.collector)
 main.add_command(alerts.alerts)
 main.add_command(review.review)
 main.add_command(reports.report)
+main.add_command(extracts.extracts)
 main.add_command(retention.retention)
 main.add_command(erase.erase)
 main.add_command(access.access)

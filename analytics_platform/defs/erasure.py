@@ -19,7 +19,7 @@ from analytics_platform.defs.loaded import stream_table
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 from analytics_platform.defs.raw import screen_of_erased
 from analytics_platform.defs.resources import identity_keys_from, store_from, warehouse_from
-from analytics_platform.defs.retention import extract_prefixes, home_places, page_families
+from analytics_platform.defs.retention import extract_datasets, home_places, page_families
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.erasure.copies import AudienceCopies
 from analytics_platform.governance.erasure.desk import ErasureDesk
@@ -203,7 +203,7 @@ def lake_places(catalog: Catalog, store: ObjectStore, identity_keys: IdentityKey
         RawObjects(store, catalog),
         DeadLetterObjects(store, identity_keys),
         IdentityObjects(store),
-        ExtractObjects(store, catalog, extract_prefixes(catalog)),
+        ExtractObjects(store, catalog, extract_datasets(catalog)),
     ]
 
 

@@ -1,19 +1,26 @@
 """extract/<dashboard>/<table>: the tables that dashboards and BI tools read, one Parquet object per day.
 
-Thin: the declaration is the catalogue's, the building is reporting's, and the checks are in `asset_checks.published`.
+The tables of a dashboard that a run builds come into force together.
+
+Thin: the declaration is the catalogue's, the building is reporting's, and the checks are in `asset_checks.extracts`.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from analytics_platform.catalog import Catalog, Dashboard, Extract
 from analytics_platform.defs import keys
+from analytics_platform.defs.access import dbt_tables
 from analytics_platform.defs.dbt import Manifest, key_of_table
 from analytics_platform.defs.partitions import Partitions, span_of
+from analytics_platform.governance.access.policy import policy_of
+from analytics_platform.governance.access.tables import tables_of
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
+from analytics_platform.lake.extracts import Stamp
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.extracts import build_extract
+from analytics_platform.reporting.extracts import build_extracts
 from analytics_platform.warehouse import Warehouse
 
 
@@ -23,6 +30,8 @@ def extract_assets(catalog: Catalog, manifest: Manifest, partitions: Partitions)
 
 
 def _assets(catalog: Catalog, manifest: Manifest, partitions: Partitions, dashboard: Dashboard) -> dg.AssetsDefinition:
+    policy = policy_of(catalog, tables_of(catalog, dbt_tables(manifest)))
+
     @dg.multi_asset(
         name=f"extracts_{dashboard.name}",
         specs=[_spec(catalog, manifest, dashboard, extract) for extract in dashboard.extracts],
@@ -35,13 +44,15 @@ def _assets(catalog: Catalog, manifest: Manifest, partitions: Partitions, dashbo
         store: dg.ResourceParam[ObjectStore],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[dg.MaterializeResult[None]]:
-        first, last = span_of(context)
-        for extract in dashboard.extracts:
-            key = keys.extract(dashboard.name, extract.name)
-            if key in context.selected_asset_keys:
-                days = build_extract(warehouse, store, catalog, dashboard.name, extract.name, first, last)
-                metadata = {"rows": sum(day.rows for day in days), "bytes": sum(day.bytes for day in days)}
-                yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+        by_key = {keys.extract(dashboard.name, extract.name): extract.name for extract in dashboard.extracts}
+        selected = {key: name for key, name in by_key.items() if key in context.selected_asset_keys}
+        stamp = Stamp(datetime.now(UTC), context.run.run_id, policy.sha256)
+        built = build_extracts(
+            warehouse, store, catalog, dashboard.name, list(selected.values()), *span_of(context), stamp=stamp
+        )
+        for key, name in selected.items():
+            metadata = {"rows": sum(day.rows for day in built[name]), "bytes": sum(day.bytes for day in built[name])}
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return extracts
 

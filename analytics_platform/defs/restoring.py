@@ -26,6 +26,7 @@ from analytics_platform.governance.erasure.place import Held
 from analytics_platform.governance.evidence import EvidenceChain, remembered
 from analytics_platform.governance.retention.holds import Holds
 from analytics_platform.lake import layout
+from analytics_platform.lake.extracts import settle
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import LocalStore, ObjectStore
 from analytics_platform.settings import Settings
@@ -91,6 +92,8 @@ def restore_home(settings: Settings, path: Path | None, home: Path) -> Restored:
     """
     backup, store = _chosen(settings, path), LocalStore(home / "lake")
     objects = restore(backup, store)
+    for dashboard in load_catalog(settings.tenants_file).dashboards:
+        settle(store, dashboard)  # a publication may have gone by while the backup was written
     _bring(store_from(settings), store)
     removed = _forget(settings, store)
     return Restored(str(backup.path), backup.made_at, objects, removed)

@@ -36,7 +36,6 @@ from analytics_platform.lake.removals import Removals
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 from analytics_platform.reporting.dashboards import INDEX_KEY
 from analytics_platform.reporting.expectation_report import PAGE_KEY as EXPECTATIONS_PAGE
-from analytics_platform.reporting.extracts import extract_prefix
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import Warehouse, has_table
 
@@ -126,7 +125,7 @@ def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse
 def lake_sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore) -> list[Sink]:
     """Every place of a lake that holds data of a dataset that grows old."""
     families = _families(catalog, ZoneInfo(settings.reporting_time_zone))
-    return [LakeObjects(store, families, list(catalog.streams)), ExtractObjects(store, extract_prefixes(catalog))]
+    return [LakeObjects(store, families, list(catalog.streams)), ExtractObjects(store, extract_datasets(catalog))]
 
 
 def reporting_day(settings: Settings, catalog: Catalog, now: datetime) -> date:
@@ -310,13 +309,11 @@ def _of_page(zone: ZoneInfo, info: ObjectInfo) -> tuple[str, date]:
     return tenant or NO_TENANT, info.modified_at.astimezone(zone).date()
 
 
-def extract_prefixes(catalog: Catalog) -> dict[str, str]:
-    """Where the days of each extract lie."""
-    return {
-        f"extracts.{dashboard.name}.{extract.name}": extract_prefix(dashboard.name, extract.name)
-        for dashboard in catalog.dashboards.values()
-        for extract in dashboard.extracts
-    }
+def extract_datasets(catalog: Catalog) -> list[str]:
+    """The datasets of all extracts."""
+    return [
+        f"extracts.{board.name}.{extract.name}" for board in catalog.dashboards.values() for extract in board.extracts
+    ]
 
 
 def home_places(settings: Settings) -> dict[str, Sequence[Place]]:

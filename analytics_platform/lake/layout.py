@@ -37,6 +37,8 @@ _DATASET = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MOMENT = "%Y%m%dT%H%M%S%fZ"
 _EXPECTATIONS = re.compile(r"quality/expectations/[a-z0-9_.]+/(\d{8})_(\d{8})-(\d{8}T\d{12}Z)\.json")
 _WEEKLY_REPORT = re.compile(r"reports/weekly/week=(\d{4}-\d{2}-\d{2})/[^/]+")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_EXTRACT = re.compile(r"extracts/[a-z0-9_]+/[a-z0-9_]+/day=(\d{4}-\d{2}-\d{2})/[^/]+\.parquet")
 _IDENTITIES = re.compile(r"identities/tenant=([a-z0-9_-]+)/day=(\d{4}-\d{2}-\d{2})/[^/]+")
 _MANIFEST = re.compile(r"landing_manifests/(\d{8})_(\d{8})-[^/]+\.json")
 
@@ -196,6 +198,58 @@ def expectations_placed(key: str) -> tuple[date, date, datetime]:
     return first, last, datetime.strptime(match[3], _MOMENT).replace(tzinfo=UTC)
 
 
+def extract_prefix(dashboard: str, table: str | None = None) -> str:
+    """Prefix of everything that is published of a dashboard's extracts, or of one of them."""
+    folder = f"{EXTRACT_PREFIX}{_checked(_NAME, dashboard, 'dashboard')}/"
+    return folder if table is None else f"{folder}{_checked(_NAME, table, 'extract')}/"
+
+
+def extract_key(dashboard: str, table: str, day: date, sha: str) -> str:
+    """Key of an extract's day; `sha` is the `digest` of the object, so that a key never means other bytes."""
+    return f"{extract_prefix(dashboard, table)}day={day.isoformat()}/{_checked(_DIGEST, sha, 'digest')}.parquet"
+
+
+def extract_csv_key(dashboard: str, table: str, sha: str) -> str:
+    """Key of an extract as one CSV; `sha` is the `digest` of the object."""
+    return f"{extract_prefix(dashboard, table)}csv/{_checked(_DIGEST, sha, 'digest')}.csv"
+
+
+def extract_csv_address(dashboard: str, table: str) -> str:
+    """Key that always holds an extract's newest CSV, for tools that know an address and no manifest."""
+    return f"{extract_prefix(dashboard, table)}{table}.csv"
+
+
+def extract_manifest_key(dashboard: str) -> str:
+    """Key of what readers follow: the manifest of a dashboard's extracts."""
+    return f"{extract_prefix(dashboard)}manifest.json"
+
+
+def extract_changes_key(dashboard: str) -> str:
+    """Key of the changelog of a dashboard's extracts, for people."""
+    return f"{extract_prefix(dashboard)}CHANGES.md"
+
+
+def extract_manifest_version_key(dashboard: str, number: int) -> str:
+    """Key of a manifest as it was committed; they are numbered from 1, and the highest is in force."""
+    return f"{extract_manifest_versions_prefix(dashboard)}{number:010d}.json"
+
+
+def extract_manifest_versions_prefix(dashboard: str) -> str:
+    """Prefix of a dashboard's manifests as they were committed; no extract's name begins with an underscore."""
+    return f"{extract_prefix(dashboard)}_manifests/"
+
+
+def extract_day(key: str) -> date | None:
+    """The day that an object of an extract holds; None of every other object below `extracts/`."""
+    match = _EXTRACT.fullmatch(key)
+    return date.fromisoformat(match[1]) if match else None
+
+
+def is_old_extract(key: str) -> bool:
+    """Whether an object of an extract lies where it did before there were manifests."""
+    return extract_day(key) is not None and key.endswith("/extract.parquet")
+
+
 def processing_records_key(form: str) -> str:
     """Key of the records of processing activities in one of their forms: `json`, `html` or `pdf`."""
     return f"processing/records.{_checked(_FORM, form, 'form of the records')}"
@@ -277,6 +331,7 @@ MANIFEST_PREFIX = "landing_manifests/"
 LANDING_PREFIX = "landing/"
 DEAD_PREFIX = "dead/"
 RAW_PREFIX = "raw/"
+EXTRACT_PREFIX = "extracts/"
 REPLAY_PREFIX = "replays/"
 REVIEW_PREFIX = "reviews/"
 REMOVAL_PREFIX = "removals/"

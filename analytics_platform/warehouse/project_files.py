@@ -6,11 +6,14 @@ models belongs to, which `dbt_project.yml` says.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from analytics_platform.catalog import Catalog, Dashboard
+from analytics_platform.catalog.dashboards import Consumer
 from analytics_platform.tracking.generated import Generated
 
 _NO_MODELS = {"kpi.kpi_anomalies"}
@@ -25,10 +28,29 @@ def render_groups(catalog: Catalog) -> str:
 
 
 def render_exposures(catalog: Catalog) -> str:
-    """Return the file of dbt exposures: one per dashboard."""
-    exposures = [_exposure(dashboard, catalog) for dashboard in catalog.dashboards.values()]
+    """Return the file of dbt exposures: one per dashboard and consumer of its extracts."""
+    exposures = [
+        _exposure(dashboard, consumer, catalog) for dashboard in catalog.dashboards.values() for consumer in CONSUMERS
+    ]
     return _text({"version": 2, "exposures": exposures})
 
+
+@dataclass(frozen=True)
+class Told:
+    """What an exposure says of a consumer: what it adds to names, how settled it is, and what it is."""
+
+    suffix: str
+    label: str
+    maturity: str
+    description: str
+
+
+CONSUMERS: Mapping[Consumer, Told] = {
+    "pages": Told("", "", "high", "{}"),
+    "power_bi": Told("_power_bi", " (Power BI)", "medium", "Power BI report over the extracts. {}"),
+    "looker_studio": Told("_looker_studio", " (Looker Studio)", "medium", "Looker Studio over the extracts. {}"),
+}
+"""Who reads extracts; the pages are the dashboard itself and carry its name."""
 
 PROJECT_FILES = (
     Generated("dbt/models/_groups.yml", render_groups),
@@ -51,14 +73,16 @@ def _group(name: str, catalog: Catalog) -> dict[str, Any]:
     return {"name": name, "owner": {"name": owner.title, "slack": owner.slack_channel}}
 
 
-def _exposure(dashboard: Dashboard, catalog: Catalog) -> dict[str, Any]:
-    owner = catalog.owners[dashboard.owner]
+def _exposure(dashboard: Dashboard, consumer: Consumer, catalog: Catalog) -> dict[str, Any]:
+    told, owner = CONSUMERS[consumer], catalog.owners[dashboard.owner]
+    url = dashboard.urls.get(consumer)
     return {
-        "name": dashboard.name,
-        "label": dashboard.title,
+        "name": f"{dashboard.name}{told.suffix}",
+        "label": f"{dashboard.title}{told.label}",
         "type": "dashboard",
-        "maturity": "high",
-        "description": dashboard.description,
+        "maturity": told.maturity,
+        **({"url": url} if url else {}),
+        "description": told.description.format(dashboard.description),
         "owner": {"name": owner.title},
         "depends_on": [f"ref('{table}')" for table in tables_behind(dashboard, catalog)],
     }

@@ -22,7 +22,7 @@ from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import Manifest, key_of_table
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
 from analytics_platform.insights.anomalies import COLUMNS as ANOMALIES_COLUMNS
-from analytics_platform.reporting.extracts import extract_key, published_days
+from analytics_platform.reporting.extracts import ExtractMissingError, extract_paths
 from analytics_platform.warehouse.headlines import ALL_TENANTS
 from asset_checks.factory import Scope
 
@@ -112,10 +112,11 @@ def _kpi_table(catalog: Catalog, manifest: Manifest, dataset: str) -> Table:
 def _extract(catalog: Catalog, dashboard: str, extract: Extract) -> Table:
     def read(scope: Scope) -> list[pa.Table]:
         first, last = scope.days()
-        days = scope.partition_keys or [
-            day.isoformat() for day in published_days(scope.store, dashboard, extract.name) if first <= day <= last
-        ]
-        paths = [scope.store.local_path(extract_key(dashboard, extract.name, date.fromisoformat(day))) for day in days]
+        published = extract_paths(scope.store, dashboard, extract.name, first, last)
+        days = [date.fromisoformat(day) for day in scope.partition_keys] if scope.partition_keys else list(published)
+        if missing := [day for day in days if day not in published]:
+            raise ExtractMissingError(f"{missing[0]} of {dashboard}/{extract.name} is not published; build that day")
+        paths = [published[day] for day in days]
         with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
             return by_columns(list(pool.map(lambda path: pq.read_table(path, partitioning=None), paths)))
 

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analytics_platform.catalog import Extract, load_catalog
 from analytics_platform.defs.partitions import raw_key as partition_key
 from analytics_platform.lake.layout import raw_key
 from analytics_platform.lake.ledger import LEDGER_SCHEMA
@@ -19,10 +18,6 @@ from asset_checks.intake import (
     objects_are_filed,
     partitions_are_readable,
     registry_is_loaded,
-)
-from asset_checks.published import (
-    columns_are_as_declared,
-    rows_are_within_budget,
 )
 
 DAY = date(2026, 3, 1)
@@ -51,16 +46,6 @@ def put_parquet(store: LocalStore, schema: pa.Schema) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), sink)
     store.put(raw_key("billing", *PLACE), sink.getvalue().to_pybytes())
-
-
-@pytest.fixture
-def extract() -> Extract:
-    return load_catalog().dashboards["finance"].extracts[0]
-
-
-def described(extract: Extract) -> list[tuple[str, str, str]]:
-    names = {"date": "date32[day]", "integer": "int64", "number": "double", "boolean": "bool", "string": "string"}
-    return [(column.name, names[column.type], column.pii) for column in extract.columns]
 
 
 def test_objects_in_a_days_and_tenants_folder_are_filed() -> None:
@@ -134,32 +119,3 @@ def test_a_tenant_that_is_not_loaded_is_named() -> None:
     facts = registry_is_loaded(pa.table({"tenant_id": ["a", "b"]}), pa.table({"tenant_id": ["a"]}))
     assert not facts.passed
     assert facts.offenders == ["b"]
-
-
-def test_rows_up_to_the_budget_are_within_it() -> None:
-    facts = rows_are_within_budget(5, 5)
-    assert facts.passed
-    assert facts.counts == {"rows": 5, "row_budget": 5}
-
-
-def test_a_day_over_budget_says_by_how_much() -> None:
-    assert rows_are_within_budget(6, 5).offenders == ["6 rows"]
-
-
-def test_files_with_the_declared_columns_are_as_declared(extract: Extract) -> None:
-    facts = columns_are_as_declared(described(extract), extract)
-    assert facts.passed
-    assert (facts.checked, facts.failed) == (len(extract.columns), 0)
-
-
-def test_a_missing_column_and_a_more_private_one_are_breaches(extract: Extract) -> None:
-    columns = described(extract)
-    name, kind, _ = columns[0]
-    for breach in (columns[1:], [(name, kind, "personal"), *columns[1:]]):
-        facts = columns_are_as_declared(breach, extract)
-        assert not facts.passed
-        assert facts.offenders == [name]
-
-
-def test_columns_in_another_order_are_a_breach(extract: Extract) -> None:
-    assert not columns_are_as_declared(described(extract)[::-1], extract).passed

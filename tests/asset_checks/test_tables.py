@@ -1,19 +1,17 @@
 """Ranges and personal data in marts, KPI tables and extracts, on tables that hold and that do not."""
 
-import io
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
-import polars as pl
 import pyarrow as pa
 import pytest
+from published_days import put_day
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.catalog.quality import TableLimits, ValueLimit
 from analytics_platform.defs import keys
 from analytics_platform.lake.store import LocalStore
-from analytics_platform.reporting.extracts import extract_key
 from analytics_platform.warehouse import DuckDBWarehouse
 from asset_checks.factory import Facts, Scope
 from asset_checks.limits import _judge as judge_limits
@@ -135,9 +133,7 @@ def test_published_files_are_searched_too(scope: Scope, catalog: Catalog, value:
     dashboard = catalog.dashboards["customer_health"]
     extract = next(each for each in dashboard.extracts if each.name == "nps")
     names = {column.name: [value] for column in extract.columns if column.type == "string"}
-    file = io.BytesIO()
-    pl.DataFrame(names).write_parquet(file)
-    scope.store.put(extract_key(dashboard.name, extract.name, DAY), file.getvalue())
+    put_day(scope.store, dashboard.name, extract.name, DAY, pa.table({"day": [DAY], **names}))
     asset = keys.extract(dashboard.name, extract.name)
     judge = _of_extracts({asset: (dashboard.name, extract)}, catalog.personal_data_patterns, ())
     (facts,) = judge(scope, [asset]).values()

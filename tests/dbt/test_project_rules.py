@@ -13,12 +13,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+import yaml
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs.dbt_build import DbtBuild
 from analytics_platform.settings import PROJECT_ROOT
 from analytics_platform.tracking.generated import drifted
-from analytics_platform.warehouse.project_files import PROJECT_FILES
+from analytics_platform.warehouse.project_files import CONSUMERS, PROJECT_FILES, render_exposures
 
 Node = dict[str, Any]
 
@@ -171,8 +172,29 @@ def test_what_exposures_read_is_a_table(manifest: dict[str, Any], models: dict[s
             assert models[each]["config"]["materialized"] in {"table", "incremental"}
 
 
-def test_every_dashboard_is_an_exposure(manifest: dict[str, Any], catalog: Catalog) -> None:
-    assert {exposure["name"] for exposure in manifest["exposures"].values()} == set(catalog.dashboards)
+def test_every_consumer_of_a_dashboard_is_an_exposure(
+    manifest: dict[str, Any], models: dict[str, Node], catalog: Catalog
+) -> None:
+    names = {f"{board}{each.suffix}" for board in catalog.dashboards for each in CONSUMERS.values()}
+    exposures = {exposure["name"]: exposure for exposure in manifest["exposures"].values()}
+    assert set(exposures) == names
+    for board in catalog.dashboards.values():
+        for told in CONSUMERS.values():
+            exposure = exposures[f"{board.name}{told.suffix}"]
+            assert exposure["owner"]["name"] == catalog.owners[board.owner].title
+            assert (exposure["maturity"], exposure["url"]) == (told.maturity, None)
+            tables = {each.rpartition(".")[2] for each in parents(exposure, "model")}
+            cut = {extract.source.partition(".")[2] for extract in board.extracts if extract.source}
+            assert cut & {node["name"] for node in models.values()} <= tables
+
+
+def test_an_exposure_says_where_people_open_it_once_that_is_declared(catalog: Catalog) -> None:
+    url = "https://app.powerbi.com/groups/me/reports/1"
+    finance = catalog.dashboards["finance"].model_copy(update={"urls": {"power_bi": url}})
+    changed = catalog.model_copy(update={"dashboards": {"finance": finance}})
+    exposures = {each["name"]: each for each in yaml.safe_load(render_exposures(changed))["exposures"]}
+    assert exposures["finance_power_bi"]["url"] == url
+    assert "url" not in exposures["finance"]
 
 
 def test_committed_groups_and_exposures_are_those_that_the_catalogue_renders(catalog: Catalog) -> None:

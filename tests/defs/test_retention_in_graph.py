@@ -119,7 +119,7 @@ def keys_of(house: House, part: str) -> list[str]:
 
 
 def test_extracts_keep_only_the_rows_of_who_is_held(house: House, outcome: Outcome) -> None:
-    key = f"extracts/finance/invoice_collection_rate/day={OLD}/extract.parquet"
+    (key,) = keys_of(house, f"extracts/finance/invoice_collection_rate/day={OLD}/")
     assert set(pq.read_table(io.BytesIO(house.store.get(key)))["tenant_id"].to_pylist()) == {HELD}
 
 

@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
+from published_days import put_day
 from reporting.kpi_tables import KpiTables, publish, write_kpi_tables
 
 from analytics_platform.alerting.outbox import UNSENT
@@ -19,8 +21,7 @@ from analytics_platform.defs.manifest import build_manifest, manifest_path
 from analytics_platform.defs.partitions import partitions_from
 from analytics_platform.defs.resources import store_from, warehouse_from
 from analytics_platform.defs.runs import run_partition
-from analytics_platform.lake.layout import weekly_report_key
-from analytics_platform.reporting.extracts import extract_key
+from analytics_platform.lake.layout import EXTRACT_PREFIX, weekly_report_key
 from analytics_platform.reporting.weekly import newest_week, weekly_inputs
 from analytics_platform.settings import Settings
 from asset_checks.factory import Scope
@@ -82,11 +83,11 @@ def test_monday_waits_for_sunday_until_nine(
     assert (late.partition_key, late.run_key) == ("2026-03-02", "2026-03-02")
     store, sunday = store_from(home), date(2026, 3, 8)
     for source in weekly_inputs(load_catalog()):
-        store.put(extract_key(*source, sunday), b"published")
+        put_day(store, *source, sunday, pa.table({"day": [sunday], "tenant_id": ["brabant-rental"]}))
     (request,) = tick(definitions, instance, MONDAY)
     assert request.run_key == late.run_key
-    for source in weekly_inputs(load_catalog()):
-        store.delete(extract_key(*source, sunday))
+    for info in store.list(EXTRACT_PREFIX):
+        store.delete(info.key)
 
 
 def test_a_run_writes_every_form_passes_its_checks_and_leaves_one_message(

@@ -52,14 +52,13 @@ class RetentionHouse:
     @property
     def desk(self) -> RetentionDesk:
         """As a new process would open it."""
-        extracts = {"extracts.finance.mrr": "extracts/finance/mrr/"}
         sinks = [
             LakeObjects(
                 self.store,
                 [Family("landing", "landing/", in_partition), Family("dead_letters", "dead/", in_partition)],
                 ["billing"],
             ),
-            ExtractObjects(self.store, extracts),
+            ExtractObjects(self.store, ["extracts.finance.mrr"]),
             WarehouseTables(self.warehouse, self.catalog),
             HomeFiles({"demo_files": [Place(self.root / "demo", "*.zst")]}, "Europe/Amsterdam"),
         ]

@@ -26,6 +26,7 @@ from analytics_platform.governance.retention.desk import StalePlanError, Survivo
 from analytics_platform.governance.retention.holds import HoldError
 from analytics_platform.governance.retention.lock import RemovalUnderWayError, refuse_while_removing, removing
 from analytics_platform.governance.retention.sink import CannotCountError
+from analytics_platform.lake.extract_manifest import read_manifest
 from analytics_platform.lake.removals import read_removals
 
 NEXT = LAST_FISCAL + timedelta(days=1)
@@ -78,8 +79,14 @@ def test_what_was_approved_is_removed_everywhere_and_nothing_else(house: Retenti
     assert house.invoices() == [f"inv-{DUTCH}-{NEXT}"]
     assert [key for key in house.letters() if f"day={LAST_TECHNICAL}" in key] == []
     assert len(house.letters()) == 2
-    assert [info.key for info in house.store.list("extracts/")] == [f"extracts/finance/mrr/day={NEXT}/extract.parquet"]
-    kept = pq.read_table(house.store.local_path(f"extracts/finance/mrr/day={NEXT}/extract.parquet"))
+    manifest = read_manifest(house.store, "finance")
+    assert manifest is not None
+    (part,) = manifest.tables["mrr"].days.values()
+    objects = [info.key for info in house.store.list("extracts/finance/mrr/day=")]
+    assert objects == [part.key]
+    kept = pq.read_table(house.store.local_path(part.key), partitioning=None)
+    assert DUTCH.encode() in house.store.get("extracts/finance/mrr/mrr.csv")
+    assert BRITISH.encode() not in house.store.get("extracts/finance/mrr/mrr.csv")
     assert kept["tenant_id"].to_pylist() == [DUTCH]
     assert kept.schema.metadata[b"schema_version"] == b"1"
     assert [path.name for path in (house.root / "demo").iterdir()] == ["new.zst"]

@@ -10,6 +10,7 @@ import pytest
 from review_tables import Tables, at, evaluation, incident, quarter_of_rows, small_catalog
 
 from analytics_platform.catalog import Catalog, ReviewAction
+from analytics_platform.catalog.dashboards import SchemaChange
 from analytics_platform.governance.review.build import policy_hash
 from analytics_platform.governance.review.content import Content, canonical, content_hash, section_hashes
 from analytics_platform.governance.review.quarters import Quarter
@@ -108,6 +109,20 @@ def test_schema_changes_name_what_was_added_removed_and_changed(
     }
     (detail,) = [each.detail for each in changes if each.change == "changed"]
     assert detail == f"{first.fields[0].name} removed"
+
+
+def test_a_new_version_of_an_extract_is_told_with_its_reason(
+    tables: Tables, catalog: Catalog, declared: Catalog, previous: Content
+) -> None:
+    finance = declared.dashboards["finance"]
+    first, *others = finance.extracts
+    version = first.schema_version + 1
+    why = {version: SchemaChange(kind="breaking", why="Net of credits.")}
+    changed = first.model_copy(update={"schema_version": version, "changes": why})
+    boards = {**declared.dashboards, "finance": finance.model_copy(update={"extracts": (changed, *others)})}
+    (change,) = tables.content(small_catalog(catalog, dashboards=boards), previous).schema_changes.changes
+    assert change.name == f"extract finance.{first.name}"
+    assert f"(version {version}) added (breaking: Net of credits.)" in change.detail
 
 
 @pytest.mark.parametrize(

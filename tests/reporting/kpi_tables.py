@@ -16,7 +16,7 @@ import polars as pl
 
 from analytics_platform.catalog import Catalog, Tenant, load_catalog
 from analytics_platform.lake.store import LocalStore
-from analytics_platform.reporting.extracts import build_extract
+from analytics_platform.reporting.extracts import build_extracts
 from analytics_platform.warehouse import DuckDBWarehouse
 
 LAST_DAY = date(2026, 6, 30)
@@ -56,8 +56,8 @@ def write_kpi_tables(path: Path, tables: KpiTables) -> DuckDBWarehouse:
 def publish(warehouse: DuckDBWarehouse, store: LocalStore, catalog: Catalog, first: date, last: date) -> None:
     """Build every extract of the catalogue."""
     for dashboard in catalog.dashboards.values():
-        for extract in dashboard.extracts:
-            build_extract(warehouse, store, catalog, dashboard.name, extract.name, first, last)
+        names = [extract.name for extract in dashboard.extracts]
+        build_extracts(warehouse, store, catalog, dashboard.name, names, first, last)
 
 
 def catalog_with(tenants: Iterable[Tenant]) -> Catalog:

@@ -15,7 +15,7 @@ from analytics_platform.reporting.extracts import (
     ExtractSchemaError,
     arrow_schema,
     build_extract,
-    extract_key,
+    extract_paths,
     over_budget,
     published_days,
     read_extract,
@@ -46,6 +46,10 @@ def with_column(extract: Extract, name: str, **changes: object) -> Extract:
     return extract.model_copy(update={"columns": columns})
 
 
+def path_of(store: LocalStore, dashboard: str, extract: str, day: date) -> Path:
+    return extract_paths(store, dashboard, extract, day, day)[day]
+
+
 def mrr(catalog: Catalog) -> Extract:
     return next(extract for extract in catalog.dashboards["finance"].extracts if extract.name == "mrr")
 
@@ -53,7 +57,7 @@ def mrr(catalog: Catalog) -> Extract:
 def test_every_declared_extract_has_its_columns_types_and_rows(published: Published) -> None:
     for dashboard in published.catalog.dashboards.values():
         for extract in dashboard.extracts:
-            path = published.store.local_path(extract_key(dashboard.name, extract.name, LAST_DAY))
+            path = path_of(published.store, dashboard.name, extract.name, LAST_DAY)
             assert pq.read_schema(path).remove_metadata() == arrow_schema(extract).remove_metadata()
             if extract.source:
                 sql = f"select count(*) from {extract.source} where {extract.day_column} = ?"
@@ -72,7 +76,7 @@ def test_each_day_holds_exactly_its_own_rows(published: Published) -> None:
 
 
 def test_files_say_what_they_are(published: Published) -> None:
-    path = published.store.local_path(extract_key("finance", "mrr", LAST_DAY))
+    path = path_of(published.store, "finance", "mrr", LAST_DAY)
     metadata = {key.decode(): value.decode() for key, value in pq.read_schema(path).metadata.items()}
     assert metadata["extract"] == "finance/mrr"
     assert metadata["schema_version"] == "1"
@@ -100,10 +104,9 @@ def test_a_day_built_alone_again_gives_the_same_bytes_as_within_a_range(
         ("executive_overview", "kpi_headlines"),
     ):
         build_extract(published.warehouse, store, published.catalog, dashboard, extract, FIRST, LAST_DAY)
-        key = extract_key(dashboard, extract, LAST_DAY)
-        before = store.get(key)
+        before = path_of(store, dashboard, extract, LAST_DAY).read_bytes()
         build_extract(published.warehouse, store, published.catalog, dashboard, extract, LAST_DAY, LAST_DAY)
-        assert store.get(key) == before
+        assert path_of(store, dashboard, extract, LAST_DAY).read_bytes() == before
 
 
 def test_partitions_carry_the_facts_that_checks_judge(published: Published, store: LocalStore) -> None:
@@ -169,15 +172,19 @@ def test_a_hugeint_sum_is_an_integer_and_a_fraction_is_not(tmp_path: Path, store
         build_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
 
 
-def test_days_published_before_a_column_was_added_have_it_as_null(published: Published, store: LocalStore) -> None:
-    declared = mrr(published.catalog)
+def test_a_new_column_is_published_for_all_days_that_its_source_still_has(tmp_path: Path, store: LocalStore) -> None:
+    catalog = load_catalog()
+    warehouse = write_kpi_tables(tmp_path / "w.duckdb", KpiTables([catalog.tenants["delta-events"]], days=8))
+    declared, gone, kept = mrr(catalog), LAST_DAY - timedelta(7), LAST_DAY - timedelta(6)
     fewer = declared.model_copy(update={"columns": declared.columns[:-1]})
-    build_extract(published.warehouse, store, with_extract(published.catalog, fewer), "finance", "mrr", FIRST, FIRST)
-    build_extract(published.warehouse, store, published.catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
-    rows = read_extract(store, "finance", "mrr", FIRST, LAST_DAY)
-    added = declared.columns[-1].name
-    assert rows.filter(pl.col("day") == FIRST)[added].null_count() == 8
-    assert rows.filter(pl.col("day") == LAST_DAY)[added].null_count() == 0
+    build_extract(warehouse, store, with_extract(catalog, fewer), "finance", "mrr", gone, kept)
+    warehouse.remove_rows("kpi.kpi_mrr", "day = ?", [gone])
+    more = with_extract(catalog, declared.model_copy(update={"schema_version": 2}))
+    partitions = build_extract(warehouse, store, more, "finance", "mrr", LAST_DAY, LAST_DAY)
+    assert [partition.day for partition in partitions] == [kept, LAST_DAY]
+    added, rows = declared.columns[-1].name, read_extract(store, "finance", "mrr", gone, LAST_DAY)
+    whole = rows.group_by("day").agg(pl.col(added).is_null().all()).sort("day")
+    assert whole.rows() == [(gone, True), (kept, False), (LAST_DAY, False)]
 
 
 def test_a_cohort_is_published_again_until_it_is_settled(tmp_path: Path, store: LocalStore) -> None:
@@ -187,10 +194,10 @@ def test_a_cohort_is_published_again_until_it_is_settled(tmp_path: Path, store: 
     build("channel_conversion", oldest, LAST_DAY - timedelta(1))
     later = warehouse.query("select * replace (converted + 1 as converted) from kpi.kpi_channel_conversion")
     warehouse.replace_table("kpi.kpi_channel_conversion", later)
-    settled = store.get(extract_key("growth", "channel_conversion", LAST_DAY - timedelta(91)))
+    settled = path_of(store, "growth", "channel_conversion", LAST_DAY - timedelta(91))
     partitions = build("channel_conversion", LAST_DAY, LAST_DAY)
     assert [partition.day for partition in partitions] == [LAST_DAY - timedelta(n) for n in range(90, -1, -1)]
-    assert store.get(extract_key("growth", "channel_conversion", LAST_DAY - timedelta(91))) == settled
+    assert path_of(store, "growth", "channel_conversion", LAST_DAY - timedelta(91)) == settled
     cohort = LAST_DAY - timedelta(90)
     published = read_extract(store, "growth", "channel_conversion", cohort, cohort)
     (expected,) = warehouse.query("select sum(converted) from kpi.kpi_channel_conversion where day = ?", [cohort])[0]
@@ -265,3 +272,16 @@ def test_no_day_is_a_day_before_it(published: Published) -> None:
     assert published_days(published.store, "finance", "mrr")[-1] == LAST_DAY
     assert published_days(published.store, "finance", "mrr")[0] == LAST_DAY - timedelta(199)
     assert date(2026, 7, 1) not in published_days(published.store, "finance", "mrr")
+
+
+def test_only_the_wanted_days_of_a_span_are_read(published: Published) -> None:
+    wanted = {LAST_DAY, LAST_DAY - timedelta(3), FIRST - timedelta(1)}
+    rows = read_extract(published.store, "finance", "mrr", FIRST, LAST_DAY, only=wanted)
+    assert set(rows["day"]) == {LAST_DAY, LAST_DAY - timedelta(3)}
+    whole = read_extract(published.store, "finance", "mrr", FIRST, LAST_DAY)
+    assert rows.equals(whole.filter(pl.col("day").is_in(wanted)))
+
+
+def test_that_no_wanted_day_is_published_is_said(published: Published) -> None:
+    with pytest.raises(ExtractMissingError, match=r"no day of 1 wanted of finance/mrr is published"):
+        read_extract(published.store, "finance", "mrr", FIRST, LAST_DAY, only=[LAST_DAY + timedelta(1)])

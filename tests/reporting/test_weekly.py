@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from published_days import withdraw_day
 
 from analytics_platform.catalog import Tenant, load_catalog
 from analytics_platform.lake.layout import weekly_report_key
-from analytics_platform.reporting.extracts import extract_key
 from analytics_platform.reporting.periods import Span, week_of
 from analytics_platform.reporting.weekly import (
     FORMS,
@@ -260,7 +260,7 @@ def test_a_hostile_name_is_text_in_every_form(publish_tenants: Publish) -> None:
 def test_a_week_with_a_gap_says_so_and_compares_with_nothing(publish_tenants: Publish) -> None:
     published = publish_tenants([BRABANT], days=20)
     for source in weekly_inputs(published.catalog):
-        published.store.delete(extract_key(*source, WEEK + timedelta(6)))
+        withdraw_day(published.store, *source, WEEK + timedelta(6))
     assert late_extracts(published.store, published.catalog, WEEK + timedelta(5)) == []
     assert len(late_extracts(published.store, published.catalog, WEEK + timedelta(6))) == len(
         weekly_inputs(published.catalog)

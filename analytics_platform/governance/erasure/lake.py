@@ -9,8 +9,8 @@ import base64
 import binascii
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
 
 import orjson
 import pyarrow as pa
@@ -20,10 +20,11 @@ import pyarrow.parquet as pq
 from analytics_platform.catalog import Catalog
 from analytics_platform.governance.erasure.person import Person, any_mentions, text_columns
 from analytics_platform.governance.erasure.place import Action, Findings, Found, Held, action_of
-from analytics_platform.governance.retention.objects import Family, parquet_bytes
+from analytics_platform.governance.retention.objects import Family, place_of_extract
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.sealing import opened
 from analytics_platform.lake.dead_letters import compressed, emptied, lines_of
+from analytics_platform.lake.extracts import Rewrite, newest_manifest, parquet_bytes, rewrite_rows, unnamed_keys
 from analytics_platform.lake.layout import DEAD_PREFIX, UNKNOWN_TENANT, identities_prefix, placed, raw_prefix
 from analytics_platform.lake.partition import read_partition
 from analytics_platform.lake.raw import rewrite_partition
@@ -154,46 +155,51 @@ class IdentityObjects:
 
 
 class ExtractObjects:
-    """Extracts: one Parquet object per day with the rows of all tenants, of which the others' stay as they are."""
+    """Extracts: one Parquet object per day with the rows of all tenants, of which the others' stay as they are.
+
+    They are published anew without the person; copies that no manifest names any more go with that.
+    """
 
     name = "extracts"
 
-    def __init__(self, store: ObjectStore, catalog: Catalog, prefixes: Mapping[str, str]) -> None:
+    def __init__(self, store: ObjectStore, catalog: Catalog, datasets: Sequence[str]) -> None:
         self._store = store
-        self._prefixes = prefixes
-        self._actions = {name: action_of(catalog, name) for name in prefixes}
+        self._places = {dataset: place_of_extract(dataset) for dataset in datasets}
+        self._actions = {name: action_of(catalog, name) for name in datasets}
 
     def find(self, person: Person, held: Held) -> Iterator[Found]:
         """See `Place`."""
         findings = Findings(self.name)
-        for dataset, _, day, _, mask in self._concerned(person):
-            action: Action = "hold" if held(dataset, day) else self._actions[dataset]
-            findings.add(dataset, action, day, pc.sum(mask).as_py())
+        for dataset in self._places:
+            for day, count in self._concerned(dataset, person):
+                findings.add(dataset, "hold" if held(dataset, day) else self._actions[dataset], day, count)
         yield from findings.found()
 
     def erase(self, person: Person, held: Held) -> Iterator[Found]:
         """See `Place`."""
         findings = Findings(self.name)
-        for dataset, key, day, rows, mask in self._concerned(person):
-            if held(dataset, day):
+        for dataset, place in self._places.items():
+            days = {day: count for day, count in self._concerned(dataset, person) if not held(dataset, day)}
+            if not days and not self._is_in_leftovers(place, person):
                 continue
             action = self._actions[dataset]
-            kept = rows.filter(pc.invert(mask)) if action == "delete" else severed_rows(person, rows, mask)
-            self._store.put(key, parquet_bytes(kept))
-            findings.add(dataset, action, day, pc.sum(mask).as_py())
+            rewrite_rows(self._store, *place, days.__contains__, _without(person, action), datetime.now(UTC))
+            for day, count in days.items():
+                findings.add(dataset, action, day, count)
         yield from findings.found()
 
-    def _concerned(self, person: Person) -> Iterator[tuple[str, str, date, pa.Table, pa.Array]]:
-        for dataset, prefix in self._prefixes.items():
-            for info in self._store.list(prefix):
-                rows = read_parquet(self._store, info.key)
-                mask = any_mentions(person, rows, searched(rows.schema))
-                if "tenant_id" in rows.column_names:
-                    own = pc.fill_null(pc.equal(rows["tenant_id"].cast(pa.string()), person.tenant), True)
-                    mask = pc.and_(mask, own.combine_chunks())
-                if pc.any(mask).as_py():
-                    day = date.fromisoformat(info.key.rpartition("day=")[2].partition("/")[0])
-                    yield dataset, info.key, day, rows, mask
+    def _concerned(self, dataset: str, person: Person) -> Iterator[tuple[date, int]]:
+        """The days of an extract that mention the person, with how many rows of them do."""
+        dashboard, table = self._places[dataset]
+        published = newest_manifest(self._store, dashboard).tables.get(table)
+        for day, part in sorted(published.days.items()) if published else ():
+            if count := _own_rows(person, read_parquet(self._store, part.key))[1]:
+                yield day, count
+
+    def _is_in_leftovers(self, place: tuple[str, str], person: Person) -> bool:
+        """Whether an object that is superseded, or was never published, mentions the person."""
+        keys = (key for key in unnamed_keys(self._store, *place) if key.endswith(".parquet"))
+        return any(_own_rows(person, read_parquet(self._store, key))[1] for key in keys)
 
 
 class PageObjects:
@@ -229,6 +235,25 @@ class PageObjects:
                 is_others = tenant != person.tenant and tenant in self._tenants
                 if not is_others and person.is_in_bytes(self._store.get(info.key)):
                     yield family, info.key, day
+
+
+def _own_rows(person: Person, rows: pa.Table) -> tuple[pa.Array, int]:
+    """Which rows of the tenant, or of nobody, mention the person, and how many they are."""
+    mask = any_mentions(person, rows, searched(rows.schema))
+    if "tenant_id" in rows.column_names:
+        own = pc.fill_null(pc.equal(rows["tenant_id"].cast(pa.string()), person.tenant), True)
+        mask = pc.and_(mask, own.combine_chunks())
+    return mask, pc.sum(mask).as_py() or 0
+
+
+def _without(person: Person, action: Action) -> Rewrite:
+    def rewrite(_: date, rows: pa.Table) -> pa.Table:
+        mask, count = _own_rows(person, rows)
+        if not count:
+            return rows
+        return rows.filter(pc.invert(mask)) if action == "delete" else severed_rows(person, rows, mask)
+
+    return rewrite
 
 
 def severed_rows(person: Person, rows: pa.Table, mask: pa.Array) -> pa.Table:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import csv
 import io
 import mmap
 import re
@@ -34,17 +35,25 @@ from analytics_platform.governance.erasure.place import Held
 from analytics_platform.governance.erasure.requests import SUBJECTS
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.sealing import opened
-from analytics_platform.lake.layout import DEAD_PREFIX, IDENTITIES_PREFIX, LANDING_PREFIX, governance_prefix
+from analytics_platform.lake.layout import (
+    DEAD_PREFIX,
+    EXTRACT_PREFIX,
+    IDENTITIES_PREFIX,
+    LANDING_PREFIX,
+    governance_prefix,
+)
 from analytics_platform.lake.store import ObjectMissingError, ObjectStore
 from analytics_platform.warehouse import Warehouse, table_columns
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
 _DUCKDB = b"DUCK"
+_CSV = ".csv"
 _BASE64 = re.compile(rb'"([A-Za-z0-9+/]{12,}={0,2})"')
 _DAY = re.compile(r"/day=([0-9-]{10})/")
 _TENANT = re.compile(r"(?:/tenant=|^suppressions/)([^/]+)/")
-_UNREADABLE = (AnalyticsError, OSError, pa.ArrowInvalid, zstandard.ZstdError, sqlite3.Error, duckdb.Error)
+_BROKEN = (csv.Error, KeyError, UnicodeDecodeError, pa.ArrowInvalid, zstandard.ZstdError)
+_UNREADABLE = (AnalyticsError, OSError, *_BROKEN, sqlite3.Error, duckdb.Error)
 _OWN_MISSING = "_unknown"
 
 
@@ -134,6 +143,8 @@ class Search:
             data = self._store.get(key)
         except ObjectMissingError:  # gone since it was listed
             return 0
+        if key.startswith(EXTRACT_PREFIX) and key.endswith(_CSV):
+            return sum(any(person.is_in(text) for text in texts) for texts in _texts_of_csv(data, person.tenant))
         if data.startswith(_PARQUET):
             return sum(self._in_row(key, texts, person) for texts in _texts(data, person.tenant))
         if data.startswith(_ZSTD):
@@ -225,6 +236,13 @@ def _texts(data: bytes, tenant: str) -> Iterator[list[str]]:
     for row in pq.ParquetFile(io.BytesIO(data)).read().to_pylist():
         if row.get("tenant_id") in (None, tenant):
             yield [str(value) for value in row.values() if value is not None]
+
+
+def _texts_of_csv(data: bytes, tenant: str) -> Iterator[list[str]]:
+    """The texts of each row of an extract's CSV that is the tenant's or nobody's."""
+    for row in csv.DictReader(io.StringIO(data.decode(), newline="")):
+        if row["tenant_id"] in ("", tenant):
+            yield [value for value in row.values() if value]
 
 
 def _decompressed(data: bytes) -> bytes:

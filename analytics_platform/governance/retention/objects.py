@@ -11,16 +11,20 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analytics_platform.governance.retention.sink import CannotCountError, Tallies, Tally, Waiting
 from analytics_platform.governance.retention.terms import NO_TENANT, Term, Terms
-from analytics_platform.lake.layout import LANDING_PREFIX, placed, raw_key
+from analytics_platform.lake.extract_manifest import ManifestError
+from analytics_platform.lake.extract_manifest import Table as PublishedTable
+from analytics_platform.lake.extracts import newest_manifest, rewrite_rows
+from analytics_platform.lake.layout import LANDING_PREFIX, extract_prefix, placed, raw_key
 from analytics_platform.lake.partition import ForeignObjectError, read_partition
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectInfo, ObjectMissingError, ObjectStore
@@ -155,71 +159,84 @@ class _Waits:
 
 
 class ExtractObjects:
-    """Extracts: one Parquet object per day with the rows of all tenants.
+    """Extracts: one Parquet object per day with the rows of all tenants, and a CSV of the newest days.
+
+    What is due goes with the next publication of its table; nothing that is not named by it stays.
 
     Args:
         store: the lake.
-        prefixes: where the days of each dataset lie.
+        datasets: `extracts.<dashboard>.<table>` each.
     """
 
     name = "extracts"
 
-    def __init__(self, store: ObjectStore, prefixes: dict[str, str]) -> None:
+    def __init__(self, store: ObjectStore, datasets: Sequence[str]) -> None:
         self._store = store
-        self._prefixes = prefixes
+        self._places = {dataset: place_of_extract(dataset) for dataset in datasets}
 
     def datasets(self) -> set[str]:
         """See `Sink`."""
-        return set(self._prefixes)
+        return set(self._places)
 
     def tallies(self, terms: Terms) -> Iterator[Tally | Waiting]:
         """See `Sink`."""
-        for dataset in self._prefixes:
+        for dataset in self._places:
             newest = terms.newest(dataset)
             if newest is not None:
                 yield from self._of(dataset, terms, newest)
 
     def remove(self, term: Term) -> None:
-        """Put each day anew without the tenant's rows, byte for byte the same otherwise; a day without rows goes."""
-        for info, day in self._days(term.dataset):
-            if not term.covers(day):
-                continue
-            rows = self._read(info.key)
-            tenants = _tenants(rows)
-            kept = rows.filter(pc.not_equal(tenants, term.tenant))
+        """Publish each day anew without the tenant's rows, the same otherwise; a day without rows goes."""
+
+        def rewrite(_: date, rows: pa.Table) -> pa.Table | None:
+            kept = rows.filter(pc.not_equal(_tenants(rows), term.tenant))
             if not kept.num_rows and (rows.num_rows or term.tenant == NO_TENANT):
-                self._store.delete(info.key)
-            elif kept.num_rows < rows.num_rows:
-                self._store.put(info.key, parquet_bytes(kept))
+                return None
+            return rows if kept.num_rows == rows.num_rows else kept
+
+        rewrite_rows(self._store, *self._places[term.dataset], term.covers, rewrite, datetime.now(UTC))
 
     def survivors(self, term: Term) -> int:
-        """Count rows by a query of their own on each object's tenants."""
+        """Count rows by a query of their own on every object of the table, named or not."""
+        dashboard, table = self._places[term.dataset]
         count = 0
-        for info in self._store.list(self._prefixes[term.dataset]):
-            match = _DAY.search(info.key)
-            if match is None:
+        for info in self._store.list(extract_prefix(dashboard, table)):
+            day = _DAY.search(info.key)
+            if day is None and not info.key.endswith(".csv"):
                 raise CannotCountError(f"{info.key} has no day in its key; move it away")
-            if term.covers(date.fromisoformat(match[1])):
+            if day is None:
+                count += self._in_csv(info.key, dashboard, table, term)
+            elif term.covers(date.fromisoformat(day[1])):
                 counts = pc.value_counts(_tenants(self._read(info.key))).to_pylist()
                 count += sum(each["counts"] for each in counts if each["values"] == term.tenant)
         return count
 
+    def _in_csv(self, key: str, dashboard: str, table: str, term: Term) -> int:
+        published = self._published(dashboard, table)
+        if published is None:
+            raise CannotCountError(f"{key} is of a table that no manifest names; delete it")
+        rows = pl.read_csv(self._store.get(key), infer_schema=False)
+        own = rows.filter(pl.col("tenant_id").fill_null(NO_TENANT) == term.tenant)
+        return sum(term.covers(date.fromisoformat(day)) for day in own[published.schema.day_column])
+
     def _of(self, dataset: str, terms: Terms, newest: date) -> Iterator[Tally]:
         tallies = Tallies(self.name, dataset, terms)
-        for info, day in self._days(dataset):
+        dashboard, table = self._places[dataset]
+        published = self._published(dashboard, table)
+        for day, part in sorted(published.days.items()) if published else ():
             if day > newest:
                 break
-            mark = f"{info.key} {info.size} {info.modified_at.timestamp()}\n"
-            counts = pc.value_counts(_tenants(self._read(info.key))).to_pylist()
+            counts = pc.value_counts(_tenants(self._read(part.key))).to_pylist()
             for each in counts or [{"values": NO_TENANT, "counts": 1}]:
                 if due := tallies.due(each["values"], day):
-                    due.add(day, mark, units=each["counts"])
+                    due.add(day, f"{part.key} {part.sha256}\n", units=each["counts"])
         yield from tallies.done()
 
-    def _days(self, dataset: str) -> list[tuple[ObjectInfo, date]]:
-        found = self._store.list(self._prefixes[dataset])
-        dated = [(info, match) for info in found if (match := _DAY.search(info.key))]
-        return [(info, date.fromisoformat(match[1])) for info, match in dated]
+    def _published(self, dashboard: str, table: str) -> PublishedTable | None:
+        try:
+            return newest_manifest(self._store, dashboard).tables.get(table)
+        except ManifestError as error:
+            raise CannotCountError(str(error)) from error
 
     def _read(self, key: str) -> pa.Table:
         try:
@@ -228,12 +245,11 @@ class ExtractObjects:
             raise CannotCountError(f"{key} cannot be read ({error}); build that day of the extract again") from error
 
 
+def place_of_extract(dataset: str) -> tuple[str, str]:
+    """Dashboard and table of an extract's dataset."""
+    _, dashboard, table = dataset.split(".")
+    return dashboard, table
+
+
 def _tenants(rows: pa.Table) -> pa.ChunkedArray:
     return pc.fill_null(rows["tenant_id"].cast(pa.string()), NO_TENANT)
-
-
-def parquet_bytes(rows: pa.Table) -> bytes:
-    """Rows as a Parquet object, with the metadata that they came with."""
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
-    return buffer.getvalue()

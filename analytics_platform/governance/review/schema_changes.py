@@ -51,7 +51,9 @@ def _of_event(event: Event) -> dict[str, str]:
 
 def _of_extract(extract: Extract) -> dict[str, str]:
     columns = {column.name: f"{column.type}, {column.pii}" for column in extract.columns}
-    return {"(version)": str(extract.schema_version), **columns}
+    # Why a version came to be is said once it is declared, so a review of before says nothing less than it did.
+    reasons = {f"(version {version})": f"{change.kind}: {change.why}" for version, change in extract.changes.items()}
+    return {"(version)": str(extract.schema_version), **reasons, **columns}
 
 
 def _changes(before: Mapping[str, Columns], now: Mapping[str, Columns]) -> Iterator[SchemaChange]:
