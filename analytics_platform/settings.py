@@ -93,6 +93,25 @@ class Settings(BaseSettings):
         ge=0,
         description="How long a versioned bucket keeps old versions until its lifecycle rule ends them.",
     )
+    lake_url: str | None = Field(
+        default=None,
+        pattern=r"^(s3|gs)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[^/]+)*/?$",
+        description="Bucket of the lake, s3://bucket/prefix or gs://bucket/prefix; the home's folder by default.",
+    )
+    lake_s3_endpoint: str | None = Field(
+        default=None, pattern="^https?://", description="Address of a store that speaks S3's protocol, if not AWS."
+    )
+    lake_s3_region: str | None = Field(default=None, description="Region of the bucket, if the environment says none.")
+    lake_s3_path_style: bool = Field(
+        default=False, description="The bucket in the path of a request, as most stores beside AWS want it."
+    )
+    lake_s3_encryption: Literal["none", "AES256", "aws:kms"] = Field(
+        default="none", description="Server-side encryption asked for with each put; none is the bucket's own default."
+    )
+    lake_s3_kms_key: str | None = Field(default=None, description="Key for aws:kms; the account's own by default.")
+    lake_cache_bytes: int = Field(
+        default=4 * 1024**3, ge=0, description="How much of a bucket may lie in the home as files for readers."
+    )
     lake_object_lock: Literal["none", "governance", "compliance"] = Field(
         default="none", description="The bucket's Object Lock; in compliance mode nobody can erase what it covers."
     )
@@ -285,6 +304,11 @@ class Settings(BaseSettings):
     def lake_root(self) -> Path:
         """Root folder of the embedded lake."""
         return self.home / "lake"
+
+    @property
+    def lake_cache(self) -> Path:
+        """Copies of a bucket's objects for readers that want files."""
+        return self.home / "cache" / "lake"
 
     @property
     def spool_root(self) -> Path:

@@ -284,10 +284,12 @@ def incident_lines(report: RunReport) -> list[str]:
 
 
 def _where_things_are() -> list[str]:
+    from analytics_platform.defs.resources import store_from
+
     settings = read_settings()
     return [
-        f"Dashboards  {settings.lake_root / 'dashboards' / 'index.html'}",
+        f"Dashboards  {store_from(settings).address('dashboards/index.html')}",
         *reports.newest_written(),
-        f"Lake        {settings.lake_root}",
+        f"Lake        {settings.lake_url or settings.lake_root}",
         f"Warehouse   {settings.warehouse_path}  (ask it with: analytics sql 'select * from kpi.kpi_mrr limit 5')",
     ]

@@ -68,10 +68,10 @@ def show_(week: date | None, audience: str, as_json: bool) -> None:
         from analytics_platform.defs.resources import store_from
         from analytics_platform.lake.layout import weekly_report_key
 
-        settings, monday = read_settings(), week or newest()
-        key = weekly_report_key(monday, audience, "json")
-        told = json.loads(store_from(settings).get(key))
-    show(told, as_json, [*_told(told), f"{settings.lake_root / key.removesuffix('json')}html"])
+        store, monday = store_from(read_settings()), week or newest()
+        told = json.loads(store.get(weekly_report_key(monday, audience, "json")))
+        page = store.address(weekly_report_key(monday, audience, "html"))
+    show(told, as_json, [*_told(told), page])
 
 
 @report.command("list")
@@ -123,17 +123,18 @@ def newest_written() -> list[str]:
 
 def where(monday: date) -> list[str]:
     """Where a week's report for staff lies, as a line."""
+    from analytics_platform.defs.resources import store_from
     from analytics_platform.lake.layout import weekly_report_key
 
-    return [f"Report      {read_settings().lake_root / weekly_report_key(monday, 'all', 'html')}"]
+    return [f"Report      {store_from(read_settings()).address(weekly_report_key(monday, 'all', 'html'))}"]
 
 
 def _files(monday: date) -> list[str]:
     from analytics_platform.defs.resources import store_from
     from analytics_platform.lake.layout import weekly_report_prefix
 
-    settings = read_settings()
-    return [str(settings.lake_root / info.key) for info in store_from(settings).list(weekly_report_prefix(monday))]
+    store = store_from(read_settings())
+    return [store.address(info.key) for info in store.list(weekly_report_prefix(monday))]
 
 
 def _told(told: dict[str, Any]) -> list[str]:

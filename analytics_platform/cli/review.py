@@ -147,5 +147,8 @@ def _places(quarter: Quarter) -> list[str]:
     from analytics_platform.defs.resources import store_from
     from analytics_platform.lake.layout import review_key
 
-    root = store_from(read_settings()).root
-    return ["", *(f"{form.upper():<5}{root / review_key(str(quarter), form)}" for form in ("html", "pdf", "json"))]
+    store = store_from(read_settings())
+    return [
+        "",
+        *(f"{form.upper():<5}{store.address(review_key(str(quarter), form))}" for form in ("html", "pdf", "json")),
+    ]

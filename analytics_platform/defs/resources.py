@@ -15,14 +15,25 @@ from analytics_platform.defs.dbt_build import DbtBuild
 from analytics_platform.governance.access.desk import reference_key
 from analytics_platform.governance.access.rbac import RbacSource
 from analytics_platform.identities.keys import IdentityKeys
-from analytics_platform.lake.store import LocalStore
+from analytics_platform.lake.buckets import S3Options
+from analytics_platform.lake.store import ObjectStore
+from analytics_platform.lake.stores import BucketPlace, open_store
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse
 
 
-def store_from(settings: Settings) -> LocalStore:
+def store_from(settings: Settings) -> ObjectStore:
     """The lake's object store."""
-    return LocalStore(settings.lake_root)
+    options = S3Options(
+        settings.lake_s3_endpoint,
+        settings.lake_s3_region,
+        settings.lake_s3_path_style,
+        settings.lake_s3_encryption,
+        settings.lake_s3_kms_key,
+    )
+    return open_store(
+        settings.lake_url, settings.lake_root, BucketPlace(settings.lake_cache, settings.lake_cache_bytes, options)
+    )
 
 
 def identity_keys_from(settings: Settings) -> IdentityKeys:

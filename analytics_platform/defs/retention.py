@@ -328,6 +328,7 @@ def home_places(settings: Settings) -> dict[str, Sequence[Place]]:
         # Of a collector that died and never came back; its hour has been reported as open for two months by then.
         "spool": [Place(settings.spool_root, "*.segment"), Place(settings.spool_root, "*.damaged")],
         "uploads": [Place(settings.lake_root / ".uploads", "*")],
+        "lake_copies": [Place(settings.lake_cache, "*")],
         "run_records": [
             Place(runs, "*-*-*-*-*.db"),
             Place(settings.dagster_home / "storage", "*"),

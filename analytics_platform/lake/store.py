@@ -2,7 +2,7 @@
 
 An object is written whole or not at all, and `if_none_match` makes the first writer of a key win; everything above
 relies on these two properties and on nothing else of the store. Keys are `/`-separated and relative; who may be in a
-key is decided by `layout`.
+key is decided by `layout`. Buckets behind the same port are `s3` and `gcs`; which one a deployment has, `stores`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ class ObjectExistsError(AnalyticsError):
 
 class ObjectMissingError(AnalyticsError):
     """The store holds no object under the key."""
+
+
+class StoreUnavailableError(AnalyticsError):
+    """The store did not answer, or refuses; the text names the store, what was asked, and what to look at."""
 
 
 class UnsafeKeyError(AnalyticsError):
@@ -65,6 +69,20 @@ class ObjectStore(Protocol):
 
     def local_path(self, key: str) -> Path:
         """A file on this machine with the object's bytes; raises `ObjectMissingError` when there is none."""
+
+    def address(self, key: str) -> str:
+        """Where people find the object: a path or a URL."""
+
+
+def refuse_unsafe(key: str) -> None:
+    """Refuse what is no key of the lake.
+
+    Raises:
+        UnsafeKeyError: it is absolute, has an empty part or a part of dots, or lies where uploads are made.
+    """
+    parts = key.split("/")
+    if "\0" in key or any(part in {"", ".", ".."} for part in parts) or parts[0] == _UPLOADS:
+        raise UnsafeKeyError(f"{key!r} is no key of the lake: relative, without empty parts or dots alone")
 
 
 class LocalStore:
@@ -123,10 +141,12 @@ class LocalStore:
             raise ObjectMissingError(f"{key} is not in the lake")
         return path
 
+    def address(self, key: str) -> str:
+        """The path of the object's file."""
+        return str(self._path(key))
+
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if "\0" in key or any(part in {"", ".", ".."} for part in parts) or parts[0] == _UPLOADS:
-            raise UnsafeKeyError(f"{key!r} is no key of the lake: relative, without empty parts or dots alone")
+        refuse_unsafe(key)
         return self._root / key
 
     def _upload(self, data: bytes) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from analytics_platform.lake.dead_letters import compressed
 from analytics_platform.lake.layout import digest, landing_key
 from analytics_platform.lake.schema import landing_line
-from analytics_platform.lake.store import LocalStore
+from analytics_platform.lake.store import ObjectStore
 
 DAY = date(2026, 1, 15)
 TENANT = "brabant-rental"
@@ -45,7 +45,7 @@ def line(message_id: str, **changes: Any) -> bytes:
     return landing_line(values | changes)
 
 
-def land(store: LocalStore, *lines: bytes, day: date = DAY, tenant: str = TENANT) -> str:
+def land(store: ObjectStore, *lines: bytes, day: date = DAY, tenant: str = TENANT) -> str:
     """Put lines as one landing object and return its key."""
     data = b"".join(lines)
     key = landing_key(day, tenant, HOUR, "test", digest(data))

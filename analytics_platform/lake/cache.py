@@ -1,0 +1,66 @@
+"""Objects of a bucket as files of this machine, for readers that want a path (Parquet footers, scans).
+
+A version of an object never changes, so a file is named by its key and its version and is used as long as that version
+is the newest. Belongs here: that folder and how it stays small. Stays out: how bytes come out of a bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+_SETTLED_SECONDS = 3600
+"""A file that was asked for within an hour may be read this moment, also by another process."""
+
+
+class ObjectCache:
+    """A folder of downloaded objects.
+
+    Args:
+        folder: where they lie; several processes may share it.
+        max_bytes: beyond it the files that were not asked for the longest go, but none that may be in use.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder, self._max_bytes = folder, max_bytes
+
+    def path(self, key: str, version: str, download: Callable[[], bytes]) -> Path:
+        """The file with this version of an object, downloaded when it is not there."""
+        path = self._of(key) / hashlib.sha256(version.encode()).hexdigest()
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            self._write(path, download())
+            self._make_room()
+        return path
+
+    def forget(self, key: str) -> None:
+        """Remove every version of an object: what is deleted or replaced in the bucket leaves no copy here."""
+        shutil.rmtree(self._of(key), ignore_errors=True)
+
+    def _of(self, key: str) -> Path:
+        return self._folder / hashlib.sha256(key.encode()).hexdigest()
+
+    def _write(self, path: Path, data: bytes) -> None:
+        fresh = self._folder / f".{uuid.uuid4().hex}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fresh.write_bytes(data)
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _make_room(self) -> None:
+        files = [(path.stat(), path) for path in self._folder.glob("*/*") if path.is_file()]
+        excess = sum(stat.st_size for stat, _ in files) - self._max_bytes
+        settled = time.time() - _SETTLED_SECONDS
+        for stat, path in sorted(files, key=lambda each: each[0].st_mtime):
+            if excess <= 0 or stat.st_mtime > settled:
+                return
+            path.unlink(missing_ok=True)
+            excess -= stat.st_size
