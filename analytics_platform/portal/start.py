@@ -11,8 +11,8 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from analytics_platform.alerting.incidents import Incident
-from analytics_platform.catalog import Catalog
-from analytics_platform.documents import Language, moment_text, span_text
+from analytics_platform.catalog import Audience, Catalog
+from analytics_platform.documents import Language, date_text, moment_text, span_text
 from analytics_platform.governance.review.archive import ReviewUnreadableError, kept_quarters, read_review
 from analytics_platform.governance.review.signing import standing
 from analytics_platform.lake.layout import week_of_report
@@ -77,7 +77,7 @@ class StartPage:
     changed: tuple[Line, ...]
     incidents: tuple[str, ...]
     more_incidents: int
-    has_role: bool
+    roles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class StartPages:
             tuple(changed),
             tuple(incidents[:_INCIDENTS_SHOWN]),
             max(0, len(incidents) - _INCIDENTS_SHOWN),
-            bool(reader.principal.audiences),
+            tuple(_role(rights.catalog, each) for each in reader.principal.audiences),
         )
 
     def _lines(self, rights: Rights, reader: Reader, shelved: Sequence[Shelved]) -> list[Line]:
@@ -184,7 +184,8 @@ class StartPages:
     def _incident(self, incident: Incident, catalog: Catalog, reader: Reader) -> str:
         told = incident.told
         tenant = _tenant_name(catalog, told.tenant)
-        what = " · ".join(filter(None, (told.asset, told.check, tenant)))
+        day = date_text(told.day, reader.language) if told.day else None
+        what = " · ".join(filter(None, (told.asset, told.check, tenant, day)))
         values = {
             "what": what,
             "severity": SEVERITIES[reader.language][incident.severity],
@@ -225,9 +226,13 @@ def _detail(catalog: Catalog, item: Shelved, words: Mapping[str, str], several: 
     is_of_audience = item.dataset.startswith("dashboard.") or item.dataset == "report.weekly"
     if not several or not is_of_audience:
         return None
-    role = catalog.access_roles[item.audience.role].title
-    tenant = _tenant_name(catalog, item.audience.tenant)
-    return words["as"].replace("{audience}", " · ".join(filter(None, (role, tenant))))
+    return words["as"].replace("{audience}", _role(catalog, item.audience))
+
+
+def _role(catalog: Catalog, audience: Audience) -> str:
+    """An audience as people read it."""
+    title = catalog.access_roles[audience.role].title
+    return " · ".join(filter(None, (title, _tenant_name(catalog, audience.tenant))))
 
 
 def _tenant_name(catalog: Catalog, tenant: str | None) -> str | None:
