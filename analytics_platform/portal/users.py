@@ -65,11 +65,12 @@ class Users:
 
     Args:
         path: their file; without one there is nobody.
+        hasher: makes hashes; each hash says itself what checking it costs.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, hasher: PasswordHasher | None = None) -> None:
         self._path = path
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
         self._checking = threading.BoundedSemaphore(_AT_ONCE)
         self._known: tuple[object, Mapping[str, User]] = (None, {})
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from identity_provider import Provider, provider_server
 from portal_lake import PASSWORD, Lake, Start, plant, provided
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.lake.store import LocalStore
-from analytics_platform.portal.service import RunningPortal, portal_from, users_of
-from analytics_platform.portal.users import NewUser
+from analytics_platform.portal.service import RunningPortal, portal_from
+from analytics_platform.portal.users import NewUser, Users
 from analytics_platform.settings import Settings
 
 
@@ -61,5 +62,6 @@ def local_home(tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> La
     lake = plant(tmp_path_factory.mktemp("portal"), catalog)
     tenant = next(iter(catalog.tenants))
     people = {"ada": "usr_admin", "eva": "usr_executive", "tom": f"usr_tenant_viewer_{tenant}", "nemo": "usr_unknown"}
-    users_of(Settings(home=lake.home)).add(*(NewUser(name, who, PASSWORD) for name, who in people.items()))
+    users = Users(lake.home / "portal" / "users.json", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    users.add(*(NewUser(name, who, PASSWORD) for name, who in people.items()))
     return lake
