@@ -100,6 +100,7 @@ class CurrentRights:
         self._lock = threading.Lock()
         self._rights: Rights | None = None
         self._stamp: object = None
+        self._tried: object = None
         self._problem = ""
         self._looked_at = self._read_at = self._good_at = float("-inf")
 
@@ -124,8 +125,8 @@ class CurrentRights:
     def _look(self) -> None:
         source = self._places.source()
         stamp = self._stamps(source)
-        if stamp != self._stamp or self._clock() - self._read_at > ASK_SECONDS:
-            self._read_at = self._clock()
+        if stamp != self._tried or self._clock() - self._read_at > ASK_SECONDS:
+            self._tried, self._read_at = stamp, self._clock()
             try:
                 self._rights = self._read(source, keep_catalog=stamp == self._stamp)
                 self._stamp, self._good_at = stamp, self._clock()
