@@ -42,6 +42,9 @@ _NO_STORE = "no-store"
 _ASK_AGAIN = "private, no-cache"
 _LANGUAGE_SECONDS = 365 * 24 * 3600
 
+_FROM_ELSEWHERE = ("cross-site", "same-site")
+"""Where a browser sends no session along, so that a link in a mail looks like nobody's: our own page asks again."""
+
 _Handler = Callable[[Request], Response | Awaitable[Response]]
 
 
@@ -263,9 +266,12 @@ class _Pages(_Desk):
     def _turned_away(self, request: Request, entry: Entry, key: str | None) -> Response:
         """To the login, or the provider's word that it is needed; on record where anything was asked or presented."""
         local = self._portal.login is not None
-        status = 303 if local else 401
+        again = local and entry.reason is None and request.headers.get("sec-fetch-site") in _FROM_ELSEWHERE
+        status = 200 if again else 303 if local else 401
         if entry.action is Action.OPEN or entry.reason is not None:
             self._record(request, replace(entry, status=status))
+        if again:
+            return self._page(request, "again.html.j2", onward=_onward(key or ""))
         if local:
             return _to(f"/login?next={quote(key, safe='')}" if key else "/login")
         response = self._notice(request, "refused", status)

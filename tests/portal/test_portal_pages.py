@@ -126,6 +126,22 @@ def test_a_language_that_was_chosen_stays(opened: Any) -> None:
     assert page.get_by_text("Brabant").count() + page.get_by_text("Albion").count() > 0
 
 
+@pytest.mark.browser
+def test_a_link_from_elsewhere_opens_for_whoever_is_signed_in(opened: Any, tmp_path: Path) -> None:
+    page = signed_in(opened(locale="en-GB"), "eva")
+    target = page.url + "dashboards/finance/executive.html"
+    mail = tmp_path / "mail.html"
+    mail.write_text(f'<!doctype html><html lang="en"><title>Mail</title><a href="{target}">The figures</a>')
+    page.goto(mail.as_uri())
+    page.get_by_role("link").click()
+    page.wait_for_url("**/dashboards/finance/executive.html")
+    page.get_by_text("dashboards/finance/executive.html").wait_for()
+    stranger = opened(locale="en-GB")
+    stranger.goto(mail.as_uri())
+    stranger.get_by_role("link").click()
+    stranger.wait_for_url("**/login?next=dashboards%2Ffinance%2Fexecutive.html")
+
+
 class Scene:
     """Start pages of a lake of one's own."""
 
