@@ -23,7 +23,7 @@ from analytics_platform.catalog import Catalog, Stream
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.identities.keys import IdentityKeys, TenantKeys
 from analytics_platform.identities.references import references
-from analytics_platform.identities.severing import severed, texts_of
+from analytics_platform.identities.severing import ids_of, severed
 from analytics_platform.identities.suppression import Suppressions
 from analytics_platform.identities.table import sealed_identifiers
 from analytics_platform.intake import envelope
@@ -228,8 +228,7 @@ class Gate:
         erased, tenant = self._suppressed(), keys.tenant
         if tenant not in erased.by_tenant:
             return row
-        ids = texts_of([split.user_id, split.anonymous_id, split.properties, split.traits, split.extra])
-        stand_ins = erased.stand_ins(self._identities, tenant, ids, happened_at)
+        stand_ins = erased.stand_ins(self._identities, tenant, ids_of(row), happened_at)
         for found, kind, value in split.identifiers:
             known_as = references(keys, kind, value)
             of_value = erased.stand_ins(self._identities, tenant, known_as, happened_at)

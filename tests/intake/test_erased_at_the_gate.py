@@ -77,6 +77,17 @@ def test_a_message_from_before_the_erasure_is_refused_and_a_later_one_taken_in(
     assert isinstance(judge(gate, flow_step("m-3", "2026-01-15T09:30:00Z", userId="usr_8")), Admitted)
 
 
+def test_a_person_named_in_the_context_alone_is_not_taken_in_either(catalog: Catalog, keys: IdentityKeys) -> None:
+    gate = gate_with(catalog, keys, "usr_7")
+
+    refused = judge(
+        gate, flow_step("m-1", "2026-01-15T09:30:00Z", userId="usr_8", context={"account": {"of": "usr_7"}})
+    )
+
+    assert isinstance(refused, Rejected)
+    assert refused.reason is Reason.ERASED
+
+
 def test_a_record_that_the_law_keeps_lands_without_its_person(catalog: Catalog, keys: IdentityKeys) -> None:
     gate = gate_with(catalog, keys, "user-1", "op-1")
 
