@@ -52,18 +52,22 @@ def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path
     new_house(tmp_path)
     port = free_port()
     environment = {**os.environ, "ANALYTICS_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "analytics_platform.cli", "up", "--port", str(port), "--collector-port", "0"]
+    command = [sys.executable, "-m", "analytics_platform.cli", "up", "--port", str(port)]
+    command += ["--collector-port", "0", "--portal-port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
         lines = iter(served.stdout.readline, "")
-        assert any(line.startswith("Lineage") for line in lines), "ended before it served"
+        portal = next((line.split()[1] for line in lines if line.startswith("Portal")), None)
+        assert portal is not None, "ended before it served"
+        assert next(lines).startswith("Lineage")
         collector = next(line.split()[1] for line in lines if line.startswith("Collector"))
         by_hand = next(lines)
         if shutil.which("curl"):
             sent = subprocess.run(by_hand, shell=True, capture_output=True, check=True)
             assert sent.stdout == b'{"success":true}'
-        with urllib.request.urlopen(f"{collector}/readyz") as ready:
-            assert ready.status == 200
+        for service in (collector, portal):
+            with urllib.request.urlopen(f"{service}/readyz") as ready:
+                assert ready.status == 200
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info") as answer:
             assert answer.status == 200
         family = [psutil.Process(served.pid), *psutil.Process(served.pid).children(recursive=True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,6 +142,27 @@ def test_a_link_from_elsewhere_opens_for_whoever_is_signed_in(opened: Any, tmp_p
     stranger.goto(mail.as_uri())
     stranger.get_by_role("link").click()
     stranger.wait_for_url("**/login?next=dashboards%2Ffinance%2Fexecutive.html")
+
+
+SCRIPT = "document.querySelector('p').textContent = 'drawn'"
+
+
+@pytest.mark.browser
+def test_a_pages_own_scripts_and_links_work_behind_the_portals_headers(opened: Any, local_home: Lake) -> None:
+    allowed = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    policy = f"default-src 'none'; script-src 'sha256-{allowed}'; img-src data:"
+    page_text = (
+        f'<!doctype html><html lang="en"><meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<link rel="icon" href="data:,"><title>Growth</title><p>empty</p>'
+        f'<a href="../finance/executive.html">Finance</a><script>{SCRIPT}</script>'
+    )
+    local_home.store.put("dashboards/growth/executive.html", page_text.encode())
+    page = signed_in(opened(locale="en-GB"), "eva")
+    page.goto("/dashboards/growth/executive.html#period=30d")
+    assert page.locator("p").inner_text() == "drawn"
+    page.get_by_role("link", name="Finance").click()
+    page.wait_for_url("**/dashboards/finance/executive.html")
+    page.get_by_text("dashboards/finance/executive.html").wait_for()
 
 
 class Scene:
