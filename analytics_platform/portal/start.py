@@ -144,7 +144,6 @@ class StartPages:
     def _line(self, rights: Rights, reader: Reader, item: Shelved, several: bool) -> Line:
         words, catalog = WORDS[reader.language], rights.catalog
         published = item.published_at.astimezone(self._zone)
-        is_new = reader.since is not None and item.published_at > reader.since
         is_dashboard = item.dataset.startswith("dashboard.")
         return Line(
             _title(catalog, item, reader.language),
@@ -152,7 +151,7 @@ class StartPages:
             tuple((form, f"/{item.stem}.{form}") for form in item.forms),
             words["published"].replace("{moment}", moment_text(published, reader.language)),
             item.published_at,
-            (words["changed"] if is_dashboard else words["new"]) if is_new else None,
+            _mark(item, reader, self._zone),
             is_dashboard and _is_late(catalog, item, published, reader.now),
         )
 
@@ -229,6 +228,17 @@ def _detail(catalog: Catalog, item: Shelved, words: Mapping[str, str], several: 
     return words["as"].replace("{audience}", _role(catalog, item.audience))
 
 
+def _mark(item: Shelved, reader: Reader, zone: ZoneInfo) -> str | None:
+    """What was written since the last visit: new where its week has ended since, else written anew."""
+    if reader.since is None or item.published_at <= reader.since:
+        return None
+    words = WORDS[reader.language]
+    if item.dataset != "report.weekly":
+        return words["changed"]
+    ended = week_of_report(f"{item.stem}.{item.forms[0]}") + timedelta(days=7)
+    return words["new"] if ended > today_in(zone, reader.since) else words["changed"]
+
+
 def _role(catalog: Catalog, audience: Audience) -> str:
     """An audience as people read it."""
     title = catalog.access_roles[audience.role].title
@@ -256,8 +266,9 @@ def _tenants_seen(catalog: Catalog, principal: Principal) -> set[str] | None:
     return {each.tenant for each in allowed if each.tenant is not None}
 
 
-def _newest_first(line: Line) -> tuple[float, str]:
-    return -line.published_at.timestamp(), line.title
+def _newest_first(line: Line) -> float:
+    """By the minute, so that what one build has written stays in its order."""
+    return -(line.published_at.timestamp() // 60)
 
 
 def today_in(zone: ZoneInfo, now: datetime) -> date:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page
-from portal_lake import PASSWORD, Lake, Start, plant
+from portal_lake import MONDAY, PASSWORD, Lake, Start, plant
 
 from analytics_platform.alerting.findings import Failure, Finding
 from analytics_platform.alerting.incidents import Incident
@@ -187,13 +187,16 @@ def test_what_was_published_since_the_last_visit_is_told(tmp_path: Path, catalog
     assert scene.page(executive, since=before).changed == ()
     scene.lake.store.put("dashboards/finance/executive.html", b"new")
     scene.lake.store.put("dashboards/finance/admin.html", b"new too, and not for them")
-    scene.lake.store.put(next(key for key in scene.lake.keys if key.endswith("/all.html") and "weekly" in key), b"new")
-    told = [(line.title.partition(":")[0], line.mark) for line in scene.page(executive, since=before).changed]
-    assert sorted(told, key=lambda each: str(each[1])) == [("Finance", "changed"), (told_week(told), "new")]
-
-
-def told_week(told: list[tuple[str, str | None]]) -> str:
-    return next(title for title, _ in told if title.startswith("Week "))
+    for monday in (MONDAY, MONDAY - timedelta(days=7)):
+        scene.lake.store.put(f"reports/weekly/week={monday}/all.html", b"built anew")
+    last_week = datetime.combine(MONDAY + timedelta(days=3), time(12), ZONE)
+    weeks = [
+        (line.title.partition(":")[0], line.mark) for line in scene.page(executive, since=last_week).groups[1].lines
+    ]
+    newest, older = (f"Week {day.isocalendar().week}" for day in (MONDAY, MONDAY - timedelta(days=7)))
+    assert weeks == [(newest, "new"), (older, "changed")]
+    told = {(line.title.partition(":")[0], line.mark) for line in scene.page(executive, since=before).changed}
+    assert told == {("Finance", "changed"), (newest, "changed"), (older, "changed")}
 
 
 def test_a_page_that_should_be_there_by_now_is_late(tmp_path: Path, catalog: Catalog) -> None:
