@@ -11,6 +11,8 @@ HOME_DIR ?= $(CURDIR)/.analytics
 PORT ?= 3000
 # The collector's; 8080, or a free one when that is taken.
 COLLECTOR_PORT ?=
+# The portal's; 8000, or a free one when that is taken.
+PORTAL_PORT ?=
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
@@ -47,7 +49,8 @@ $(MANIFEST): $(READY) $(shell find dbt/models dbt/macros dbt/seeds dbt/*.yml -ty
 
 run: $(MANIFEST) ## Demo business in, live events sent, whole graph run, all served (first time takes minutes)
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
-	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics up --port $(PORT) $(if $(COLLECTOR_PORT),--collector-port $(COLLECTOR_PORT))
+	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics up --port $(PORT) $(if $(COLLECTOR_PORT),--collector-port $(COLLECTOR_PORT)) \
+		$(if $(PORTAL_PORT),--portal-port $(PORTAL_PORT))
 
 demo: $(MANIFEST) ## The part of `make run` that ends by itself
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo

@@ -31,7 +31,7 @@ def test_durations_compare_in_average_months(shorter: Duration, longer: Duration
     assert shorter.about_days < longer.about_days
 
 
-def test_eight_roles_and_only_tenant_viewers_see_only_their_own(catalog: Catalog) -> None:
+def test_nine_roles_and_only_tenant_viewers_see_only_their_own(catalog: Catalog) -> None:
     assert set(catalog.access_roles) == {
         "admin",
         "executive",
@@ -41,6 +41,7 @@ def test_eight_roles_and_only_tenant_viewers_see_only_their_own(catalog: Catalog
         "growth",
         "tenant_viewer",
         "auditor",
+        "privacy",
     }
     assert [r.name for r in catalog.access_roles.values() if r.tenants == "own"] == ["tenant_viewer"]
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from analytics_platform.catalog import PII_CLASSES, Audience, Catalog
 from analytics_platform.catalog.cross_references import find_problems
 from analytics_platform.catalog.governance import pattern_covers
-from analytics_platform.governance.access.pages import may_open, page_keys
+from analytics_platform.governance.access.pages import may_open, opened_as, page_keys
 from analytics_platform.governance.access.policy import policy_of
 from analytics_platform.governance.access.tables import Column, DbtTable, Table, is_shown, tables_of
 
@@ -109,14 +109,17 @@ def test_pages_are_opened_by_their_audience_and_by_nobody_else() -> None:
     for denied in (
         "dashboards/finance/viewer@b-c.html",
         "dashboards/finance/finance.html",
-        "dashboards/finance/viewer@alpha.html/../finance.html",
+        "dashboards/finance/viewer@alpha.html/../viewer@b-c.html",
         "reports/weekly/week=2026-11-23/b-c.pdf",
         "reports/expectations.html",
         "evidence/0000000001.json",
     ):
         assert not may_open(POLICY, [alpha], denied), denied
-    assert not may_open(POLICY, [finance], "dashboards/finance/admin.html")
+    assert not may_open(POLICY, [finance], "reports/weekly/week=2026-11-23/alpha.pdf"), "staff's is the one over all"
     assert not may_open(POLICY, [], "dashboards/finance/finance.html")
+    assert opened_as(POLICY, [alpha, finance], "dashboards/finance/finance.html") == finance
+    assert page_keys(POLICY, Audience("viewer", "*")) == []
+    assert page_keys(POLICY, Audience("nobody")) == []
     assert page_keys(POLICY, Audience("auditor")) == []
 
 
