@@ -66,7 +66,7 @@ def _take_out(connection: Connection, table: str, column: str, person: Person, *
     likely = text(
         f'select ctid::text, "{column}" from "{table}" '
         f'where exists (select 1 from unnest(cast(:terms as text[])) term where strpos(lower("{column}"), term) > 0) '
-        "for update"
+        + ("for update" if carry_out else "")
     )
     concerned = [
         (place, said)
