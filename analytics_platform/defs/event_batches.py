@@ -71,22 +71,8 @@ class BatchingEventLogStorage(SqlEventLogStorage):
         """A transaction on the tables that assets are read from; what a run's own log needs is written with it."""
 
     def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
-        """Forget that partitions of an asset were ever built: the stock storage refuses to.
-
-        Their events go from the index, which status and history of assets are read from; the runs that built them keep
-        their own logs.
-        """
-        events, tags, checks = SqlEventLogStorageTable, AssetEventTagsTable, AssetCheckExecutionsTable
-        with self.index_connection() as index:
-            for start in range(0, len(partition_keys), _WIPED_AT_ONCE):
-                wiped = partition_keys[start : start + _WIPED_AT_ONCE]
-                of_asset = events.c.asset_key == asset_key.to_string()
-                gone = db.select(events.c.id).where(of_asset, events.c.partition.in_(wiped))
-                index.execute(tags.delete().where(tags.c.event_id.in_(gone)))
-                index.execute(events.delete().where(of_asset, events.c.partition.in_(wiped)))
-                of_check = checks.c.asset_key == asset_key.to_string()
-                index.execute(checks.delete().where(of_check, checks.c.partition.in_(wiped)))
-        self.wipe_asset_cached_status(asset_key)
+        """Forget that partitions of an asset were ever built: the stock storages refuse to."""
+        wipe_partitions(self, asset_key, partition_keys)
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table."""
@@ -206,6 +192,24 @@ class BatchingEventLogStorage(SqlEventLogStorage):
             "evaluation_event_storage_id": event_id,
             "materialization_event_storage_id": target.storage_id if target else None,
         }
+
+
+def wipe_partitions(storage: SqlEventLogStorage, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
+    """Forget partitions in a storage, ours or a stock one.
+
+    Their events go from where status and history of assets are read; of a run's own log, SQLite has another copy.
+    """
+    events, tags, checks = SqlEventLogStorageTable, AssetEventTagsTable, AssetCheckExecutionsTable
+    with storage.index_connection() as index:
+        for start in range(0, len(partition_keys), _WIPED_AT_ONCE):
+            wiped = partition_keys[start : start + _WIPED_AT_ONCE]
+            of_asset = events.c.asset_key == asset_key.to_string()
+            gone = db.select(events.c.id).where(of_asset, events.c.partition.in_(wiped))
+            index.execute(tags.delete().where(tags.c.event_id.in_(gone)))
+            index.execute(events.delete().where(of_asset, events.c.partition.in_(wiped)))
+            of_check = checks.c.asset_key == asset_key.to_string()
+            index.execute(checks.delete().where(of_check, checks.c.partition.in_(wiped)))
+    storage.wipe_asset_cached_status(asset_key)
 
 
 def _identity(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,20 @@
 """Dagster's event log in a real PostgreSQL: what SQLite's holds, in one transaction per batch, over a restart too."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
 import sqlalchemy as db
+import yaml
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster_postgres import PostgresEventLogStorage
 from logged_runs import RUN_ID, TABLES, comparable, run_in
 from postgres import PostgresServer
 
 from analytics_platform.defs.event_log_postgres import BatchingPostgresEventLogStorage
+from analytics_platform.defs.forgetting import _wipe
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.settings import Settings
 
@@ -91,6 +95,20 @@ def test_partitions_are_forgotten_with_their_checks(instance: dg.DagsterInstance
     left = instance.get_materialized_partitions(dg.AssetKey("one"))
     assert {"2026-01-02", "2026-01-03"}.isdisjoint(left)
     assert len(left) == 18
+
+
+def test_partitions_are_forgotten_in_the_stock_storage_of_a_deployments_own_configuration(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    database = {"username": "tests", "hostname": "", "db_name": "events", "params": {"host": postgres.folder}}
+    storage = {"postgres": {"postgres_db": {**database, "scheme": "postgresql+psycopg2"}}}
+    own = tmp_path / "dagster.yaml"
+    own.write_text(yaml.safe_dump({"storage": storage, "telemetry": {"enabled": False}}))
+    settings = Settings(home=tmp_path, dagster_config_file=own, dagster_postgres_host=postgres.folder)
+    with open_instance(settings) as stock:
+        assert type(stock.event_log_storage) is PostgresEventLogStorage
+        _wipe(stock, dg.AssetKey("two"), ["2026-01-02"])
+        assert len(stock.get_materialized_partitions(dg.AssetKey("two"))) == 19
 
 
 def test_a_server_that_came_back_is_found_without_a_new_instance(
