@@ -50,7 +50,7 @@ def names_in(house: House, table: str, column: str = "invoice_id") -> set[str]:
 
 
 def built_partitions(house: House, key: str) -> set[str]:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         return set(instance.get_materialized_partitions(keys.AssetKey.from_user_string(key)))
 
 
@@ -178,7 +178,7 @@ def test_the_daily_job_plans_sweeps_what_is_approved_and_its_checks_hold(
     house: House, imported: list[ImportReport]
 ) -> None:
     job = house.definitions.resolve_job_def("govern")
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         plans = [keys.RETENTION_PLAN, keys.RETENTION_SWEEP]
         first = job.execute_in_process(instance=instance, asset_selection=plans, raise_on_error=False)
         waiting = _metadata(first, keys.RETENTION_SWEEP)["waiting_for_approval"].value
@@ -198,7 +198,7 @@ def test_the_daily_job_plans_sweeps_what_is_approved_and_its_checks_hold(
         "nothing_was_removed_early",
         "chain_is_unbroken",
     }
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         third = job.execute_in_process(instance=instance, raise_on_error=False)
     failed = [(each.check_name, each.description) for each in third.get_asset_check_evaluations() if not each.passed]
     assert failed == []

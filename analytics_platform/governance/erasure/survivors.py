@@ -16,7 +16,7 @@ import io
 import mmap
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -26,10 +26,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.erasure.copies import rows_in
+from analytics_platform.governance.erasure.database import mentions_in
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import Held
 from analytics_platform.governance.erasure.requests import SUBJECTS
@@ -53,7 +56,7 @@ _BASE64 = re.compile(rb'"([A-Za-z0-9+/]{12,}={0,2})"')
 _DAY = re.compile(r"/day=([0-9-]{10})/")
 _TENANT = re.compile(r"(?:/tenant=|^suppressions/)([^/]+)/")
 _BROKEN = (csv.Error, KeyError, UnicodeDecodeError, pa.ArrowInvalid, zstandard.ZstdError)
-_UNREADABLE = (AnalyticsError, OSError, *_BROKEN, sqlite3.Error, duckdb.Error)
+_UNREADABLE = (AnalyticsError, OSError, *_BROKEN, sqlite3.Error, duckdb.Error, SQLAlchemyError)
 _OWN_MISSING = "_unknown"
 
 
@@ -78,6 +81,7 @@ class Search:
         home: the home folder.
         lake: the folder of the lake within it, which is searched as objects.
         backups: the folder of backups, which are erased again when they are restored and not searched.
+        records: by dataset, databases beside the warehouse.
     """
 
     def __init__(
@@ -90,15 +94,27 @@ class Search:
         home: Path,
         lake: Path,
         backups: Path,
+        records: Mapping[str, URL],
     ) -> None:
         self._catalog, self._store, self._warehouse = catalog, store, warehouse
         self._keys, self._home, self._lake, self._backups = keys, home, lake, backups
+        self._records = records
 
     def survivors(self, person: Person, held: Held) -> list[Survivors]:
         """Everything that was searched, with what was found in it."""
         tables = self._in_tables(person, held)
         lake = self._counted("lake objects", self._objects(person, held))
-        return [tables, lake, self._counted("files", self._files(person, held))]
+        files = self._counted("files", self._files(person, held))
+        databases = [
+            self._counted(f"database of {dataset}", self._in_database(url, person))
+            for dataset, url in self._records.items()
+            if not held(dataset, None)
+        ]
+        return [tables, lake, files, *databases]
+
+    def _in_database(self, url: URL, person: Person) -> Iterator[tuple[str, Callable[[], int]]]:
+        for table, count in mentions_in(url, person):
+            yield table, lambda count=count: count  # type: ignore[misc]
 
     def _counted(self, sink: str, counts: Iterator[tuple[str, Callable[[], int]]]) -> Survivors:
         units, searched, problems = 0, 0, []
