@@ -212,6 +212,46 @@ class Settings(BaseSettings):
         "folder makes its own.",
     )
 
+    portal_host: str = Field(
+        default="127.0.0.1", description="Address that the portal listens on; 0.0.0.0 for all of the machine's."
+    )
+    portal_port: int = Field(default=8000, ge=0, le=65535, description="Its port; 0 takes a free one.")
+    portal_url: str | None = Field(
+        default=None,
+        pattern="^https?://",
+        description="The portal as its readers reach it. One that begins with https:// says that https ends in front.",
+    )
+    portal_login: Literal["local", "oidc"] = Field(
+        default="local", description="Who says who somebody is: the portal's own users, or an identity provider."
+    )
+    portal_session_hours: float = Field(default=12.0, gt=0, le=720, description="How long a local login lasts.")
+    portal_oidc_issuer: str | None = Field(
+        default=None, pattern="^https?://", description="The identity provider, as `iss` of its tokens says it."
+    )
+    portal_oidc_audience: str | None = Field(
+        default=None, min_length=1, description="For whom tokens have to be made: `aud`, such as the proxy's client id."
+    )
+    portal_oidc_jwks: str | None = Field(
+        default=None, min_length=1, description="The provider's public keys (JWKS): an address, or a file."
+    )
+    portal_oidc_algorithms: tuple[Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"], ...] = Field(
+        default=("RS256", "ES256"), min_length=1, description="How tokens may be signed."
+    )
+    portal_oidc_header: str = Field(
+        default="Authorization",
+        pattern=r"^[A-Za-z][A-Za-z0-9-]*$",
+        description="The header with the token: after `Bearer ` in Authorization, alone in every other.",
+    )
+    portal_oidc_principal_claim: str = Field(
+        default="sub", min_length=1, description="The claim that is the principal, as the RBAC names it."
+    )
+    portal_oidc_groups_claim: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The claim with groups named analytics.<role>[.<tenant>], where they say who holds which role; by "
+        "default the product's RBAC does.",
+    )
+
     snowflake_database: str = Field(
         default="analytics", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Snowflake's database, for its grants."
     )
@@ -294,6 +334,16 @@ class Settings(BaseSettings):
     def access_root(self) -> Path:
         """What each audience may see, as files, and the matrix of who may see what."""
         return self.home / "access"
+
+    @property
+    def portal_root(self) -> Path:
+        """The portal's users, sessions and audit log."""
+        return self.home / "portal"
+
+    @property
+    def portal_state_path(self) -> Path:
+        """Sessions of its local login, and when somebody was last there: one SQLite file."""
+        return self.portal_root / "state.sqlite"
 
     @property
     def rbac_address(self) -> str | None:

@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs import keys
-from analytics_platform.defs.access import NO_SOURCE, access_desk, rbac_source
+from analytics_platform.defs.access import NO_SOURCE, access_desk
 from analytics_platform.defs.dbt import Manifest
+from analytics_platform.defs.resources import rbac_source
 from analytics_platform.governance.access.desk import AccessDesk
 from analytics_platform.governance.access.drift import Drift
 from analytics_platform.governance.access.memberships import MEMBERSHIPS_TABLE, held_by

@@ -37,7 +37,7 @@ import psutil
 import uvicorn
 import uvloop
 
-from analytics_platform.intake.collector.service import server_config
+from analytics_platform.http_service import server_config
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.settings import Settings
 from benchmarks.messages import message

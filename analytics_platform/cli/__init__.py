@@ -19,6 +19,7 @@ from analytics_platform.cli import (
     identities,
     keys,
     pipeline,
+    portal,
     reports,
     retention,
     review,
@@ -46,6 +47,7 @@ main.add_command(keys.keys)
 main.add_command(identities.identities)
 main.add_command(dead_letters.dead_letters)
 main.add_command(collector.collector)
+main.add_command(portal.portal)
 main.add_command(alerts.alerts)
 main.add_command(review.review)
 main.add_command(reports.report)

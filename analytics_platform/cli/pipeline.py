@@ -14,6 +14,7 @@ import click
 from analytics_platform.cli import reports
 from analytics_platform.cli.answers import FORMATS, show
 from analytics_platform.cli.common import Day, as_json, expected_failures, progress_bar, read_catalog, read_settings
+from analytics_platform.cli.portal import demo_users
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -128,15 +129,20 @@ def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
     type=click.IntRange(0, 65535),
     help="Port of the collector; 0 takes a free one.  [default: ANALYTICS_COLLECTOR_PORT, else 8080]",
 )
-def up(host: str, port: int, collector_port: int | None) -> None:
-    """Take events in, and serve Dagster's UI with its schedules and sensors, until interrupted."""
+@click.option(
+    "--portal-port",
+    type=click.IntRange(0, 65535),
+    help="Port of the portal; 0 takes a free one.  [default: ANALYTICS_PORTAL_PORT, else 8000]",
+)
+def up(host: str, port: int, collector_port: int | None, portal_port: int | None) -> None:
+    """Take events in, serve the portal and Dagster's UI with its schedules and sensors, until interrupted."""
     with expected_failures():
         from analytics_platform.defs.manifest import ensure_manifest
-        from analytics_platform.defs.serve import serve
+        from analytics_platform.defs.serve import Ports, serve
 
         ensure_manifest(read_settings())
-        click.echo("\n".join(_where_things_are()))
-        serve(read_settings(), host=host, port=port, collector_port=collector_port)
+        click.echo("\n".join([*demo_users(), *_where_things_are()]))
+        serve(read_settings(), host=host, port=port, ports=Ports(collector_port, portal_port))
 
 
 @click.command()

@@ -15,12 +15,12 @@ from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import Manifest
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.defs.pools import WAREHOUSE_POOL
-from analytics_platform.defs.resources import store_from, warehouse_from
+from analytics_platform.defs.resources import rbac_key, rbac_source, store_from, warehouse_from
 from analytics_platform.governance.access.bigquery import Project
-from analytics_platform.governance.access.desk import AccessDesk, Applied, Names, reference_key
+from analytics_platform.governance.access.desk import AccessDesk, Applied, Names
 from analytics_platform.governance.access.drift import extra
 from analytics_platform.governance.access.memberships import MEMBERSHIPS_TABLE, Export, memberships
-from analytics_platform.governance.access.rbac import RbacSource, read_rbac
+from analytics_platform.governance.access.rbac import read_rbac
 from analytics_platform.governance.access.snowflake import Account
 from analytics_platform.governance.access.tables import DbtTable
 from analytics_platform.lake.store import ObjectStore
@@ -65,18 +65,6 @@ def dbt_tables(manifest: Manifest) -> dict[str, DbtTable]:
         for node in manifest["nodes"].values()
         if node["resource_type"] in ("model", "seed")
     }
-
-
-def rbac_source(settings: Settings) -> RbacSource:
-    """Where this deployment's RBAC is."""
-    token = settings.rbac_token.get_secret_value() if settings.rbac_token else None
-    return RbacSource(settings.rbac_address, token, settings.rbac_query)
-
-
-def rbac_key(settings: Settings) -> bytes:
-    """The key of references to principals."""
-    secret = settings.rbac_reference_key
-    return reference_key(settings.access_root, secret.get_secret_value() if secret else None)
 
 
 def access_assets(

@@ -77,7 +77,7 @@ _NOT_BY_FILE = frozenset({"spool", "access_files", "backups"})
 EXECUTOR = "dagster"
 """Who carries out what somebody has approved."""
 
-_SQLITE = (("alerts", "alert_outbox"), ("", "run_records"))
+_SQLITE = (("alerts", "alert_outbox"), ("portal", "portal_state"), ("", "run_records"))
 """Datasets of the SQLite files of a home folder, by how their path begins; the first that fits."""
 
 

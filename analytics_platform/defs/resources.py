@@ -12,6 +12,8 @@ from analytics_platform.alerting.slack import SlackClient
 from analytics_platform.alerting.store import SqliteStore
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs.dbt_build import DbtBuild
+from analytics_platform.governance.access.desk import reference_key
+from analytics_platform.governance.access.rbac import RbacSource
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.store import ObjectStore
@@ -37,6 +39,18 @@ def store_from(settings: Settings) -> ObjectStore:
 def identity_keys_from(settings: Settings) -> IdentityKeys:
     """The secrets that references and seals are made with."""
     return IdentityKeys(settings.identity_keys_file)
+
+
+def rbac_source(settings: Settings) -> RbacSource:
+    """Where this deployment's RBAC is."""
+    token = settings.rbac_token.get_secret_value() if settings.rbac_token else None
+    return RbacSource(settings.rbac_address, token, settings.rbac_query)
+
+
+def rbac_key(settings: Settings) -> bytes:
+    """The key of references to principals."""
+    secret = settings.rbac_reference_key
+    return reference_key(settings.access_root, secret.get_secret_value() if secret else None)
 
 
 def warehouse_from(settings: Settings, patience: float | None = None) -> DuckDBWarehouse:

@@ -46,6 +46,10 @@ DAILY = "0 5 * * *"
 PLANNER = "dagster"
 """Who draws the daily plan; any person may approve it."""
 
+PORTAL_AUDIT_FILES = "audit-*.jsonl"
+PORTAL_AGEING = (("sessions", "expires_at", "true"), ("visits", "seen_at", "true"))
+"""What of the portal's files grows old. It stands above this room, so the tests hold the two together."""
+
 _LEDGER_ROWS = "stream = ? and tenant_id = ? and day <= ?"
 
 
@@ -118,6 +122,7 @@ def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse
         WarehouseTables(warehouse, catalog),
         HomeFiles(home_places(settings), zone),
         SqliteRows("alert_outbox", settings.alerts_path, AGEING, zone),
+        SqliteRows("portal_state", settings.portal_state_path, PORTAL_AGEING, zone),
     ]
 
 
@@ -333,6 +338,7 @@ def home_places(settings: Settings) -> dict[str, Sequence[Place]]:
         "backups": [Place(settings.backups_folder, "lake-*")],
         # Written anew every day; one that was not for as long as its class allows belongs to nobody any more.
         "access_files": [Place(settings.access_root / "files", "*.duckdb")],
+        "portal_audit": [Place(settings.portal_root / "audit", PORTAL_AUDIT_FILES)],
         "demo_files": [Place(settings.home / "demo", "*.ndjson.zst")],
     }
 

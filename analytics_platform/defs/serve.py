@@ -1,4 +1,4 @@
-"""Serving on one machine: the collector, a code server, Dagster's web server and its daemon, until told to stop.
+"""Serving on one machine: portal, collector, a code server, Dagster's web server and its daemon, until told to stop.
 
 Both web server and daemon would load the code themselves if they were let, two more processes of 300 MB; one code
 server on a socket serves both. Belongs here: starting, watching and stopping those processes. Stays out: what
@@ -7,6 +7,7 @@ they serve, and how a deployment on Kubernetes runs them.
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -77,23 +78,36 @@ class Service:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
-def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, collector_port: int | None = None) -> None:
+@dataclass(frozen=True)
+class Ports:
+    """Where the services listen that are no part of Dagster.
+
+    Attributes:
+        collector: the collector's port, 0 for a free one; by default the setting's, and where nobody has set it and
+            another program has it, a free one.
+        portal: the portal's, likewise.
+    """
+
+    collector: int | None = None
+    portal: int | None = None
+
+
+def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, ports: Ports | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then stop every process.
 
     Args:
         settings: the deployment.
         host: address of the web server.
         port: its port.
-        collector_port: the collector's, 0 for a free one; by default the setting's, and where nobody has set it and
-            another program has it, a free one.
+        ports: where collector and portal listen.
 
     Raises:
-        PortTakenError: the port is in use.
+        PortTakenError: a port is in use.
         ServiceStoppedError: a process did not start, or ended by itself.
         ManifestMissingError: the graph cannot load.
     """
     _refuse_taken_port(host, port, "--port")
-    collector_port = _collector_port(settings, collector_port)
+    collector_port, portal_port = _chosen_ports(settings, ports or Ports())
     load_manifest(settings)
     write_instance_config(settings.dagster_home)
     with _stop_on_signals() as stopped, TemporaryDirectory(prefix="analytics-") as folder:
@@ -101,14 +115,17 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, coll
         workspace = _write_workspace(Path(folder), code_socket)
         with _services(settings) as start:
             collector = start("collector", collector_command(settings.collector_host, collector_port))
-            services = [collector, start("code server", _code_server(code_socket))]
+            portal = start("portal", _portal(settings.portal_host, portal_port))
+            services = [collector, portal, start("code server", _code_server(code_socket))]
             _wait_until(lambda: announced_url(collector.log) is not None, services, stopped, "collector")
+            _wait_until(lambda: _portals_url(portal.log) is not None, services, stopped, "portal")
             _wait_until(lambda: _answers(code_socket), services, stopped, "code server")
             services.append(start("web server", _webserver(workspace, host, port)))
             services.append(start("daemon", _daemon(workspace)))
             url = f"http://{host}:{port}"
             _wait_until(lambda: _is_up(url), services, stopped, "web server")
             if not stopped():
+                click.echo(f"Portal      {settings.portal_url or _portals_url(portal.log)}")
                 click.echo(f"Lineage     {url}/asset-groups\nRuns        {url}/runs")
                 click.echo(_collector_lines(settings, announced_url(collector.log)))
                 click.echo("Stop with Ctrl-C")
@@ -203,6 +220,16 @@ def _daemon(workspace: Path) -> list[str]:
     return [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
 
 
+def _portal(host: str, port: int) -> list[str]:
+    return [sys.executable, "-m", "analytics_platform.cli", "portal", "--host", host, "--port", str(port)]
+
+
+def _portals_url(log: Path) -> str | None:
+    """The address that the portal has written into its output; None as long as it serves nothing."""
+    found = re.search(r"^Portal: (http\S+)", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    return found[1] if found else None
+
+
 def _answers(code_socket: Path) -> bool:
     from dagster._grpc.client import DagsterGrpcClient
 
@@ -218,13 +245,29 @@ def _is_up(url: str) -> bool:
         return False
 
 
-def _collector_port(settings: Settings, asked: int | None) -> int:
-    """The port that was asked for or set; the default only as long as it is free: nobody relies on it."""
-    port = settings.collector_port if asked is None else asked
-    if asked is None and "collector_port" not in settings.model_fields_set:
-        return 0 if _why_taken(settings.collector_host, port) else port
-    _refuse_taken_port(settings.collector_host, port, "--collector-port")
-    return port
+def _chosen_ports(settings: Settings, ports: Ports) -> tuple[int, int]:
+    """The ports of collector and portal."""
+    collector = _Wanted("collector", settings.collector_host, settings.collector_port, ports.collector)
+    portal = _Wanted("portal", settings.portal_host, settings.portal_port, ports.portal)
+    return collector.port(settings), portal.port(settings)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Where a service should listen: by its setting, or as it was asked for."""
+
+    name: str
+    host: str
+    by_setting: int
+    asked: int | None
+
+    def port(self, settings: Settings) -> int:
+        """The port that was asked for or set; the default only as long as it is free: nobody relies on it."""
+        port = self.by_setting if self.asked is None else self.asked
+        if self.asked is None and f"{self.name}_port" not in settings.model_fields_set:
+            return 0 if _why_taken(self.host, port) else port
+        _refuse_taken_port(self.host, port, f"--{self.name}-port")
+        return port
 
 
 def _refuse_taken_port(host: str, port: int, option: str) -> None:

@@ -26,6 +26,18 @@ def write_export(path: Path, catalog: Catalog, at: datetime) -> bool:
     return True
 
 
+def is_demo(path: Path) -> bool:
+    """Whether an export is there and is the demo's own."""
+    return path.exists() and json.loads(path.read_text(encoding="utf-8")).get("exported_by") == WRITER
+
+
+def sign_ins(catalog: Catalog) -> list[tuple[str, str]]:
+    """Names under which the demo's people sign in at the portal, with their principals: one of each kind."""
+    tenant = next(iter(catalog.tenants))
+    staff = [(role, f"usr_{role}_1") for role in ("admin", "executive", "finance")]
+    return [*staff, (tenant, f"usr_{tenant}_1")]
+
+
 def _members(catalog: Catalog) -> Iterator[dict[str, Any]]:
     """Two people of each role of staff, and for each tenant one by id and one by address."""
     for role in catalog.access_roles.values():

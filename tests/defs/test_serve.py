@@ -13,7 +13,7 @@ import psutil
 import pytest
 from defs_house import new_house
 
-from analytics_platform.defs.serve import PortTakenError, serve
+from analytics_platform.defs.serve import Ports, PortTakenError, serve
 from analytics_platform.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -35,15 +35,17 @@ def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
             serve(Settings(home=tmp_path), port=other.getsockname()[1])
 
 
+@pytest.mark.parametrize("service", ["collector", "portal"])
 @pytest.mark.parametrize("asked", [True, False], ids=["by option", "by setting"])
-def test_a_collectors_port_that_somebody_chose_is_never_changed(tmp_path: Path, asked: bool) -> None:
+def test_a_port_that_somebody_chose_is_never_changed(tmp_path: Path, asked: bool, service: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        settings = Settings(home=tmp_path) if asked else Settings(home=tmp_path, collector_port=taken)
-        with pytest.raises(PortTakenError, match="--collector-port"):
-            serve(settings, port=free_port(), collector_port=taken if asked else None)
+        chosen = {} if asked else {f"{service}_port": taken}
+        ports = Ports(**{service: taken}) if asked else None
+        with pytest.raises(PortTakenError, match=f"--{service}-port"):
+            serve(Settings(home=tmp_path, **chosen), port=free_port(), ports=ports)
 
 
 def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ Kind = Literal["table", "extract", "page", "place"]
 
 Rows = Literal["all", "own"]
 
-_PAGES = ("dashboard", "report")
+_PAGE_LAYERS = ("dashboard", "report")
+_READ_AS_PAGES = frozenset({"governance.data_quality_review", "governance.processing_records"})
+"""Governance's own that people read. Names of who signed stand in them for whoever may read what was signed."""
 
 
 class PolicyError(AnalyticsError):
@@ -119,6 +121,12 @@ def policy_of(catalog: Catalog, tables: Mapping[str, Table]) -> Policy:
     return Policy(tuple(role_of(role, catalog.datasets.values(), tables) for role in roles))
 
 
+def pages_policy(catalog: Catalog) -> Policy:
+    """The part of the policy that speaks of pages, which needs to know no table."""
+    pages = [each for each in catalog.datasets.values() if _is_page(each)]
+    return Policy(tuple(role_of(role, pages, {}) for role in catalog.access_roles.values()))
+
+
 def role_of(role: AccessRole, datasets: Iterable[Dataset], tables: Mapping[str, Table]) -> Role:
     """A declared role over these datasets; what its patterns do not cover is not in it."""
     granted = [_grant(role, dataset, tables.get(dataset.name)) for dataset in datasets if role.may_see(dataset.name)]
@@ -152,9 +160,13 @@ def _grant(role: AccessRole, dataset: Dataset, table: Table | None) -> Grant | N
     )
 
 
+def _is_page(dataset: Dataset) -> bool:
+    return dataset.layer in _PAGE_LAYERS or dataset.name in _READ_AS_PAGES
+
+
 def _grant_of_files(role: AccessRole, dataset: Dataset) -> Grant | None:
     """Pages are apart by path, so a tenant's own can be told; other places hold all tenants, and no mask reaches in."""
-    if dataset.layer in _PAGES:
+    if _is_page(dataset):
         return Grant(dataset.name, "page", role.tenants, None)
     if role.tenants == "own" or (dataset.pii_columns and role.max_pii != "sensitive"):
         return None

@@ -7,19 +7,15 @@ shipped, the spool's lock is let go.
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
-import uvicorn
 
 from analytics_platform.catalog import load_catalog
-from analytics_platform.errors import AnalyticsError
+from analytics_platform.http_service import Server, listen, serve_until_told, server_config, url_of
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.sealing import TenantSeals
 from analytics_platform.identities.suppression import RecentSuppressions
@@ -40,16 +36,6 @@ from analytics_platform.settings import Settings
 
 _log = structlog.get_logger("collector")
 
-_BACKLOG = 2048
-_GRACE_SECONDS = 20
-_KEEP_ALIVE_SECONDS = 75
-"""Longer than the 60 seconds that load balancers keep an idle connection, so that none is closed under a request."""
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-class AddressInUseError(AnalyticsError):
-    """The address that the collector should listen on cannot be had."""
-
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -58,15 +44,6 @@ class Parts:
     collector: Collector
     spool: Spool
     shipper: Shipper
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn's server without its signal handling, which would end the process before the spool is closed."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `serve_collector`."""
-        yield
 
 
 class RunningCollector:
@@ -80,14 +57,14 @@ class RunningCollector:
     """
 
     def __init__(self, settings: Settings, store: ObjectStore, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._listener = _listener(host, port)
-        self.url = _url(self._listener)
+        self._listener = listen(host, port)
+        self.url = url_of(self._listener)
         try:
             self.parts = _started(settings, store)
         except BaseException:
             self._listener.close()
             raise
-        self._server = _server(self.parts.collector)
+        self._server = Server(server_config(create_app(self.parts.collector)))
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],), name="collector")
         self._thread.start()
 
@@ -123,29 +100,19 @@ def serve_collector(
         CatalogError: catalogue or write keys cannot be read.
         IdentityKeysError: the file of identity keys cannot be used.
     """
-    listener = _listener(host, port)
+    listener = listen(host, port)
     with listener:
         parts = _started(settings, store)
         try:
-            server = _server(parts.collector)
-            loop_factory = server.config.get_loop_factory()
-            with asyncio.Runner(loop_factory=loop_factory) as runner:
-                runner.run(_serve_until_told(server, listener, on_listening))
+            serve_until_told(create_app(parts.collector), listener, partial(_announce, on_listening))
         finally:
             _stopped(parts)
 
 
-async def _serve_until_told(
-    server: _Server, listener: socket.socket, on_listening: Callable[[str], None] | None
-) -> None:
-    loop = asyncio.get_running_loop()
-    for each in _SIGNALS:
-        loop.add_signal_handler(each, setattr, server, "should_exit", True)
-    url = _url(listener)
+def _announce(on_listening: Callable[[str], None] | None, url: str) -> None:
     _log.info("collector started", url=url)
     if on_listening is not None:
         on_listening(url)
-    await server.serve([listener])
 
 
 def _started(settings: Settings, store: ObjectStore) -> Parts:
@@ -204,28 +171,6 @@ def _ship_the_rest(parts: Parts) -> None:
     _log.info("collector stopped, everything is shipped")
 
 
-def _server(collector: Collector) -> _Server:
-    return _Server(server_config(create_app(collector)))
-
-
-def server_config(app: object) -> uvicorn.Config:
-    """How the collector's server runs an application."""
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-
-
 def _spool_limits(settings: Settings) -> SpoolLimits:
     return SpoolLimits(
         segment_bytes=settings.collector_segment_bytes,
@@ -248,17 +193,3 @@ def _webhooks(settings: Settings) -> list[WebhookSource]:
         WebhookSource(each.secret.get_secret_value().encode(), each.write_key.get_secret_value())
         for each in settings.collector_webhooks
     ]
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        detail = f"{host}:{port} cannot be listened on ({error.strerror or error})"
-        raise AddressInUseError(f"{detail}; end what listens there, or choose another --host or --port") from error
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
