@@ -1,10 +1,12 @@
 """The composition root: everything that Dagster knows of the platform, as a table of contents."""
 
 import warnings
+from collections.abc import Sequence
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from analytics_platform.catalog import load_catalog
+from analytics_platform.catalog import Catalog, load_catalog
 from analytics_platform.defs.access import access_assets
 from analytics_platform.defs.alerts import alerts_sensor, daily_digest, heartbeat
 from analytics_platform.defs.anomalies import anomalies_asset
@@ -21,6 +23,7 @@ from analytics_platform.defs.automation import (
 from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
+from analytics_platform.defs.environments import existing_in
 from analytics_platform.defs.erasure import erasure_asset
 from analytics_platform.defs.expectations import expectations_report_asset
 from analytics_platform.defs.extracts import extract_assets
@@ -31,7 +34,7 @@ from analytics_platform.defs.landing import landing_assets
 from analytics_platform.defs.ledger import collector_hours_asset, ledger_asset
 from analytics_platform.defs.loaded import loaded_stream_assets, registry_assets
 from analytics_platform.defs.manifest import load_manifest
-from analytics_platform.defs.partitions import partitions_from
+from analytics_platform.defs.partitions import Partitions, partitions_from
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.records import processing_records_asset
@@ -102,26 +105,36 @@ def _definitions(settings: Settings) -> dg.Definitions:
             *access_checks(settings, catalog, manifest),
         ],
         jobs=all_jobs,
-        schedules=[
-            hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
-            nightly_build(settings, store_from(settings)),
-            quarterly_review(settings, catalog),
-            daily_digest(settings),
-            heartbeat(settings),
-            hourly_look_back(settings, partitions),
-            monday_report(settings, store_from(settings)),
-            daily_governance(settings),
-        ],
-        sensors=[
-            tenants_from_registry(settings, partitions),
-            loads_follow_ingestion(all_jobs),
-            pages_follow_build(all_jobs),
-            rest_follows_held_back(all_jobs),
-            alerts_sensor(settings),
-        ],
+        schedules=existing_in(settings.environment, _schedules(settings, catalog, partitions)),
+        sensors=existing_in(settings.environment, _sensors(settings, partitions, all_jobs)),
         resources=build_resources(settings),
         executor=dg.in_process_executor,
     )
+
+
+def _schedules(settings: Settings, catalog: Catalog, partitions: Partitions) -> list[dg.ScheduleDefinition]:
+    return [
+        hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
+        nightly_build(settings, store_from(settings)),
+        quarterly_review(settings, catalog),
+        daily_digest(settings),
+        heartbeat(settings),
+        hourly_look_back(settings, partitions),
+        monday_report(settings, store_from(settings)),
+        daily_governance(settings),
+    ]
+
+
+def _sensors(
+    settings: Settings, partitions: Partitions, all_jobs: Sequence[UnresolvedAssetJobDefinition]
+) -> list[dg.SensorDefinition]:
+    return [
+        tenants_from_registry(settings, partitions),
+        loads_follow_ingestion(all_jobs),
+        pages_follow_build(all_jobs),
+        rest_follows_held_back(all_jobs),
+        alerts_sensor(settings),
+    ]
 
 
 @dg.definitions

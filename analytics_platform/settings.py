@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())] = Field(
         default=Path(".analytics"), description="Folder of the lake, the warehouse file and Dagster's instance."
     )
+    environment: Literal["local", "ci", "staging", "production"] = Field(
+        default="local",
+        description="Which of the declared environments this is: it decides which schedules and sensors exist.",
+    )
     history_start: date = Field(
         default=date(2022, 1, 1), description="First day that has partitions; older events are dead letters."
     )
