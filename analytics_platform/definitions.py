@@ -1,8 +1,10 @@
 """The composition root: everything that Dagster knows of the platform, as a table of contents."""
 
 import warnings
+from collections.abc import Sequence
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from analytics_platform.catalog import Catalog, load_catalog
 from analytics_platform.defs.access import access_assets
@@ -22,6 +24,7 @@ from analytics_platform.defs.bi import bi_assets
 from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import Manifest, dbt_model_assets, dbt_seed_assets
+from analytics_platform.defs.environments import existing_in
 from analytics_platform.defs.erasure import erasure_asset
 from analytics_platform.defs.expectations import expectations_report_asset
 from analytics_platform.defs.extracts import extract_assets
@@ -98,23 +101,8 @@ def _definitions(settings: Settings) -> dg.Definitions:
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
         asset_checks=_checks(settings, catalog, manifest, partitions),
         jobs=all_jobs,
-        schedules=[
-            hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
-            nightly_build(settings, store_from(settings)),
-            quarterly_review(settings, catalog),
-            daily_digest(settings),
-            heartbeat(settings),
-            hourly_look_back(settings, partitions),
-            monday_report(settings, store_from(settings)),
-            daily_governance(settings),
-        ],
-        sensors=[
-            tenants_from_registry(settings, partitions),
-            loads_follow_ingestion(all_jobs),
-            pages_follow_build(all_jobs),
-            rest_follows_held_back(all_jobs),
-            alerts_sensor(settings),
-        ],
+        schedules=existing_in(settings.environment, _schedules(settings, catalog, partitions)),
+        sensors=existing_in(settings.environment, _sensors(settings, partitions, all_jobs)),
         resources=build_resources(settings),
         executor=dg.in_process_executor,
     )
@@ -131,6 +119,31 @@ def _checks(
         *records_checks(settings, catalog),
         *access_checks(settings, catalog, manifest),
         *bi_checks(settings, catalog, manifest),
+    ]
+
+
+def _schedules(settings: Settings, catalog: Catalog, partitions: Partitions) -> list[dg.ScheduleDefinition]:
+    return [
+        hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
+        nightly_build(settings, store_from(settings)),
+        quarterly_review(settings, catalog),
+        daily_digest(settings),
+        heartbeat(settings),
+        hourly_look_back(settings, partitions),
+        monday_report(settings, store_from(settings)),
+        daily_governance(settings),
+    ]
+
+
+def _sensors(
+    settings: Settings, partitions: Partitions, all_jobs: Sequence[UnresolvedAssetJobDefinition]
+) -> list[dg.SensorDefinition]:
+    return [
+        tenants_from_registry(settings, partitions),
+        loads_follow_ingestion(all_jobs),
+        pages_follow_build(all_jobs),
+        rest_follows_held_back(all_jobs),
+        alerts_sensor(settings),
     ]
 
 

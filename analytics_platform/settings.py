@@ -35,7 +35,7 @@ _REFRESH = ("workspace_id", "dataset_id", "tenant_id", "client_id", "client_secr
 RBAC_EXPORT = "rbac.json"
 """Export of the product's RBAC that is read where no source is set; the demo writes it."""
 
-_SECRETS = (
+SECRETS = (
     "collector_webhooks",
     "dagster_postgres_password",
     "power_bi_client_secret",
@@ -74,6 +74,10 @@ class Settings(BaseSettings):
 
     home: Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())] = Field(
         default=Path(".analytics"), description="Folder of the lake, the warehouse file and Dagster's instance."
+    )
+    environment: Literal["local", "ci", "staging", "production"] = Field(
+        default="local",
+        description="Which of the declared environments this is: it decides which schedules and sensors exist.",
     )
     history_start: date = Field(
         default=date(2022, 1, 1), description="First day that has partitions; older events are dead letters."
@@ -496,5 +500,5 @@ def _explain(problem: object) -> str:
         known = ", ".join(sorted(Settings.model_fields))
         return f"{name}: no such setting in {_settings_file()}; known settings: {known}"
     where = f"set {PREFIX}{name.partition('.')[0].upper()} or mend it in {_settings_file()}"
-    given = "" if name.startswith(_SECRETS) else f" (got {problem['input']!r})"
+    given = "" if name.startswith(SECRETS) else f" (got {problem['input']!r})"
     return f"{name}: {problem['msg']}{given}; {where}"

@@ -54,7 +54,7 @@ def definitions(settings: Settings) -> dg.Definitions:
 def published(definitions: dg.Definitions, settings: Settings, *assets: dg.AssetKey) -> dg.ExecuteInProcessResult:
     """These assets as the publication of a day builds them, with their checks."""
     job = definitions.resolve_job_def("publish")
-    with open_instance(settings.dagster_home) as instance:
+    with open_instance(settings) as instance:
         return job.execute_in_process(
             instance=instance, asset_selection=list(assets), partition_key=DAY, raise_on_error=False
         )
@@ -101,7 +101,7 @@ def test_a_project_that_somebody_changed_fails_its_checks(definitions: dg.Defini
     job = definitions.resolve_job_def("publish")
     names = [dg.AssetCheckKey(keys.POWER_BI_PROJECT, rule) for rule in RULES]
     selected = job.get_subset(asset_selection=set(), asset_check_selection=set(names))
-    with open_instance(settings.dagster_home) as instance:
+    with open_instance(settings) as instance:
         result = selected.execute_in_process(instance=instance, raise_on_error=False)
     assert {name for name, passed in checked(result).items() if not passed} == {"roles_follow_the_policy"}
 
