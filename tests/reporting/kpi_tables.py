@@ -53,11 +53,19 @@ def write_kpi_tables(path: Path, tables: KpiTables) -> DuckDBWarehouse:
     return warehouse
 
 
-def publish(warehouse: DuckDBWarehouse, store: LocalStore, catalog: Catalog, first: date, last: date) -> None:
-    """Build every extract of the catalogue."""
-    for dashboard in catalog.dashboards.values():
-        for extract in dashboard.extracts:
-            build_extract(warehouse, store, catalog, dashboard.name, extract.name, first, last)
+def publish(
+    warehouse: DuckDBWarehouse,
+    store: LocalStore,
+    catalog: Catalog,
+    first: date,
+    last: date,
+    dashboards: Iterable[str] | None = None,
+) -> None:
+    """Build every extract of the catalogue, or those of some dashboards."""
+    for name in dashboards or catalog.dashboards:
+        for extract in catalog.dashboards[name].extracts:
+            if extract.source or dashboards is None:
+                build_extract(warehouse, store, catalog, name, extract.name, first, last)
 
 
 def catalog_with(tenants: Iterable[Tenant]) -> Catalog:
