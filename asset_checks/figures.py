@@ -20,7 +20,7 @@ from analytics_platform.reporting import shown
 from analytics_platform.reporting.dashboards import audiences, dashboard_key
 from analytics_platform.reporting.dimensions import OTHERS
 from analytics_platform.reporting.extracts import published_days
-from analytics_platform.reporting.headlines import kpi_source
+from analytics_platform.reporting.headlines import page_source
 from analytics_platform.reporting.page import payload_of
 from analytics_platform.reporting.sources import STAFF
 from asset_checks.factory import Facts, Scope, check
@@ -198,7 +198,7 @@ def _compared(catalog: Catalog, dashboard: str) -> list[Audience]:
 
 def _published_part(store: ObjectStore, catalog: Catalog, figure: ShownFigure) -> ShownFigure:
     """The figure over the days that are published: the warehouse may hold older ones (cohorts that still settle)."""
-    source = kpi_source(catalog, catalog.kpis[figure.kpi])
+    source = page_source(catalog, catalog.kpis[figure.kpi])
     published = published_days(store, source.dashboard, source.extract.name)
     return replace(figure, first=max(figure.first, min(published, default=figure.first)))
 
