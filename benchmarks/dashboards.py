@@ -1,9 +1,9 @@
 """Pages of 200 tenants and three years: bytes, and seconds until they are of use. `python -m benchmarks.dashboards`.
 
-The rows are the tests' (`tests/reporting/large_pages.py`), as wide as the product's. The time runs from the start
-of the navigation until a page has drawn every figure, in headless Chromium, the median of several loads; the ratio is to the
-same page with one tenant, so that it says what the tenants cost, whatever the machine. Answering a filter is timed as
-well: what a reader waits for after each choice.
+The rows are the tests' (`tests/reporting/large_pages.py`), as wide as the product's. The time runs from the start of
+the navigation until a page has drawn every figure, in headless Chromium, the median of several loads; the ratio is to
+the same page with one tenant, so that it says what the tenants cost, whatever the machine. Answering a filter is timed
+as well: what a reader waits for after each choice.
 """
 
 from __future__ import annotations
