@@ -2,7 +2,7 @@
 
 `intake` judges what came in, `streams` and `against_plan` what it is like, `identities` who stands behind it,
 `columns`, `limits` and `privacy` the tables that are made of it, `money` whether they still add up to it, `extracts`
-and `published` what goes out, `figures` the numbers on it, `reports` those of a week, `reviews` what is signed,
+and `published` what goes out, `figures` and `view_figures` the numbers on it, `reports` those of a week, `reviews` what is signed,
 `look_back` and `incidents` the histories of runs. dbt's tests are asset checks too. Which ones a dataset must have is
 declared (`demands` in the catalogue). To add one: write a pure function that returns `Facts`, give it a name that is a
 fact and a dimension, and list it in its module (many tables at once: `grouped`); where its asset has partitions, answer
@@ -33,6 +33,7 @@ from asset_checks.published import published_checks
 from asset_checks.reports import report_checks
 from asset_checks.reviews import review_checks
 from asset_checks.streams import stream_checks
+from asset_checks.view_figures import view_checks
 
 __all__ = ["Facts", "Scope", "all_checks", "check"]
 
@@ -55,6 +56,7 @@ def all_checks(
         *extract_checks(catalog, partitions),
         *published_checks(catalog),
         *figures_checks(catalog),
+        *view_checks(catalog),
         *look_back_checks(catalog, partitions),
         *review_checks(catalog, partitions.time_zone),
         *report_checks(catalog, partitions),

@@ -20,7 +20,7 @@ from analytics_platform.reporting import shown
 from analytics_platform.reporting.dashboards import audiences, dashboard_key
 from analytics_platform.reporting.dimensions import OTHERS
 from analytics_platform.reporting.extracts import published_days
-from analytics_platform.reporting.headlines import kpi_source
+from analytics_platform.reporting.headlines import page_source
 from analytics_platform.reporting.page import payload_of
 from analytics_platform.reporting.sources import STAFF
 from asset_checks.factory import Facts, Scope, check
@@ -114,16 +114,29 @@ def _shown_figure(
     )
 
 
-def headline_sql(kpi: Kpi, figure: ShownFigure) -> tuple[str, list[object]]:
-    """SQL for one figure, as one row with the column `value`, and its parameters."""
+@dataclass(frozen=True)
+class Question:
+    """What figures have in common, so that one query answers for all of them: KPI, days, and what they are cut by."""
+
+    kpi: str
+    first: date
+    last: date
+    by_tenant: bool
+    column: str | None
+
+
+def question_of(figure: ShownFigure) -> Question:
+    """The question that a figure is an answer to."""
+    column = next(iter(figure.filters), None)
+    return Question(figure.kpi, figure.first, figure.last, figure.audience != STAFF, column)
+
+
+def headline_sql(kpi: Kpi, asked: Question) -> tuple[str, list[object]]:
+    """SQL for the figures that answer a question, as rows of `audience`, `part` and `value`, and its parameters."""
     headline = kpi.headline
-    where, parameters = [f"{headline.day_column} between ? and ?"], [figure.first, figure.last]
-    conditions = dict(headline.filter) | ({} if figure.audience == STAFF else {"tenant_id": figure.audience})
-    where += [f"{column} = ?" for column in conditions]
-    for column, value in figure.filters.items():
-        where.append(f"{column} is null" if value is None else f"{column} = ?")
-        conditions |= {} if value is None else {column: value}
-    finer = kpi.detail is not None and not set(figure.filters) <= set(kpi.drill_downs)
+    where, parameters = [f"{headline.day_column} between ? and ?"], [asked.first, asked.last, *headline.filter.values()]
+    where += [f"{column} = ?" for column in headline.filter]
+    finer = kpi.detail is not None and asked.column is not None and asked.column not in kpi.drill_downs
     table = kpi.detail.table if kpi.detail and finer else kpi.headline_table
     if headline.kind == "median":
         value = f"median({headline.numerator[0]})"
@@ -131,8 +144,13 @@ def headline_sql(kpi: Kpi, figure: ShownFigure) -> tuple[str, list[object]]:
         value = f"{_sum(headline.numerator)} / nullif({_sum(headline.denominator)}, 0)"
     else:
         value = _sum(headline.numerator)
-    sql = f"select ({value} * {headline.scale})::double as value from {table} where {' and '.join(where)}"
-    return sql, [*parameters, *conditions.values()]
+    groups = [*(["tenant_id"] if asked.by_tenant else []), *([asked.column] if asked.column else [])]
+    sql = (
+        f"select {'tenant_id' if asked.by_tenant else repr(STAFF)} as audience, "
+        f"cast({asked.column or 'null'} as varchar) as part, ({value} * {headline.scale})::double as value "
+        f"from {table} where {' and '.join(where)}"
+    )
+    return sql + (f" group by {', '.join(groups)}" if groups else ""), parameters
 
 
 def figures_equal_warehouse(shown: Sequence[ShownFigure], computed: Mapping[str, float | None]) -> Facts:
@@ -165,7 +183,7 @@ def _check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
         keys.dashboard(dashboard),
         "figures_equal_warehouse",
         judge,
-        description="Each card's figure equals the headline computed in SQL from the warehouse.",
+        description="Each card's figure, also with one value of each filter, equals the headline computed in SQL.",
         dimension="consistency",
     )
 
@@ -180,19 +198,28 @@ def _compared(catalog: Catalog, dashboard: str) -> list[Audience]:
 
 def _published_part(store: ObjectStore, catalog: Catalog, figure: ShownFigure) -> ShownFigure:
     """The figure over the days that are published: the warehouse may hold older ones (cohorts that still settle)."""
-    source = kpi_source(catalog, catalog.kpis[figure.kpi])
+    source = page_source(catalog, catalog.kpis[figure.kpi])
     published = published_days(store, source.dashboard, source.extract.name)
     return replace(figure, first=max(figure.first, min(published, default=figure.first)))
 
 
 def computed_figures(scope: Scope, catalog: Catalog, shown: Sequence[ShownFigure]) -> dict[str, float | None]:
     """Each figure as SQL gives it, by name; all in one query: opening the warehouse costs more than reading it."""
-    if not shown:
+    asked = list(dict.fromkeys(question_of(figure) for figure in shown))
+    if not asked:
         return {}
-    selects = [headline_sql(catalog.kpis[figure.kpi], figure) for figure in shown]
-    sql = " union all ".join(f"select {n} as n, value from ({select})" for n, (select, _) in enumerate(selects))
+    selects = [headline_sql(catalog.kpis[each.kpi], each) for each in asked]
+    sql = " union all ".join(
+        f"select {n} as n, audience, part, value from ({select}) as q{n}" for n, (select, _) in enumerate(selects)
+    )
     answer = scope.warehouse.query(sql, [value for _, parameters in selects for value in parameters])
-    return {shown[row["n"]].name: row["value"] for row in answer.to_pylist()}
+    found = {(row["n"], row["audience"], row["part"]): row["value"] for row in answer.to_pylist()}
+    return {
+        figure.name: found.get(
+            (asked.index(question_of(figure)), figure.audience, next(iter(figure.filters.values()), None))
+        )
+        for figure in shown
+    }
 
 
 def _sum(columns: Sequence[str]) -> str:

@@ -2,19 +2,24 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import dagster as dg
+import polars as pl
 
-from analytics_platform.catalog import Audience, Catalog
+from analytics_platform.catalog import PII_CLASSES, Audience, Catalog, ExtractColumn
 from analytics_platform.defs import keys
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.dashboards import audiences, dashboard_key
+from analytics_platform.reporting.dashboards import audiences, dashboard_inputs, dashboard_key
+from analytics_platform.reporting.extracts import find_extract, published_days, read_extract
 from analytics_platform.reporting.page import payload_of
 from asset_checks.factory import Facts, Scope, check
 
 _LOADS_FROM_ELSEWHERE = re.compile(rb"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", re.I)
 _POLICY = b"Content-Security-Policy"
+
+MOST_BYTES = 3_000_000
+"""Of a page: with 200 tenants and three years of history it opens within two seconds."""
 
 
 def published_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
@@ -22,7 +27,12 @@ def published_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
     return [
         made
         for name in catalog.dashboards
-        for made in (_self_contained_check(catalog, name), _audience_check(catalog, name))
+        for made in (
+            _self_contained_check(catalog, name),
+            _audience_check(catalog, name),
+            _columns_check(catalog, name),
+            _size_check(catalog, name),
+        )
     ]
 
 
@@ -55,6 +65,39 @@ def pages_hold_only_their_tenant(pages: Mapping[Audience, bytes], names: Mapping
     return Facts(not offenders, summary, {"pages": len(pages)}, offenders, len(pages), len(leaky))
 
 
+def pages_hold_only_their_roles_columns(
+    pages: Mapping[Audience, bytes], denied: Mapping[Audience, Mapping[str, Collection[str]]]
+) -> Facts:
+    """No page is cut by a column above its role's class, nor has a value of one in what it packs.
+
+    Args:
+        pages: by audience.
+        denied: by audience, the columns that its role does not see with values that they have.
+    """
+    offenders = []
+    for audience, body in pages.items():
+        payload = payload_of(body)
+        values = {value for each in payload["dimensions"].values() for value in each["values"]}
+        offenders += [
+            f"{audience.name}: {column}"
+            for column, secret in denied[audience].items()
+            if column in payload["dimensions"] or values & set(secret)
+        ]
+    leaky = {offender.partition(":")[0] for offender in offenders}
+    columns = sum(map(len, denied.values()))
+    summary = f"{len(leaky)} of {len(pages)} pages hold a column that their role does not see"
+    return Facts(not offenders, summary, {"pages": len(pages), "denied": columns}, offenders, len(pages), len(leaky))
+
+
+def pages_are_within_their_size(pages: Mapping[str, int]) -> Facts:
+    """No page has more bytes than open at once over a slow line."""
+    offenders = [f"{key}: {size:,} bytes" for key, size in pages.items() if size > MOST_BYTES]
+    summary = f"{len(offenders)} of {len(pages)} pages have more than {MOST_BYTES:,} bytes"
+    largest = max(pages.values(), default=0)
+    passed = bool(pages) and not offenders
+    return Facts(passed, summary, {"largest_bytes": largest}, offenders, len(pages), len(offenders))
+
+
 def _self_contained_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
     return check(
         keys.dashboard(dashboard),
@@ -81,6 +124,60 @@ def _audience_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinitio
         description="Rows are filtered before they are embedded: no page holds another tenant's name, packed or not.",
         dimension="validity",
     )
+
+
+def _columns_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope) -> Facts:
+        pages = _pages(scope.store, catalog, dashboard)
+        secret = _values_about_people(scope.store, catalog, dashboard)
+        denied = {
+            audience: {
+                column.name: values
+                for (extract, column), values in secret.items()
+                if not _is_shown(catalog, audience, extract, column)
+            }
+            for audience in pages
+        }
+        return pages_hold_only_their_roles_columns(pages, denied)
+
+    return check(
+        keys.dashboard(dashboard),
+        "pages_hold_only_their_roles_columns",
+        judge,
+        description="No page is cut by, or has a value of, a column about people that its role does not see.",
+        dimension="validity",
+    )
+
+
+def _size_check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
+    return check(
+        keys.dashboard(dashboard),
+        "pages_are_within_their_size",
+        lambda scope: pages_are_within_their_size(
+            {audience.name: len(page) for audience, page in _pages(scope.store, catalog, dashboard).items()}
+        ),
+        description=f"Every page has at most {MOST_BYTES:,} bytes, so that it opens at once.",
+        dimension="validity",
+        severity=dg.AssetCheckSeverity.WARN,
+    )
+
+
+def _values_about_people(
+    store: ObjectStore, catalog: Catalog, dashboard: str
+) -> dict[tuple[str, ExtractColumn], Collection[str]]:
+    """The columns about people in what a dashboard is drawn from, with the values of their newest day."""
+    found: dict[tuple[str, ExtractColumn], Collection[str]] = {}
+    for board, table in dashboard_inputs(catalog, dashboard):
+        for column in find_extract(catalog, board, table).columns:
+            if column.pii != "none" and (days := published_days(store, board, table)):
+                values = read_extract(store, board, table, days[-1], days[-1])[column.name]
+                found[f"extracts.{board}.{table}", column] = frozenset(values.drop_nulls().cast(pl.String))
+    return found
+
+
+def _is_shown(catalog: Catalog, audience: Audience, extract: str, column: ExtractColumn) -> bool:
+    role = catalog.access_roles[audience.role]
+    return role.may_see(extract) and PII_CLASSES.index(column.pii) <= PII_CLASSES.index(role.max_pii)
 
 
 def _pages(store: ObjectStore, catalog: Catalog, dashboard: str) -> dict[Audience, bytes]:

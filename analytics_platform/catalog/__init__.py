@@ -30,7 +30,7 @@ from analytics_platform.catalog.plan import PII_CLASSES, Event, Field, FieldType
 from analytics_platform.catalog.reviews import ReviewAction, SignoffRole, Waiver
 from analytics_platform.catalog.tenants import HolidayCalendar, OpeningHours, Tenant, WriteKey, hash_write_key
 from analytics_platform.catalog.translations import Translation
-from analytics_platform.catalog.views import View, ViewAxis
+from analytics_platform.catalog.views import View, ViewAxis, ViewMeasure
 
 __all__ = [
     "PII_CLASSES",
@@ -70,6 +70,7 @@ __all__ = [
     "Translation",
     "View",
     "ViewAxis",
+    "ViewMeasure",
     "Vocabulary",
     "Waiver",
     "WriteKey",

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analytics_platform.catalog import Catalog
+from analytics_platform.catalog import Catalog, Dashboard, Kpi, View
+from analytics_platform.catalog.translations import KpiText, TitledText
 from analytics_platform.reporting.messages import DIMENSION_NAMES, MEASURE_NAMES, PAGE_WORDS
 from analytics_platform.reporting.value_words import VALUE_WORDS
 
@@ -37,12 +38,12 @@ def page_words(catalog: Catalog, payload: Mapping[str, Any], dashboards: Iterabl
 def dashboard_texts(catalog: Catalog, name: str) -> Texts:
     """A dashboard's titles and descriptions, each by language."""
     spoken = {
-        "en": catalog.dashboards[name],
-        **{key: each.dashboards[name] for key, each in catalog.translations.items()},
+        "en": _titled(catalog.dashboards[name]),
+        **{language: _titled(each.dashboards[name]) for language, each in catalog.translations.items()},
     }
     return {
-        "titles": {language: text.title for language, text in spoken.items()},
-        "descriptions": {language: text.description for language, text in spoken.items()},
+        "titles": {language: text["title"] for language, text in spoken.items()},
+        "descriptions": {language: text["description"] for language, text in spoken.items()},
     }
 
 
@@ -50,14 +51,12 @@ def _in_language(texts: Texts, language: str) -> dict[str, str]:
     return {"title": texts["titles"][language], "description": texts["descriptions"][language]}
 
 
-def _kpi_texts(catalog: Catalog, names: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
+def _kpi_texts(catalog: Catalog, names: Iterable[str]) -> dict[str, Texts]:
+    """By KPI and language, what it is called and means."""
     return {
         name: {
-            language: {"title": text.title, "description": text.description, "definition": text.definition}
-            for language, text in {
-                "en": catalog.kpis[name],
-                **{key: each.kpis[name] for key, each in catalog.translations.items()},
-            }.items()
+            "en": _defined(catalog.kpis[name]),
+            **{language: _defined(each.kpis[name]) for language, each in catalog.translations.items()},
         }
         for name in names
     }
@@ -65,9 +64,16 @@ def _kpi_texts(catalog: Catalog, names: Iterable[str]) -> dict[str, dict[str, di
 
 def _view_texts(catalog: Catalog, dashboard: str) -> dict[str, Texts]:
     """By language, what the views of a dashboard are called."""
-    english = {view.name: view for view in catalog.dashboards[dashboard].views}
     translated = {language: each.dashboards[dashboard].views for language, each in catalog.translations.items()}
     return {
-        language: {name: {"title": text.title, "description": text.description} for name, text in texts.items()}
-        for language, texts in {"en": english, **translated}.items()
+        "en": {view.name: _titled(view) for view in catalog.dashboards[dashboard].views},
+        **{language: {name: _titled(text) for name, text in texts.items()} for language, texts in translated.items()},
     }
+
+
+def _titled(text: Dashboard | View | TitledText) -> dict[str, str]:
+    return {"title": text.title, "description": text.description}
+
+
+def _defined(text: Kpi | KpiText) -> dict[str, str]:
+    return {"title": text.title, "description": text.description, "definition": text.definition}

@@ -91,16 +91,16 @@ class Pages:
         visible = [
             columns_up_to(each.source.extract, up_to) for each, up_to in zip(self.rows.extracted, seen, strict=True)
         ]
-        key = (audience.tenant, *visible)
-        if key not in self._bodies:
-            self._bodies[key] = self._body(audience.tenant, seen)
+        body = self._bodies.get((audience.tenant, *visible)) or self._body(audience.tenant, seen)
+        if audience.tenant is None:  # several roles see the same of all tenants; of one tenant hardly ever
+            self._bodies[audience.tenant, *visible] = body
         tenant = self.catalog.tenants[audience.tenant].name if audience.tenant else None
         return {
             "dashboard": self.rows.dashboard.name,
             "day": self.rows.day.isoformat(),
             "audience": {"name": audience.name, "tenant": tenant},
             "lineage": None if audience.tenant else self.lineage.address,
-            **self._bodies[key],
+            **body,
         }
 
     def sees(self, audience: Audience, rows: ExtractRows) -> PiiClass:

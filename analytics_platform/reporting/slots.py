@@ -109,7 +109,8 @@ def layout_with_points(
 ) -> Layout:
     """The slots of what has a trend; totals where points do not add up to them, or ``with_totals`` in any case.
 
-    Without the points of the period before (``with_previous``) that has a total too. Half a month beside whole ones would read as a fall, so a point of a flow is drawn when all its days are published.
+    Without its points (``with_previous``) the period before has a total in any case. Half a month beside whole ones
+    would read as a fall, so a point of a flow is drawn when all its days are published.
     """
     builder = _Builder()
     placed = {}

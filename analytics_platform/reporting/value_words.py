@@ -1,4 +1,4 @@
-"""What values of the data are called on pages, per language: the closed lists of the models, and the plan's usual words.
+"""What values of the data are called on pages, per language: closed lists of models, and the usual words of the plan.
 
 Most words of the data are the producer's own and may be any; a value without a word here is shown by its label. An
 empty key is the value that is not there.

@@ -120,7 +120,7 @@ class ShownView:
         """The slots of its numbers."""
         if self.view.kind == "heatmap":
             return layout_of_one(Span(_FIRST_DAY, self.day), self.periods)
-        if self.view.kind == "stack":
+        if self.view.kind == "stack" and not self.view.axes:
             return layout_with_points(self.published, self.periods, with_totals=False, with_previous=with_previous)
         return layout_of_totals(self.published, self.periods, whole=self.view.kind == "bridge")
 

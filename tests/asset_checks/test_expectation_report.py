@@ -115,7 +115,7 @@ def test_the_page_counts_what_the_results_count(store: LocalStore) -> None:
     put(store, a_line(unexpected=7, sentence="customers are kept"), dataset=COHORTS, has_days=False)
     put(store, a_line(), a_line("declared", is_declared=True), dataset="kpi.kpi_nps")
     said = text(page(store))
-    assert "Datasets that hold ✘ 1 of 27" in said
+    assert "Datasets that hold ✘ 1 of 37" in said
     assert "Expectations that do not hold ✘ 2 of 5" in said
     assert "kpi.kpi_mrr: new + old equals all: not so in 1234 rows on 5 Mar 2026" in said
     assert "1,234 on 5 Mar 2026 ✘ does not hold" in said
@@ -139,7 +139,7 @@ def test_a_dataset_that_was_never_judged_is_said_to_be_so(store: LocalStore) -> 
     said = text(page(store))
     assert of(store, "kpi.kpi_nps").standing is None
     assert re.search(r"Not judged within these days: .*kpi\.kpi_nps", said)
-    assert "Datasets that hold ✘ 1 of 27" in said
+    assert "Datasets that hold ✘ 1 of 37" in said
 
 
 def test_the_page_opens_offline_and_strings_are_text(store: LocalStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -29,6 +30,7 @@ from analytics_platform.lake.ledger import ledger_rows
 from analytics_platform.lake.raw import build_partitions, scan
 from analytics_platform.lake.schema import landing_line
 from analytics_platform.lake.store import LocalStore
+from analytics_platform.reporting.page import payload_element, payload_of
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse
 
@@ -138,8 +140,9 @@ class Rooms:
             self.store.put(key, compressed(data))
         self.build()
         self.load()
-        self.store.put(f"dashboards/finance/{MINE}.html", f"<p>{USER}</p>".encode())
-        self.store.put(f"dashboards/finance/{OTHER}.html", f"<p>{USER}</p>".encode())
+        page = payload_element({"dimensions": {"customer_ref": {"values": [USER]}}}).encode()
+        for audience in ("finance", f"viewer@{MINE}", f"viewer@{OTHER}"):
+            self.store.put(f"dashboards/finance/{audience}.html", page)
         self._put_sqlite()
         for tenant, user in ((MINE, USER), (OTHER, USER)):
             path = self.settings.access_root / "files" / f"finance-{tenant}.duckdb"
@@ -188,6 +191,7 @@ class Rooms:
             if path.is_file() and not is_others and not is_backup and path.name != "warehouse.duckdb":
                 data = path.read_bytes()
                 data = b"\n".join(lines_of(data)) if path.suffix == ".zst" else data
+                data += json.dumps(payload_of(data)).encode() if "/dashboards/" in path.as_posix() else b""
                 if any(trace.encode() in data for trace in traces):
                     found.append(path.relative_to(self.home).as_posix())
         with self.warehouse.reading():

@@ -77,17 +77,29 @@ def write_pages(
 
 @pytest.fixture
 def publish_tenants(tmp_path: Path) -> Callable[..., Published]:
-    """Publish a lake for given tenants; ``silent`` ones are in the catalogue and have no rows."""
+    """Publish a lake for given tenants, or some dashboards of it; ``silent`` ones have no rows."""
 
-    def make(tenants: list[Tenant], *, days: int = 8, silent: list[Tenant] | None = None) -> Published:
-        return _published(tmp_path, tenants, days, silent or [])
+    def make(
+        tenants: list[Tenant],
+        *,
+        days: int = 8,
+        silent: list[Tenant] | None = None,
+        dashboards: tuple[str, ...] | None = None,
+    ) -> Published:
+        return _published(tmp_path, tenants, days, silent or [], dashboards)
 
     return make
 
 
-def _published(folder: Path, tenants: list[Tenant], days: int, silent: list[Tenant] | None = None) -> Published:
+def _published(
+    folder: Path,
+    tenants: list[Tenant],
+    days: int,
+    silent: list[Tenant] | None = None,
+    dashboards: tuple[str, ...] | None = None,
+) -> Published:
     catalog = catalog_with([*tenants, *(silent or [])])
     warehouse = write_kpi_tables(folder / "warehouse.duckdb", KpiTables(tenants, days=days))
     store = LocalStore(folder / "lake")
-    publish(warehouse, store, catalog, LAST_DAY - timedelta(days - 1), LAST_DAY)
+    publish(warehouse, store, catalog, LAST_DAY - timedelta(days - 1), LAST_DAY, dashboards)
     return Published(warehouse, store, catalog)

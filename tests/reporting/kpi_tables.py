@@ -53,11 +53,19 @@ def write_kpi_tables(path: Path, tables: KpiTables) -> DuckDBWarehouse:
     return warehouse
 
 
-def publish(warehouse: DuckDBWarehouse, store: LocalStore, catalog: Catalog, first: date, last: date) -> None:
-    """Build every extract of the catalogue."""
-    for dashboard in catalog.dashboards.values():
-        names = [extract.name for extract in dashboard.extracts]
-        build_extracts(warehouse, store, catalog, dashboard.name, names, first, last)
+def publish(
+    warehouse: DuckDBWarehouse,
+    store: LocalStore,
+    catalog: Catalog,
+    first: date,
+    last: date,
+    dashboards: Iterable[str] | None = None,
+) -> None:
+    """Build every extract of the catalogue, or those of some dashboards."""
+    for name in dashboards or catalog.dashboards:
+        extracts = catalog.dashboards[name].extracts
+        names = [extract.name for extract in extracts if extract.source or dashboards is None]
+        build_extracts(warehouse, store, catalog, name, names, first, last)
 
 
 def catalog_with(tenants: Iterable[Tenant]) -> Catalog:

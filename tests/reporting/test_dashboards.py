@@ -62,10 +62,10 @@ def kpis_of(payload: Payload) -> dict[str, Payload]:
 
 
 def cards(payload: Payload) -> Iterator[Card]:
-    """Every card, of this period and of the one before, with no filter and with each value of each dimension."""
+    """Every card, of this period and of the one before, with no filter; of one period with each value of each filter."""
     for kpi in payload["kpis"]:
         for period, told in kpi["periods"].items():
-            for filters in ({}, *_each_value(payload, kpi)):
+            for filters in ({}, *(_each_value(payload, kpi) if period == "13w" else ())):
                 value = shown.figure(payload, kpi, period, filters)
                 yield Card(kpi["name"], period, told["first"], told["last"], kpi["currency"], value, filters)
                 if told["comparable"]:
@@ -152,7 +152,7 @@ def test_every_figure_equals_sql_with_each_value_of_each_filter(
             value = in_sql(published, card, audience.tenant)
             assert (card.value or 0) == pytest.approx(value or 0, abs=1e-4), card
             seen += 1
-    assert seen > 300
+    assert seen > 100
 
 
 def test_there_is_a_card_for_every_kpi_and_period(pages: dict[tuple[str, Audience], Payload]) -> None:
@@ -225,8 +225,8 @@ def test_a_tenants_numbers_do_not_change_with_another_tenants_rows(publish_tenan
         files = build_dashboard(lake.store, lake.catalog, "finance", LAST_DAY)
         return {file.audience: lake.store.get(file.key) for file in files}
 
-    with_other = built(publish_tenants([BRABANT, ALBION]))
-    without = built(publish_tenants([BRABANT]))
+    with_other = built(publish_tenants([BRABANT, ALBION], days=3, dashboards=("finance",)))
+    without = built(publish_tenants([BRABANT], days=3, dashboards=("finance",)))
     assert with_other[OWN["brabant-rental"]] == without[OWN["brabant-rental"]]
     assert with_other[ADMIN] != without[ADMIN]
 
@@ -244,7 +244,7 @@ def test_the_same_extracts_give_the_same_bytes(published: Published) -> None:
 
 def test_a_hostile_name_is_text(publish_tenants: Publish) -> None:
     hostile = renamed(BRABANT, "hostile", HOSTILE)
-    lake = publish_tenants([hostile, ALBION])
+    lake = publish_tenants([hostile, ALBION], days=1)
     for file in build_dashboard(lake.store, lake.catalog, "executive_overview", LAST_DAY):
         html = lake.store.get(file.key).decode()
         assert HOSTILE not in html
@@ -255,7 +255,7 @@ def test_a_hostile_name_is_text(publish_tenants: Publish) -> None:
 
 def test_a_tenant_without_any_event_has_a_page_that_says_so(publish_tenants: Publish) -> None:
     silent = renamed(ALBION, "silent", "Silent Stage")
-    lake = publish_tenants([BRABANT], silent=[silent])
+    lake = publish_tenants([BRABANT], days=1, silent=[silent])
     for dashboard in lake.catalog.dashboards:
         build_dashboard(lake.store, lake.catalog, dashboard, LAST_DAY)
         key = dashboard_key(dashboard, Audience("tenant_viewer", "silent"))
@@ -263,13 +263,13 @@ def test_a_tenant_without_any_event_has_a_page_that_says_so(publish_tenants: Pub
 
 
 def test_a_dashboard_before_any_extract_is_an_empty_page_and_no_error(publish_tenants: Publish) -> None:
-    lake = publish_tenants([BRABANT], days=1)
+    lake = publish_tenants([BRABANT], days=1, dashboards=("growth",))
     for file in build_dashboard(lake.store, lake.catalog, "executive_overview", date(2023, 1, 1)):
         assert {card.value for card in cards(payload_of(lake.store.get(file.key)))} == {None}
 
 
 def test_later_days_do_not_leak_into_a_page_of_an_earlier_day(publish_tenants: Publish) -> None:
-    lake = publish_tenants([BRABANT], days=40)
+    lake = publish_tenants([BRABANT], days=12, dashboards=("operations",))
     earlier = LAST_DAY - timedelta(5)
     for file in build_dashboard(lake.store, lake.catalog, "operations", earlier):
         payload = payload_of(lake.store.get(file.key))
@@ -278,7 +278,7 @@ def test_later_days_do_not_leak_into_a_page_of_an_earlier_day(publish_tenants: P
 
 
 def test_a_figure_of_a_period_with_unpublished_days_counts_those_that_are(publish_tenants: Publish) -> None:
-    lake = publish_tenants([BRABANT], days=10)
+    lake = publish_tenants([BRABANT], days=10, dashboards=("operations",))
     build_dashboard(lake.store, lake.catalog, "operations", LAST_DAY)
     payload = payload_of(lake.store.get(dashboard_key("operations", ADMIN)))
     kpi = kpis_of(payload)["on_time_departures"]

@@ -1,4 +1,4 @@
-"""Views in a real browser: bridge, stacks, heatmaps, funnel, histogram and bars show what Python adds up of their cells."""
+"""Views in a browser: every kind shows what Python adds up of its cells; marked days and badges say what they are."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import gzip
 import io
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 
@@ -29,6 +31,9 @@ from analytics_platform.lake.layout import DEAD_PREFIX, UNKNOWN_TENANT, identiti
 from analytics_platform.lake.partition import read_partition
 from analytics_platform.lake.raw import rewrite_partition
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
+
+_PACKED = re.compile(rb"H4sI[A-Za-z0-9+/]{16,}={0,2}")
+"""Base64 of what gzip writes."""
 
 _NOT_SEARCHED = frozenset({"tenant_id", "message_id", "payload_hash"})
 _NOT_KEPT = ("context", "traits", "extra")
@@ -233,7 +238,7 @@ class PageObjects:
             for info in self._store.list(family.prefix):
                 tenant, day = family.place(info)
                 is_others = tenant != person.tenant and tenant in self._tenants
-                if not is_others and person.is_in_bytes(self._store.get(info.key)):
+                if not is_others and any(map(person.is_in_bytes, _page_readings(self._store.get(info.key)))):
                     yield family, info.key, day
 
 
@@ -254,6 +259,13 @@ def _without(person: Person, action: Action) -> Rewrite:
         return rows.filter(pc.invert(mask)) if action == "delete" else severed_rows(person, rows, mask)
 
     return rewrite
+
+
+def _page_readings(body: bytes) -> Iterator[bytes]:
+    """A page as it lies there, and what a dashboard packs in it: gzip in base64."""
+    yield body
+    for packed in _PACKED.finditer(body):
+        yield gzip.decompress(base64.b64decode(packed[0]))
 
 
 def severed_rows(person: Person, rows: pa.Table, mask: pa.Array) -> pa.Table:

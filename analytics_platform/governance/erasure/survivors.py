@@ -16,6 +16,7 @@ import io
 import mmap
 import re
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -53,9 +54,10 @@ _PARQUET = b"PAR1"
 _DUCKDB = b"DUCK"
 _CSV = ".csv"
 _BASE64 = re.compile(rb'"([A-Za-z0-9+/]{12,}={0,2})"')
+_ELEMENT = re.compile(rb'<script type="application/octet-stream"[^>]*>([^<]*)</script>')
 _DAY = re.compile(r"/day=([0-9-]{10})/")
 _TENANT = re.compile(r"(?:/tenant=|^suppressions/)([^/]+)/")
-_BROKEN = (csv.Error, KeyError, UnicodeDecodeError, pa.ArrowInvalid, zstandard.ZstdError)
+_BROKEN = (csv.Error, KeyError, UnicodeDecodeError, pa.ArrowInvalid, zstandard.ZstdError, zlib.error)
 _UNREADABLE = (AnalyticsError, OSError, *_BROKEN, sqlite3.Error, duckdb.Error, SQLAlchemyError)
 _OWN_MISSING = "_unknown"
 
@@ -150,7 +152,7 @@ class Search:
 
     def _is_others(self, key: str, person: Person) -> bool:
         found = _TENANT.search(key)
-        tenant = found[1] if found else key.rpartition("/")[2].partition(".")[0]
+        tenant = found[1] if found else key.rpartition("/")[2].partition(".")[0].rpartition("@")[2]
         others = tenant in self._catalog.tenants or found is not None
         return others and tenant not in (person.tenant, _OWN_MISSING)
 
@@ -165,6 +167,8 @@ class Search:
             return sum(self._in_row(key, texts, person) for texts in _texts(data, person.tenant))
         if data.startswith(_ZSTD):
             data = _decompressed(data)
+        if key.startswith("dashboards/"):
+            data = b"\n".join([data, *_unpacked(data)])
         of = _OWN_MISSING if f"tenant={_OWN_MISSING}/" in key else person.tenant
         if key.startswith(governance_prefix(SUBJECTS)):  # sealed on purpose, until this search finds nothing
             return int(person.is_in_bytes(data))
@@ -264,6 +268,13 @@ def _texts_of_csv(data: bytes, tenant: str) -> Iterator[list[str]]:
 def _decompressed(data: bytes) -> bytes:
     with zstandard.ZstdDecompressor().stream_reader(data) as reader:
         return bytes(reader.read())
+
+
+def _unpacked(page: bytes) -> Iterator[bytes]:
+    """The inert elements of a page, as its script reads them: base64, and gzip below that."""
+    for element in _ELEMENT.finditer(page):
+        with contextlib.suppress(binascii.Error):
+            yield zlib.decompress(base64.b64decode(element[1], validate=True), wbits=31)
 
 
 def _decoded(data: bytes) -> bytes:

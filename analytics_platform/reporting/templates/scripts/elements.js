@@ -15,7 +15,13 @@ function element(tag, attributes = {}, ...children) {
 const hidden = (text) => element("span", { class: "visually-hidden" }, text);
 const quiet = (text) => element("span", { "aria-hidden": "true" }, text);
 const slot = (root, name) => root.querySelector(`[data-slot="${name}"]`);
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// The colours of the theme, read once for each: asking anew would lay the page out anew.
+const palette = new Map();
+function css(name) {
+  if (!palette.has(name)) palette.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return palette.get(name);
+}
 
 function svg(tag, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);

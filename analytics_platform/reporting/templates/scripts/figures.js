@@ -17,8 +17,9 @@ function wantedCodes(of, chosen, dimensions, except) {
 
 function cellsLeft(of, chosen, dimensions, except) {
   const wanted = wantedCodes(of, chosen, dimensions, except);
+  const count = cellCount(of.cube);
   const left = [];
-  for (let cell = 0; cell < cellCount(of.cube); cell += 1)
+  for (let cell = 0; cell < count; cell += 1)
     if (wanted.every(([at, code]) => of.cube.codes[at][cell] === code)) left.push(cell);
   return left;
 }
@@ -79,9 +80,18 @@ function medianRows(cube) {
 function isComputed(kpi, chosen, column) {
   if (kpi.kind !== "median") return true;
   const fixed = new Set([...chosen.keys(), ...(column ? [column] : [])].filter((name) => kpi.cube.dims.includes(name)));
-  let most = 0;
-  for (let cell = 0; cell < cellCount(kpi.cube); cell += 1) most = Math.max(most, kpi.cube.codes.filter((codes) => codes[cell] >= 0).length);
+  const most = mostChosen(kpi.cube);
   return fixed.size <= most || most === 0;
+}
+
+const mostChosenByCube = new WeakMap();
+function mostChosen(cube) {
+  if (!mostChosenByCube.has(cube)) {
+    const counts = new Array(cellCount(cube)).fill(0);
+    for (const codes of cube.codes) codes.forEach((code, cell) => { counts[cell] += code >= 0 ? 1 : 0; });
+    mostChosenByCube.set(cube, counts.reduce((most, count) => Math.max(most, count), 0));
+  }
+  return mostChosenByCube.get(cube);
 }
 
 const changeOf = (of, value, previous) => {

@@ -210,6 +210,7 @@ function renderState() {
 function paint() {
   const dark = readTheme() === "dark" && !onPaper();
   document.documentElement.dataset.theme = dark ? "dark" : "light";
+  palette.clear();
 }
 
 function renderAll() {
