@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -28,10 +28,22 @@ from analytics_platform.errors import AnalyticsError
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "ANALYTICS_"
 
+_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_REFRESH = ("workspace_id", "dataset_id", "tenant_id", "client_id", "client_secret")
+"""Settings of Power BI that a refresh needs, and nothing else does."""
+
 RBAC_EXPORT = "rbac.json"
 """Export of the product's RBAC that is read where no source is set; the demo writes it."""
 
-_SECRETS = ("collector_webhooks", "rbac_reference_key", "rbac_source", "rbac_token", "segment_token", "slack_token")
+_SECRETS = (
+    "collector_webhooks",
+    "power_bi_client_secret",
+    "rbac_reference_key",
+    "rbac_source",
+    "rbac_token",
+    "segment_token",
+    "slack_token",
+)
 """Settings whose values stand in no message."""
 
 
@@ -234,6 +246,63 @@ class Settings(BaseSettings):
         pattern=r"^[a-z0-9.-]+$",
         description="Domain of the identity provider's groups, one per audience (analytics.finance@…).",
     )
+
+    power_bi_source: Literal["folder", "https", "adls", "snowflake", "bigquery"] = Field(
+        default="folder", description="What the Power BI project reads: published extracts, or a warehouse's views."
+    )
+    power_bi_location: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Where that is for Power BI: folder, address, Snowflake server or BigQuery project; by default an "
+        "example, to be replaced in Power BI Desktop.",
+    )
+    power_bi_workspace_id: str | None = Field(
+        default=None, pattern=_UUID, description="Workspace whose semantic model is refreshed after publication."
+    )
+    power_bi_dataset_id: str | None = Field(default=None, pattern=_UUID, description="That semantic model.")
+    power_bi_tenant_id: str | None = Field(
+        default=None, pattern=_UUID, description="Entra tenant of the service principal that asks for it."
+    )
+    power_bi_client_id: str | None = Field(default=None, pattern=_UUID, description="The service principal.")
+    power_bi_client_secret: SecretStr | None = Field(default=None, min_length=1, description="Its secret.")
+    power_bi_refresh_minutes: float = Field(default=60.0, gt=0, description="How long a refresh may take.")
+    power_bi_api_url: str = Field(
+        default="https://api.powerbi.com", pattern="^https?://", description="Power BI's API, such as another cloud's."
+    )
+    power_bi_login_url: str = Field(
+        default="https://login.microsoftonline.com", pattern="^https?://", description="Entra ID, of the same cloud."
+    )
+    looker_source: Literal["bigquery", "gcs"] = Field(
+        default="bigquery", description="What Looker Studio reads: views in BigQuery, or CSV files in a bucket."
+    )
+    looker_location: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._/-]+$",
+        description="The BigQuery dataset with the views (by default extracts), or bucket and folder of the files.",
+    )
+    looker_reports: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]] = Field(
+        default_factory=dict, description="Id of the report that is the template, by dashboard."
+    )
+    looker_credentials: Literal["viewer", "owner"] = Field(
+        default="viewer", description="Whose credentials the reports' data sources use; owner's pass by row policies."
+    )
+    looker_viewers_table: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9-]*\.[A-Za-z0-9_]+\.[A-Za-z0-9_]+$",
+        description="Table of BigQuery (project.dataset.table) with tenant_id and email, to filter rows by viewer.",
+    )
+
+    @model_validator(mode="after")
+    def _refresh_is_whole_or_absent(self) -> Self:
+        missing = [f"power_bi_{name}" for name in _REFRESH if getattr(self, f"power_bi_{name}") is None]
+        if missing and len(missing) < len(_REFRESH):
+            raise ValueError(f"a refresh of Power BI needs {', '.join(missing)} too; set all of them or none")
+        return self
+
+    @property
+    def refreshes_power_bi(self) -> bool:
+        """Whether everything is set that a refresh of the semantic model needs."""
+        return self.power_bi_client_secret is not None
 
     @classmethod
     def from_environment(cls) -> Self:

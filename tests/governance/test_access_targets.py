@@ -245,7 +245,7 @@ def test_no_two_audiences_share_a_name_in_any_target() -> None:
 
 def test_power_bi_hides_tables_and_columns_and_filters_rows() -> None:
     role = COMPILED["power_bi/roles/viewer@b-c.tmdl"]
-    assert 'tablePermission finance__invoices = finance__invoices[tenant_id] = "b-c"' in role
+    assert "tablePermission finance__invoices = 'finance__invoices'[tenant_id] = \"b-c\"" in role
     assert "columnPermission customer_ref\n\t\t\tmetadataPermission: none" in role
     assert "Viewer and no other" in role
     assert set(TENANTS) == {"alpha", "b-c"}

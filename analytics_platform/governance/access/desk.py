@@ -93,6 +93,7 @@ class AccessDesk:
         warehouse: the embedded warehouse.
         folder: where files, policy and matrix lie.
         names: of targets outside.
+        power_bi_model: which of its tables the roles of Power BI name beside the extracts.
     """
 
     def __init__(
@@ -103,11 +104,13 @@ class AccessDesk:
         warehouse: DuckDBWarehouse,
         folder: Path,
         names: Names,
+        power_bi_model: power_bi.ModelTables = power_bi.ALL_EXTRACTS,
     ) -> None:
         self._catalog = catalog
         self._warehouse = warehouse
         self._folder = folder
         self._names = names
+        self._power_bi_model = power_bi_model
         self._chain = EvidenceChain(store)
         self.tables = tables_of(catalog, dbt)
         self.files = AudienceFiles(folder, warehouse)
@@ -137,7 +140,7 @@ class AccessDesk:
             **snowflake.compile_snowflake(policy, tables, tenants, names.account),
             **bigquery.compile_bigquery(policy, tables, tenants, names.project),
             **compile_dbt(policy, tables, tenants, names.account.database, names.project),
-            **power_bi.compile_power_bi(policy, tables, tenants),
+            **power_bi.compile_power_bi(policy, tables, tenants, self._power_bi_model),
             **compile_pages(policy, tenants),
             **self._questions(),
         }
