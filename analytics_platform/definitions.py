@@ -18,6 +18,7 @@ from analytics_platform.defs.automation import (
     rest_follows_held_back,
     tenants_from_registry,
 )
+from analytics_platform.defs.bi import bi_assets
 from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
@@ -43,6 +44,7 @@ from analytics_platform.defs.sla import sla_attainment_asset
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 from asset_checks.access import access_checks
+from asset_checks.bi import bi_checks
 from asset_checks.erasure import erasure_checks
 from asset_checks.expectations import expectation_checks
 from asset_checks.records import records_checks
@@ -84,6 +86,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         *dashboard_assets(catalog, partitions),
         expectations_report_asset(catalog, manifest, partitions),
         weekly_report_asset(settings, catalog, partitions),
+        *bi_assets(settings, catalog, manifest, partitions),
     ]
     assets += [sla_attainment_asset(catalog, partitions, assets), check_results_asset(partitions)]
     assets.append(review_asset(catalog, manifest, settings, assets))
@@ -100,6 +103,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
             *erasure_checks(settings, catalog),
             *records_checks(settings, catalog),
             *access_checks(settings, catalog, manifest),
+            *bi_checks(settings, catalog, manifest),
         ],
         jobs=all_jobs,
         schedules=[

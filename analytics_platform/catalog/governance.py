@@ -47,6 +47,7 @@ AssetLayer = Literal[
     "extract",
     "dashboard",
     "report",
+    "bi",
     "governance",
 ]
 """A layer of assets, for what is asked of it; ``registry`` is the tables loaded from the tenant registry."""
@@ -204,7 +205,9 @@ def pattern_covers(pattern: str, dataset: str) -> bool:
 Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
 """What a check says of data, after DAMA-UK's six dimensions of data quality; reviews count by them."""
 
-Layer = Literal["landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "report", "ops", "governance"]
+Layer = Literal[
+    "landing", "raw", "staging", "marts", "kpi", "extract", "dashboard", "report", "bi", "ops", "governance"
+]
 
 
 class Dataset(Declared):

@@ -12,6 +12,7 @@ import click
 from analytics_platform.cli import (
     access,
     alerts,
+    bi,
     collector,
     dead_letters,
     erase,
@@ -53,3 +54,4 @@ main.add_command(retention.retention)
 main.add_command(erase.erase)
 main.add_command(access.access)
 main.add_command(governance.governance)
+main.add_command(bi.bi)

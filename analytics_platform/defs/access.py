@@ -20,10 +20,13 @@ from analytics_platform.governance.access.bigquery import Project
 from analytics_platform.governance.access.desk import AccessDesk, Applied, Names, reference_key
 from analytics_platform.governance.access.drift import extra
 from analytics_platform.governance.access.memberships import MEMBERSHIPS_TABLE, Export, memberships
+from analytics_platform.governance.access.power_bi import ModelTables
 from analytics_platform.governance.access.rbac import RbacSource, read_rbac
 from analytics_platform.governance.access.snowflake import Account
 from analytics_platform.governance.access.tables import DbtTable
 from analytics_platform.lake.store import ObjectStore
+from analytics_platform.reporting.power_bi.model import Model, model_of
+from analytics_platform.reporting.power_bi.sources import Source
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import Warehouse
 
@@ -42,6 +45,7 @@ def access_desk(
     """Access of a deployment."""
     account = Account(settings.snowflake_database, settings.snowflake_writer)
     project = Project(settings.bigquery_project, settings.groups_domain, settings.bigquery_writer)
+    model = power_bi_model(settings, catalog)
     return AccessDesk(
         catalog,
         dbt_tables(manifest),
@@ -49,7 +53,13 @@ def access_desk(
         warehouse_from(settings),
         settings.access_root,
         Names(account, project, settings.bigquery_region),
+        ModelTables(model.shared, frozenset(fact.dataset for fact in model.facts)),
     )
+
+
+def power_bi_model(settings: Settings, catalog: Catalog) -> Model:
+    """The semantic model of this deployment, which the roles of Power BI are compiled for."""
+    return model_of(catalog, Source(settings.power_bi_source, settings.power_bi_location))
 
 
 def dbt_tables(manifest: Manifest) -> dict[str, DbtTable]:

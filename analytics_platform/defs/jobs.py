@@ -40,7 +40,7 @@ SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 """What figures are made from: it has to reach as far back as new data does."""
 
 FIGURE_LAYERS = ("marts", "kpi", "extract")
-PAGE_LAYERS = ("dashboard", "report")
+PAGE_LAYERS = ("dashboard", "report", "bi")
 
 DAILY_REPORTS = (keys.EXPECTATIONS_REPORT,)
 """Reports of a day; those of other spans have jobs of their own."""
@@ -64,7 +64,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     INGEST: "What has landed, into raw partitions (days x tenants).",
     LOAD: "Raw days into the ledger and the warehouse.",
     BUILD: "Days of the warehouse, KPIs and extracts.",
-    PUBLISH: "Dashboards and daily reports as of a day.",
+    PUBLISH: "Dashboards, daily reports and what BI tools read, as of a day.",
     LOOK_BACK: "Promises kept, and evaluations of checks, by day.",
     INCIDENTS: "Incidents as they stand.",
     REVIEW: "The data-quality review of a quarter.",

@@ -27,6 +27,9 @@ INCIDENTS = AssetKey(["ops", "incidents"])
 WEEKLY_REPORT = AssetKey(["report", "weekly"])
 EXPECTATIONS_REPORT = AssetKey(["report", "expectations"])
 REVIEW = AssetKey(["governance", "data_quality_review"])
+POWER_BI_PROJECT = AssetKey(["bi", "power_bi_project"])
+POWER_BI_REFRESH = AssetKey(["bi", "power_bi_refresh"])
+LOOKER_STUDIO = AssetKey(["bi", "looker_studio"])
 
 GOVERNING = (IDENTITIES, RETENTION_PLAN, RETENTION_SWEEP, ERASURE, EVIDENCE, PROCESSING_RECORDS)
 """Whom the lake speaks of, what is past its term or asked to be erased, day by day; reviews have a job of their own."""
@@ -52,6 +55,7 @@ _SHARED_DOMAINS = {
     "ops": "intake",
     "reference": "seeds",
     "kpi": "insights",
+    "bi": "tools",
 }
 """Domain of layers whose keys carry none: `raw/billing` is one of the raw streams."""
 

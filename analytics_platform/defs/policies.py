@@ -37,6 +37,7 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "dashboard": frozenset({"python", "html"}),
     "governance": frozenset({"python", "html", "pdf", "json"}),
     "report": frozenset({"python", "html"}),
+    "bi": frozenset({"python", "powerbi"}),
 }
 """Kinds by layer; dbt's nodes bring their own."""
 

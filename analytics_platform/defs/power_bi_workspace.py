@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import dagster as dg
 import requests
 from dagster_powerbi import PowerBIServicePrincipal, PowerBIWorkspace
 from pydantic import PrivateAttr
@@ -33,6 +34,7 @@ from analytics_platform.reporting.power_bi.refresh import (
 from analytics_platform.settings import Settings
 
 _RESOURCE = "https://analysis.windows.net/powerbi/api"
+_OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
 _MENDS: Mapping[int, str] = {
     400: "another refresh may be running, or the model has no credentials for its source",
     401: "allow service principals to use Power BI's API (tenant settings) and look at the client's id and secret",
@@ -64,7 +66,7 @@ class ServicePrincipal(PowerBIServicePrincipal):
             answer = requests.post(url, data=form, timeout=self.answer_seconds, allow_redirects=False)
         except requests.RequestException as error:
             raise PowerBiError(f"{self.login_url} did not answer ({type(error).__name__}); try again later") from None
-        if answer.status_code != requests.codes.ok:
+        if answer.status_code != _OK:
             raise PowerBiError(f"{self.login_url} gave no token (HTTP {answer.status_code}); {_MENDS[401]}")
         self._api_token = _token(answer, self.login_url)
         return self._api_token
@@ -73,6 +75,7 @@ class ServicePrincipal(PowerBIServicePrincipal):
 class PatientWorkspace(PowerBIWorkspace):
     """A workspace whose refreshes are waited for to their end."""
 
+    principal: dg.ResourceDependency[ServicePrincipal]
     api_url: str
     deadline_seconds: float
     answer_seconds: float
@@ -139,7 +142,7 @@ class PatientWorkspace(PowerBIWorkspace):
             return requests.request(
                 method,
                 f"{base}/{endpoint}",
-                headers={"Authorization": f"Bearer {self.credentials.api_token}"},
+                headers={"Authorization": f"Bearer {self.principal.api_token}"},
                 json=json,
                 params=params,
                 timeout=self.answer_seconds,
@@ -161,13 +164,13 @@ class PatientWorkspace(PowerBIWorkspace):
                     raise
                 self._sleep(pause, f"{what} got no answer ({type(error).__name__})")
                 continue
-            if answer.status_code == requests.codes.unauthorized and not renewed:
+            if answer.status_code == _UNAUTHORIZED and not renewed:
                 renewed = True
-                self.credentials.get_api_token()  # type: ignore[attr-defined]  # it is a ServicePrincipal
+                self.principal.get_api_token()
             elif is_passing(answer.status_code):
                 wanted = asked_to_wait(answer.headers, datetime.now(UTC))
                 self._sleep(pause if wanted is None else wanted, f"{what} was answered {answer.status_code}")
-            elif answer.status_code >= requests.codes.multiple_choices:
+            elif answer.status_code >= _REDIRECT:
                 raise _refused(answer, what)
             else:
                 return answer
@@ -197,6 +200,7 @@ def workspace_from(settings: Settings, patience: Patience | None = None) -> Pati
     )
     return PatientWorkspace(
         credentials=principal,
+        principal=principal,
         workspace_id=str(settings.power_bi_workspace_id),
         api_url=settings.power_bi_api_url,
         deadline_seconds=told.deadline,

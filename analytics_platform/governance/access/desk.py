@@ -150,6 +150,10 @@ class AccessDesk:
             path.write_text(text, encoding="utf-8")
         return [folder / name for name in found] + self.write_matrix(folder, datetime.now(UTC).date())
 
+    def power_bi_roles(self) -> dict[str, str]:
+        """The roles of the semantic model by audience, as TMDL."""
+        return power_bi.power_bi_roles(self.policy, self.tables, self.tenants, self._power_bi_model)
+
     def diff(self) -> list[Drift]:
         """How DuckDB's views and files differ from the policy."""
         wanted = self.files.expected(self.policy, self.tables, self.tenants)

@@ -15,6 +15,7 @@ NOT_GRANTED = "no"
 _LAYERS: Mapping[str, str] = {
     "dashboard": "Dashboards",
     "report": "Reports",
+    "bi": "BI tools",
     "extract": "Extracts",
     "kpi": "KPI tables",
     "marts": "Facts and dimensions",

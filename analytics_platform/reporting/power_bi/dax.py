@@ -128,4 +128,4 @@ def _table_named(token: Token, after: Token | None, variables: set[str]) -> str 
 
 def _pairs(written: list[Token]) -> Iterator[tuple[Token, Token | None]]:
     """Each token with the one after it."""
-    return zip(written, [*written[1:], None], strict=True)
+    return zip(written, [*written[1:], None], strict=False)

@@ -3,6 +3,9 @@
 One project is for one kind of source. A model could ask a parameter which connector to use, but the service reads a
 query for every source that it may ever touch and wants credentials (and for files a gateway) for each of them before it
 refreshes anything. So the kind is chosen when the project is built, and where the source lies is a parameter of it.
+
+Published extracts are read by their manifest, which names every object of one whole publication: a reader never sees
+half of one, nor an object that a later one has replaced.
 """
 
 from __future__ import annotations
@@ -31,19 +34,29 @@ M_TYPES: Mapping[ColumnType, str] = {
     "boolean": "type logical",
 }
 
-_TABLES = "    Table.Combine(List.Transform(Days[Content], each Parquet.Document(_)))"
-_OF_EXTRACT = (
-    '        each [Name] = "extract.parquet"\n'
-    '            and Text.Contains(Text.Replace([Folder Path], "\\", "/"), '
-    '"/" & dashboard & "/" & extract & "/day="))'
-)
-_LISTED = (
-    "(dashboard as text, extract as text) as table =>\n"
-    "let\n"
-    "    Days = Table.SelectRows(\n"
-    "        {files},\n" + _OF_EXTRACT + "\n"
-    "in\n" + _TABLES
-)
+_LISTED = """(dashboard as text, extract as text) as table =>
+let
+    Root = Text.TrimEnd(Text.Replace(ExtractLocation, "\\", "/"), "/"),
+    Listed = {files},
+    Files = Table.AddColumn(Listed, "Path", each Text.Replace([Folder Path], "\\", "/") & [Name], type text),
+    Manifest = Json.Document(Files{{[Path = Root & "/" & dashboard & "/manifest.json"]}}[Content]),
+    Days = Record.FieldValues(Record.Field(Manifest[tables], extract)[days]),
+    Keys = List.Transform(Days, each Root & "/" & Text.AfterDelimiter([key], "/")),
+    Wanted = Table.FromColumns({{Keys}}, {{"Path"}}),
+    Found = Table.NestedJoin(Wanted, {{"Path"}}, Files, {{"Path"}}, "File", JoinKind.LeftOuter)
+in
+    Table.Combine(List.Transform(Found[File], each Parquet.Document(_{{0}}[Content])))"""
+"""Files are taken from one listing of a fixed folder: a path made up for each file would be a source of its own to the
+service, and each of them would want credentials."""
+
+_SERVED = """(dashboard as text, extract as text) as table =>
+let
+    Open = (path as text) as binary => Binary.Buffer(Web.Contents(ExtractLocation, [RelativePath = path])),
+    Manifest = Json.Document(Open(dashboard & "/manifest.json")),
+    Days = Record.FieldValues(Record.Field(Manifest[tables], extract)[days])
+in
+    Table.Combine(List.Transform(Days, each Parquet.Document(Open(Text.AfterDelimiter([key], "/")))))"""
+
 _READERS: Mapping[SourceKind, str] = {
     "folder": _LISTED.format(files="Folder.Files(ExtractLocation)"),
     "adls": _LISTED.format(files="AzureStorage.DataLake(ExtractLocation)"),
@@ -66,16 +79,7 @@ _READERS: Mapping[SourceKind, str] = {
         "in\n"
         '    Dataset{[Name = dashboard & "__" & extract, Kind = "View"]}[Data]'
     ),
-    "https": (
-        "(dashboard as text, extract as text) as table =>\n"
-        "let\n"
-        '    Manifest = Json.Document(Web.Contents(ExtractLocation, [RelativePath = dashboard & "/" & extract & '
-        '"/manifest.json"])),\n'
-        "    Files = List.Transform(Manifest[files], each Parquet.Document(Binary.Buffer(\n"
-        '        Web.Contents(ExtractLocation, [RelativePath = dashboard & "/" & extract & "/" & [path]]))))\n'
-        "in\n"
-        "    Table.Combine(Files)"
-    ),
+    "https": _SERVED,
 }
 _PARAMETERS: Mapping[SourceKind, tuple[tuple[str, str], ...]] = {
     "folder": (("ExtractLocation", r"C:\analytics\lake\extracts"),),
