@@ -4,7 +4,7 @@ What makes a project sound is `reporting.power_bi.review`; here each of its rule
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import dagster as dg
@@ -27,6 +27,7 @@ from analytics_platform.reporting.power_bi.project import read_project
 from analytics_platform.reporting.power_bi.review import RULES, Finding, Rule, review
 from analytics_platform.settings import Settings
 from asset_checks.factory import Facts, Scope, check
+from asset_checks.grouped import Found, Told, check_group
 
 _RULES: Mapping[Rule, tuple[str, Dimension]] = {
     "files_are_as_published": ("Every file is of its published format, and what it points to is there.", "validity"),
@@ -52,8 +53,7 @@ _RULES: Mapping[Rule, tuple[str, Dimension]] = {
 
 def bi_checks(settings: Settings, catalog: Catalog, manifest: Manifest) -> list[dg.AssetChecksDefinition]:
     """All checks of what BI tools read."""
-    found = [_rule_check(settings, catalog, manifest, rule) for rule in RULES]
-    found += _looker_checks(settings, catalog)
+    found = [_project_checks(settings, catalog, manifest), *_looker_checks(settings, catalog)]
     return [*found, _refresh_check()] if settings.refreshes_power_bi else found
 
 
@@ -136,14 +136,16 @@ def refresh_is_newer_than_extracts(started_at: datetime | None, published_at: da
     )
 
 
-def _rule_check(settings: Settings, catalog: Catalog, manifest: Manifest, rule: Rule) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> Facts:
-        desk = access_desk(settings, catalog, manifest, scope.store)
-        wanted = power_bi_wanted(settings, catalog, manifest, desk)
-        return facts_of(rule, review(read_project(scope.store), wanted)[rule])
+def _project_checks(settings: Settings, catalog: Catalog, manifest: Manifest) -> dg.AssetChecksDefinition:
+    """All rules in one step: the project is read once."""
 
-    description, dimension = _RULES[rule]
-    return check(keys.POWER_BI_PROJECT, rule, judge, description=description, dimension=dimension)
+    def judge(scope: Scope, _: Collection[dg.AssetKey]) -> Found:
+        desk = access_desk(settings, catalog, manifest, scope.store)
+        found = review(read_project(scope.store), power_bi_wanted(settings, catalog, manifest, desk))
+        return {dg.AssetCheckKey(keys.POWER_BI_PROJECT, rule): facts_of(rule, found[rule]) for rule in RULES}
+
+    told = [Told(rule, *_RULES[rule], dg.AssetCheckSeverity.ERROR) for rule in RULES]
+    return check_group("power_bi_project_is_sound", told, [keys.POWER_BI_PROJECT], judge)
 
 
 def _looker_checks(settings: Settings, catalog: Catalog) -> list[dg.AssetChecksDefinition]:

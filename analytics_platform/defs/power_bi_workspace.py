@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import dagster as dg
 import requests
 from dagster_powerbi import PowerBIServicePrincipal, PowerBIWorkspace
 from pydantic import PrivateAttr
@@ -75,7 +74,6 @@ class ServicePrincipal(PowerBIServicePrincipal):
 class PatientWorkspace(PowerBIWorkspace):
     """A workspace whose refreshes are waited for to their end."""
 
-    principal: dg.ResourceDependency[ServicePrincipal]
     api_url: str
     deadline_seconds: float
     answer_seconds: float
@@ -101,6 +99,12 @@ class PatientWorkspace(PowerBIWorkspace):
             if done is not None:
                 return done
         raise AssertionError("pauses do not end")
+
+    @property
+    def _principal(self) -> ServicePrincipal:
+        found = self.credentials
+        assert isinstance(found, ServicePrincipal)
+        return found
 
     @property
     def _patience(self) -> Patience:
@@ -142,7 +146,7 @@ class PatientWorkspace(PowerBIWorkspace):
             return requests.request(
                 method,
                 f"{base}/{endpoint}",
-                headers={"Authorization": f"Bearer {self.principal.api_token}"},
+                headers={"Authorization": f"Bearer {self._principal.api_token}"},
                 json=json,
                 params=params,
                 timeout=self.answer_seconds,
@@ -166,7 +170,7 @@ class PatientWorkspace(PowerBIWorkspace):
                 continue
             if answer.status_code == _UNAUTHORIZED and not renewed:
                 renewed = True
-                self.principal.get_api_token()
+                self._principal.get_api_token()
             elif is_passing(answer.status_code):
                 wanted = asked_to_wait(answer.headers, datetime.now(UTC))
                 self._sleep(pause if wanted is None else wanted, f"{what} was answered {answer.status_code}")
@@ -200,7 +204,6 @@ def workspace_from(settings: Settings, patience: Patience | None = None) -> Pati
     )
     return PatientWorkspace(
         credentials=principal,
-        principal=principal,
         workspace_id=str(settings.power_bi_workspace_id),
         api_url=settings.power_bi_api_url,
         deadline_seconds=told.deadline,
