@@ -11,6 +11,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from analytics_platform.settings import Settings
+
+WORKSPACE = "11111111-1111-1111-1111-111111111111"
+DATASET = "22222222-2222-2222-2222-222222222222"
+TENANT = "33333333-3333-3333-3333-333333333333"
+CLIENT = "44444444-4444-4444-4444-444444444444"
 SECRET = "s3cr&t+with=all%of it"
 TOKEN = "eyJ-a-token-that-nobody-may-see"
 
@@ -70,6 +76,26 @@ def history(*entries: tuple[str, str], code: str | None = None) -> Reply:
         for name, status in entries
     ]
     return Reply(body=json.dumps({"value": value}).encode())
+
+
+BEFORE = history(("old", "Completed"))
+RUNNING = history(("ours", "Unknown"), ("old", "Completed"))
+DONE = history(("ours", "Completed"))
+
+
+def settings_of(service: Service, **more: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "power_bi_workspace_id": WORKSPACE,
+            "power_bi_dataset_id": DATASET,
+            "power_bi_tenant_id": TENANT,
+            "power_bi_client_id": CLIENT,
+            "power_bi_client_secret": SECRET,
+            "power_bi_api_url": service.url,
+            "power_bi_login_url": service.url,
+            **more,
+        }
+    )
 
 
 @contextmanager

@@ -7,6 +7,20 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from power_bi_service import (
+    BEFORE,
+    DATASET,
+    DONE,
+    RUNNING,
+    SECRET,
+    TOKEN,
+    WORKSPACE,
+    Reply,
+    Service,
+    history,
+    served,
+    settings_of,
+)
 
 from analytics_platform.defs.power_bi_workspace import workspace_from
 from analytics_platform.reporting.power_bi.refresh import (
@@ -21,35 +35,12 @@ from analytics_platform.reporting.power_bi.refresh import (
     request_id,
 )
 from analytics_platform.settings import Settings
-from tests.defs.power_bi_service import SECRET, TOKEN, Reply, Service, history, served
 
 pytestmark = pytest.mark.integration
 
-WORKSPACE = "11111111-1111-1111-1111-111111111111"
-DATASET = "22222222-2222-2222-2222-222222222222"
-TENANT = "33333333-3333-3333-3333-333333333333"
-CLIENT = "44444444-4444-4444-4444-444444444444"
 QUICK = Patience(deadline=3.0, answer=0.3, first=0.01, longest=0.05)
 WRONG_SECRET = b'{"error_description": "the secret s3cr&t+with=all%of it is wrong"}'
 UNDER_WAY = b'{"error": {"code": "RefreshInProgress", "message": "Jansen"}}'
-BEFORE = history(("old", "Completed"))
-RUNNING = history(("ours", "Unknown"), ("old", "Completed"))
-DONE = history(("ours", "Completed"))
-
-
-def settings_of(service: Service, **more: object) -> Settings:
-    return Settings.model_validate(
-        {
-            "power_bi_workspace_id": WORKSPACE,
-            "power_bi_dataset_id": DATASET,
-            "power_bi_tenant_id": TENANT,
-            "power_bi_client_id": CLIENT,
-            "power_bi_client_secret": SECRET,
-            "power_bi_api_url": service.url,
-            "power_bi_login_url": service.url,
-            **more,
-        }
-    )
 
 
 def refreshed(service: Service, patience: Patience = QUICK) -> Refreshed:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 import yaml
-from access_examples import ACCOUNT, GOLDEN, INVOICES, PROJECT, TABLES, TENANTS, compiled, example_policy
+from access_examples import ACCOUNT, EXTRACT, GOLDEN, INVOICES, PROJECT, TABLES, TENANTS, compiled, example_policy
 
 from analytics_platform.catalog import Audience
+from analytics_platform.governance.access import power_bi
 
 COMPILED = compiled()
 AUDIENCES = [Audience("finance"), Audience("auditor"), Audience("viewer", "alpha"), Audience("viewer", "b-c")]
@@ -249,3 +251,22 @@ def test_power_bi_hides_tables_and_columns_and_filters_rows() -> None:
     assert "columnPermission customer_ref\n\t\t\tmetadataPermission: none" in role
     assert "Viewer and no other" in role
     assert set(TENANTS) == {"alpha", "b-c"}
+
+
+def test_power_bi_shows_no_row_of_what_is_denied_and_filters_shared_tables_by_what_they_hold() -> None:
+    shared: dict[str, tuple[str, tuple[str, ...]]] = {
+        "Tenant": ("Tenant", ("extracts.finance.invoices",)),
+        "It's shared": ("tenant_id", ("extracts.finance.invoices", "extracts.growth.leads")),
+        "Channel": ("tenant_id", ("extracts.growth.leads",)),
+    }
+    leads = replace(EXTRACT, dataset="extracts.growth.leads")
+    policy = example_policy()
+    tables = {**TABLES, leads.dataset: leads}
+    roles = power_bi.power_bi_roles(policy, tables, TENANTS, power_bi.ModelTables(shared))
+    assert "tablePermission Tenant = 'Tenant'[Tenant] = \"b-c\"" in roles["viewer@b-c"]
+    assert "tablePermission 'It''s shared' = 'It''s shared'[tenant_id] = \"b-c\"" in roles["viewer@b-c"]
+    assert "tablePermission growth__leads = FALSE()" in roles["viewer@b-c"]
+    assert "tablePermission Channel = FALSE()" in roles["viewer@b-c"]
+    assert "shared" not in roles["finance"]
+    left_out = power_bi.ModelTables(shared, frozenset({"extracts.finance.invoices"}))
+    assert "growth__leads" not in "".join(power_bi.power_bi_roles(policy, tables, TENANTS, left_out).values())

@@ -13,7 +13,7 @@ from analytics_platform.reporting.power_bi.report import page_name
 from analytics_platform.reporting.power_bi.review import RULES, Granted, Rule, review
 from analytics_platform.reporting.power_bi.schemas import ADDRESS, SchemaMissingError, schema_problems
 from analytics_platform.reporting.power_bi.sources import SOURCE_KINDS
-from tests.reporting.power_bi_projects import (
+from reporting.power_bi_projects import (
     MODEL,
     PAGES,
     Files,
