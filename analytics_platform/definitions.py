@@ -4,7 +4,7 @@ import warnings
 
 import dagster as dg
 
-from analytics_platform.catalog import load_catalog
+from analytics_platform.catalog import Catalog, load_catalog
 from analytics_platform.defs.access import access_assets
 from analytics_platform.defs.alerts import alerts_sensor, daily_digest, heartbeat
 from analytics_platform.defs.anomalies import anomalies_asset
@@ -21,7 +21,7 @@ from analytics_platform.defs.automation import (
 from analytics_platform.defs.bi import bi_assets
 from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
-from analytics_platform.defs.dbt import dbt_model_assets, dbt_seed_assets
+from analytics_platform.defs.dbt import Manifest, dbt_model_assets, dbt_seed_assets
 from analytics_platform.defs.erasure import erasure_asset
 from analytics_platform.defs.expectations import expectations_report_asset
 from analytics_platform.defs.extracts import extract_assets
@@ -32,7 +32,7 @@ from analytics_platform.defs.landing import landing_assets
 from analytics_platform.defs.ledger import collector_hours_asset, ledger_asset
 from analytics_platform.defs.loaded import loaded_stream_assets, registry_assets
 from analytics_platform.defs.manifest import load_manifest
-from analytics_platform.defs.partitions import partitions_from
+from analytics_platform.defs.partitions import Partitions, partitions_from
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.records import processing_records_asset
@@ -96,15 +96,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     assets.append(processing_records_asset(settings, catalog))
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone),
-        asset_checks=[
-            *all_checks(catalog, manifest, partitions, identity_keys_from(settings)),
-            *expectation_checks(catalog, manifest, partitions),
-            *retention_checks(settings, catalog, manifest),
-            *erasure_checks(settings, catalog),
-            *records_checks(settings, catalog),
-            *access_checks(settings, catalog, manifest),
-            *bi_checks(settings, catalog, manifest),
-        ],
+        asset_checks=_checks(settings, catalog, manifest, partitions),
         jobs=all_jobs,
         schedules=[
             hourly_ingestion(settings, store_from(settings), partitions, list(catalog.streams)),
@@ -126,6 +118,20 @@ def _definitions(settings: Settings) -> dg.Definitions:
         resources=build_resources(settings),
         executor=dg.in_process_executor,
     )
+
+
+def _checks(
+    settings: Settings, catalog: Catalog, manifest: Manifest, partitions: Partitions
+) -> list[dg.AssetChecksDefinition]:
+    return [
+        *all_checks(catalog, manifest, partitions, identity_keys_from(settings)),
+        *expectation_checks(catalog, manifest, partitions),
+        *retention_checks(settings, catalog, manifest),
+        *erasure_checks(settings, catalog),
+        *records_checks(settings, catalog),
+        *access_checks(settings, catalog, manifest),
+        *bi_checks(settings, catalog, manifest),
+    ]
 
 
 @dg.definitions

@@ -36,7 +36,7 @@ def test_a_stock_is_read_on_the_last_day_of_the_period_that_has_rows() -> None:
         "VAR _LastDay = CALCULATE(MAX('finance__mrr'[day]), REMOVEFILTERS('finance__mrr'), VALUES('Date'[Date]))\n"
         "RETURN CALCULATE(SUM('finance__mrr'[mrr_reporting_minor]), 'Date'[Date] = _LastDay)"
     )
-    assert measures["Monthly recurring revenue"] == "[Monthly recurring revenue (numerator)] * 0.01"
+    assert "COALESCE([Monthly recurring revenue (numerator)] * 0.01, 0)" in measures["Monthly recurring revenue"]
 
 
 def test_a_ratio_sums_both_sides_over_the_rows_that_it_is_about_before_it_divides() -> None:
@@ -45,7 +45,7 @@ def test_a_ratio_sums_both_sides_over_the_rows_that_it_is_about_before_it_divide
     assert f'KEEPFILTERS({table}[basis] = "due")' in measures["Invoice collection rate (numerator)"]
     assert f"SUM({table}[net_invoiced_reporting_minor])" in measures["Invoice collection rate (denominator)"]
     assert measures["Invoice collection rate"] == (
-        "DIVIDE([Invoice collection rate (numerator)], [Invoice collection rate (denominator)]) * 100"
+        "DIVIDE([Invoice collection rate (numerator)] + 0, [Invoice collection rate (denominator)]) * 100"
     )
     assert measures["Invoice collection rate (target)"] == "95"
 

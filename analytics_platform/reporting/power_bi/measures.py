@@ -97,11 +97,12 @@ def _parts(kpi: Kpi, fact: Fact) -> dict[str, str]:
 def _value(kpi: Kpi, fact: Fact) -> str:
     scale = kpi.headline.scale * _unit(kpi)
     if kpi.headline.kind == "ratio":
-        figure = f"DIVIDE({_of(kpi, 'numerator')}, {_of(kpi, 'denominator')})"
+        # Nothing in the numerator is 0 of the denominator, and not blank as it is.
+        figure = f"DIVIDE({_of(kpi, 'numerator')} + 0, {_of(kpi, 'denominator')})"
     else:
         figure = _of(kpi, "median" if kpi.headline.kind == "median" else "numerator")
     scaled = figure if scale == 1 else f"{figure} * {_number(scale)}"
-    if kpi.headline.kind != "sum" or kpi.headline.snapshot:
+    if kpi.headline.kind != "sum":
         return scaled
     has_rows = f"CALCULATETABLE({dax.table(fact.name)}, REMOVEFILTERS({dax.table(DATE)}))"
     return (
