@@ -128,7 +128,8 @@ def links(dashboard: str | None, as_json: bool) -> None:
 def _settings(source: str | None, location: str | None) -> Settings:
     """This deployment's choices, with those of the command in their place."""
     settings = read_settings()
-    chosen = {"power_bi_source": source} if source else {}
+    chosen: dict[str, str | None] = {"power_bi_source": source} if source else {}
+    # The location of the settings is that of their own source.
     chosen |= {"power_bi_location": location} if location or source else {}
     return settings.model_copy(update=chosen)
 

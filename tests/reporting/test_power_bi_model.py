@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -192,6 +194,21 @@ def test_a_folder_gets_the_project_keeps_desktops_own_files_and_is_not_taken_fro
     (other / "thesis.docx").write_bytes(b"years of work")
     with pytest.raises(ForeignFolderError, match=r"is not empty and holds no Analytics\.pbip"):
         write_folder(other, project)
+
+
+def test_no_visual_lies_on_another() -> None:
+    pages: dict[str, list[tuple[float, float, float, float]]] = {}
+    for name, body in files().items():
+        if name.endswith("/visual.json"):
+            at = json.loads(body)["position"]
+            box = (at["x"], at["y"], at["x"] + at["width"], at["y"] + at["height"])
+            pages.setdefault(name.split("/pages/")[1].split("/")[0], []).append(box)
+    for boxes in pages.values():
+        assert not [
+            (one, other)
+            for one, other in combinations(boxes, 2)
+            if one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+        ]
 
 
 def test_facts_are_named_as_the_access_policy_names_them() -> None:

@@ -26,6 +26,7 @@ from reporting.power_bi_projects import (
     wanted,
 )
 
+REPORT = "Analytics.Report/definition/report.json"
 PBIR = "Analytics.Report/definition.pbir"
 MRR = f"{MODEL}tables/finance__mrr.tmdl"
 KPIS = f"{MODEL}tables/KPIs.tmdl"
@@ -59,6 +60,7 @@ BROKEN: list[tuple[Rule, str, Callable[[Files], None]]] = [
     ("files_are_as_published", "no file of a project", moved(CARD, f"{PAGES}notes.json")),
     ("fields_are_in_the_model", "no measure", replaced(KPIS, "measure 'Monthly recurring revenue' =", "measure MRR =")),
     ("fields_are_in_the_model", "no column Warehouse", removed(f"{MODEL}tables/Warehouse.tmdl")),
+    ("fields_are_in_the_model", "no column Day", replaced(REPORT, '"Property": "Date"', '"Property": "Day"')),
     ("columns_are_of_the_extracts", "fx_minor", replaced(MRR, "column fx_minor", "column fx_cents")),
     ("columns_are_of_the_extracts", "mrr_minor is string", replaced(MRR, "dataType: int64", "dataType: string")),
     ("columns_are_of_the_extracts", "reads other", replaced(MRR, "sourceColumn: mrr_minor", "sourceColumn: other")),

@@ -157,10 +157,30 @@ class PagesDocument(_Document):
     active: str = Field(alias="activePageName")
 
 
-class _ReportDocument(_Document):
+class _Filter(_Written):
+    name: _NAME
+    field: FieldReference
+    type: Literal["RelativeDate"]
+    filter: dict[Literal["Version", "From", "Where"], JsonValue]
+    how_created: Literal["User"] = Field(alias="howCreated")
+
+
+class _Filters(_Written):
+    filters: tuple[_Filter, ...]
+
+
+class ReportDocument(_Document):
+    """`report.json`."""
+
     schema_: Literal[REPORT_SCHEMA] = Field(alias="$schema")  # type: ignore[valid-type]
     themes: dict[str, JsonValue] = Field(alias="themeCollection")
+    filter_config: _Filters = Field(alias="filterConfig")
     settings: dict[str, bool | str]
+
+    @property
+    def fields(self) -> list[FieldReference]:
+        """Every field that the report filters by."""
+        return [each.field for each in self.filter_config.filters]
 
 
 class _VersionDocument(_Document):
@@ -223,7 +243,7 @@ _KINDS: tuple[tuple[str, type[_Document]], ...] = (
     ("/visual.json", VisualDocument),
     ("/page.json", PageDocument),
     ("/pages.json", PagesDocument),
-    ("/report.json", _ReportDocument),
+    ("/report.json", ReportDocument),
     ("/version.json", _VersionDocument),
     (".pbip", ShortcutDocument),
     ("/definition.pbir", ReportDefinition),

@@ -2,11 +2,13 @@
 
 A page whose KPIs are at home there has a row for each: its figure and change, its trend against the target, and a bar
 chart per drill-down. A page that gathers the KPIs of others has a tile for each, and one table of all by tenant.
-Slicers stand on every page and move together.
+Slicers stand on every page and move together; on the page that gathers, those that bear upon several KPIs. The report
+opens on the last ninety days, by a filter that readers may change.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +38,10 @@ _TILES_A_ROW = 4
 _TABLE_HEIGHT = 260
 _CARD_WIDTH = 220
 _TREND_WIDTH = 420
+_DAYS_SHOWN = 90
+_A_DAY = 0
+"""As a filter writes the unit of a span of time."""
+
 _BARS_SHOWN = 3
 """Bar charts in a KPI's row: its first drill-downs."""
 
@@ -87,7 +93,12 @@ def report_files(model: Model) -> dict[str, Json]:
     order = [page_name(board) for board in boards]
     files: dict[str, Json] = {
         "version.json": {"$schema": VERSION_SCHEMA, "version": "2.0.0"},
-        "report.json": {"$schema": REPORT_SCHEMA, "themeCollection": {}, "settings": _SETTINGS},
+        "report.json": {
+            "$schema": REPORT_SCHEMA,
+            "themeCollection": {},
+            "filterConfig": {"filters": [_newest_days()]},
+            "settings": _SETTINGS,
+        },
         "pages/pages.json": {"$schema": PAGES_SCHEMA, "pageOrder": order, "activePageName": order[0]},
     }
     for board in boards:
@@ -116,6 +127,28 @@ _SETTINGS: Json = {
 }
 
 
+def _newest_days() -> Json:
+    """A filter of the whole report to the last days before today, as the filter pane writes one."""
+    day: Json = {"Column": {"Expression": {"SourceRef": {"Source": "d"}}, "Property": DATE_KEY}}
+    tomorrow: Json = {"DateAdd": {"Expression": {"Now": {}}, "Amount": 1, "TimeUnit": _A_DAY}}
+    first: Json = {"DateAdd": {"Expression": tomorrow, "Amount": -_DAYS_SHOWN, "TimeUnit": _A_DAY}}
+    bounds = {
+        "LowerBound": {"DateSpan": {"Expression": first, "TimeUnit": _A_DAY}},
+        "UpperBound": {"DateSpan": {"Expression": {"Now": {}}, "TimeUnit": _A_DAY}},
+    }
+    return {
+        "name": names.page_or_visual("filter", DATE),
+        "field": Field(DATE, DATE_KEY).projection()["field"],
+        "type": "RelativeDate",
+        "filter": {
+            "Version": 2,
+            "From": [{"Name": "d", "Entity": DATE, "Type": 0}],
+            "Where": [{"Condition": {"Between": {"Expression": day, **bounds}}}],
+        },
+        "howCreated": "User",
+    }
+
+
 def _page(dashboard: Dashboard, height: int) -> Json:
     return {
         "$schema": PAGE_SCHEMA,
@@ -130,16 +163,18 @@ def _page(dashboard: Dashboard, height: int) -> Json:
 def _visuals(model: Model, board: Dashboard) -> list[Visual]:
     kpis = [model.catalog.kpis[name] for name in board.kpis]
     top = _MARGIN + _SLICER_HEIGHT + _GAP
-    at_home = any(kpi.dashboard == board.name for kpi in kpis)
-    return [*_slicers(model, kpis), *(_rows(model, kpis, top) if at_home else _overview(kpis, top))]
+    if any(kpi.dashboard == board.name for kpi in kpis):
+        return [*_slicers(model, kpis, at_least=1), *_rows(model, kpis, top)]
+    return [*_slicers(model, kpis, at_least=2), *_overview(kpis, top)]
 
 
-def _slicers(model: Model, kpis: Sequence[Kpi]) -> list[Visual]:
-    """Date and tenant, then every drill-down of the page's KPIs that is one dimension for all that have it."""
-    fields = [Field(DATE, DATE_KEY), Field(TENANT, TENANT)]
-    for kpi in kpis:
-        fields += [Field(*model.place_of(model.kpis[kpi.name], column)) for column in model.drill_downs(kpi)]
-    shown = list(dict.fromkeys(field for field in fields))
+def _slicers(model: Model, kpis: Sequence[Kpi], *, at_least: int) -> list[Visual]:
+    """Date and tenant, then every drill-down that bears upon so many of the page's KPIs."""
+    found_in = Counter(
+        Field(*model.place_of(model.kpis[kpi.name], column)) for kpi in kpis for column in model.drill_downs(kpi)
+    )
+    always = [Field(DATE, DATE_KEY), Field(TENANT, TENANT)]
+    shown = always + [field for field, times in found_in.items() if times >= at_least and field not in always]
     width = (_WIDTH - 2 * _MARGIN - _GAP * (len(shown) - 1)) // len(shown)
     found = []
     for number, field in enumerate(shown):

@@ -21,6 +21,7 @@ from analytics_platform.reporting.power_bi.contracts import (
     PageDocument,
     PagesDocument,
     ReportDefinition,
+    ReportDocument,
     ShortcutDocument,
     UnknownFileError,
     VisualDocument,
@@ -162,8 +163,8 @@ def _dangling(project: _Project) -> Iterator[str]:
 
 def _fields(project: _Project) -> Finding:
     problems, checked = [], 0
-    for name, visual in project.of(VisualDocument):
-        for each in visual.fields:
+    for name, document in (*project.of(VisualDocument), *project.of(ReportDocument)):
+        for each in document.fields:
             checked += 1
             there = project.measures if each.measure else project.columns
             if (each.table, each.name) not in there:
