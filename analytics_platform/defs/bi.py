@@ -48,7 +48,8 @@ def power_bi_files(settings: Settings, catalog: Catalog, desk: AccessDesk) -> di
 
 def power_bi_wanted(settings: Settings, catalog: Catalog, manifest: Manifest, desk: AccessDesk) -> Wanted:
     """What a project is held to."""
-    columns = {name: frozenset(table.columns) for name, table in dbt_tables(manifest).items()}
+    declared = {name: (*each.columns, *each.pii_columns) for name, each in catalog.datasets.items() if each.columns}
+    columns = declared | {name: tuple(table.columns) for name, table in dbt_tables(manifest).items()}
     model = power_bi_model(settings, catalog)
     datasets = frozenset(fact.dataset for fact in model.facts)
     return Wanted(model, granted(desk.policy, desk.tenants, datasets), columns)

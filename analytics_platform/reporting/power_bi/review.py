@@ -69,7 +69,8 @@ class Wanted:
     Attributes:
         model: what it was made from.
         roles: by role, what it may see by dataset; a dataset that is not there shows no row.
-        columns: names of columns by table of the warehouse, as dbt's manifest has them.
+        columns: names of columns by table of the warehouse, as dbt's manifest has them, or the dataset registry of a
+            table that dbt does not build.
     """
 
     model: Model
@@ -187,7 +188,7 @@ def _columns(project: _Project, wanted: Wanted) -> Finding:
             for name, node in found.items()
             if name in types and (node.text("dataType"), node.text("sourceColumn")) != (types[name], name)
         ]
-        problems += _not_in_dbt(fact, wanted.columns)
+        problems += _not_in_source(fact, wanted.columns)
     return Finding(checked, tuple(problems))
 
 
@@ -197,14 +198,14 @@ def _declared_types(model: Model, fact: Fact) -> dict[str, str]:
     return types | {dimension.key: "string" for dimension in model.dimensions_of(fact)}
 
 
-def _not_in_dbt(fact: Fact, columns: Mapping[str, Collection[str]]) -> list[str]:
+def _not_in_source(fact: Fact, columns: Mapping[str, Collection[str]]) -> list[str]:
     source = fact.extract.source
     if source is None:
         return []
     if source not in columns:
-        return [f"{fact.name}: dbt's manifest has no model {source}"]
+        return [f"{fact.name}: neither dbt nor the registry describes {source}"]
     lacking = [each.name for each in fact.extract.columns if each.name not in columns[source]]
-    return [f"{fact.name}.{name}: dbt's {source} has no such column" for name in lacking]
+    return [f"{fact.name}.{name}: {source} has no such column" for name in lacking]
 
 
 def _relationships(project: _Project, model: Model) -> Finding:
