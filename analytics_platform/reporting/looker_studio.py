@@ -256,7 +256,8 @@ def _is_read_from(catalog: Catalog, kpi: Kpi, dashboard: Dashboard, extract: Ext
 def _column_entry(extract: Extract, column: ExtractColumn, *, is_stock: bool) -> FieldEntry:
     adds_up = column.type == "integer" and not is_stock
     seen = "" if column.pii == "none" else f" {column.pii.capitalize()}: not where rows are picked by viewer."
-    return FieldEntry(extract.name, column.name, _TYPES[column.type], "Sum" if adds_up else "None", column.description)
+    told = f"{column.description}{seen}"
+    return FieldEntry(extract.name, column.name, _TYPES[column.type], "Sum" if adds_up else "None", told)
 
 
 def _kpi_entry(extract: Extract, kpi: Kpi) -> FieldEntry:
