@@ -238,7 +238,8 @@ def _connector(dashboard: Dashboard, extract: Extract, choices: LookerChoices) -
     where = {"connector": "bigQuery", "billingProjectId": choices.project}
     if choices.viewers_table is None:
         return {**where, "type": "TABLE", "projectId": choices.project, "datasetId": dataset, "tableId": view}
-    columns = ", ".join(f"rows_of_all.{column.name}" for column in extract.columns)
+    # With its owner's credentials no mask binds either, so columns of persons stay out.
+    columns = ", ".join(f"rows_of_all.{column.name}" for column in extract.columns if column.pii == "none")
     sql = (
         f"select {columns} from `{choices.project}.{dataset}.{view}` as rows_of_all "
         f"where rows_of_all.tenant_id in "
@@ -254,7 +255,9 @@ def _is_read_from(catalog: Catalog, kpi: Kpi, dashboard: Dashboard, extract: Ext
 
 def _column_entry(extract: Extract, column: ExtractColumn, *, is_stock: bool) -> FieldEntry:
     adds_up = column.type == "integer" and not is_stock
-    return FieldEntry(extract.name, column.name, _TYPES[column.type], "Sum" if adds_up else "None", column.description)
+    seen = "" if column.pii == "none" else f" {column.pii.capitalize()}: not where rows are picked by viewer."
+    told = f"{column.description}{seen}"
+    return FieldEntry(extract.name, column.name, _TYPES[column.type], "Sum" if adds_up else "None", told)
 
 
 def _kpi_entry(extract: Extract, kpi: Kpi) -> FieldEntry:

@@ -110,6 +110,17 @@ def test_owners_credentials_pass_by_row_policies_so_rows_are_picked_by_viewer_or
     assert binding_problems(FINANCE, parse_link(report_link(FINANCE, FILES)), FILES) == []
 
 
+def test_columns_of_persons_are_in_no_source_that_picks_rows_by_viewer() -> None:
+    (mrr, *others) = FINANCE.extracts
+    person = mrr.columns[0].model_copy(update={"name": "customer_ref", "pii": "pseudonymous"})
+    board = FINANCE.model_copy(
+        update={"extracts": (mrr.model_copy(update={"columns": (*mrr.columns, person)}), *others)}
+    )
+    assert "customer_ref" not in data_sources(board, OWNED)["mrr"]["sql"]
+    entry = next(each for each in checklist(CATALOG, board) if each.name == "customer_ref")
+    assert entry.description.endswith("Pseudonymous: not where rows are picked by viewer.")
+
+
 def formulas(name: str) -> dict[str, str | None]:
     return {each.name: each.formula for each in checklist(CATALOG, CATALOG.dashboards[name]) if each.formula}
 

@@ -126,6 +126,15 @@ def test_a_sum_is_zero_where_a_part_has_rows_on_other_days_and_blank_where_it_ne
     assert machine.value(kpi.title, {**later, (fact.name, "tenant_id"): frozenset({"b-c"})}) is None
 
 
+def test_a_ratio_of_nothing_is_zero_and_of_no_rows_blank() -> None:
+    kpi, fact = catalog().kpis["equipment_utilisation"], model().kpis["equipment_utilisation"]
+    row = {column.name: "x" for column in fact.extract.columns} | {"day": FIRST, "on_rent_items": None}
+    for fleet, wanted in ((8, 0), (0, None), (None, None)):
+        machine = machine_of(kpi, fact, [{**row, "fleet_items": fleet}])
+        assert machine.value(kpi.title, {DATES: frozenset({FIRST})}) == wanted
+        assert machine.value(kpi.title, {DATES: frozenset({FIRST + timedelta(1)})}) is None
+
+
 def test_a_target_is_the_catalogues() -> None:
     for kpi in catalog().kpis.values():
         if kpi.target is not None:

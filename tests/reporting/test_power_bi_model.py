@@ -98,6 +98,10 @@ def test_dimensions_are_shared_by_meaning_and_keep_tenants_apart() -> None:
     assert 'Table.AddColumn(Typed, "warehouse_id_key", each [tenant_id] & "|" & ([warehouse_id] ?? "")' in text
 
 
+def test_the_total_of_all_tenants_is_no_tenant() -> None:
+    assert '[tenant_id] <> "all")' in files()[f"{MODEL}tables/Tenant.tmdl"].decode()
+
+
 def with_columns(extracts: dict[str, str]) -> Catalog:
     """The catalogue with a column more in some extracts, of the class named."""
     found = catalog()

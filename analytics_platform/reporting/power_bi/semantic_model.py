@@ -11,6 +11,7 @@ from analytics_platform.reporting.power_bi.measures import Measure, kpi_measures
 from analytics_platform.reporting.power_bi.model import TENANT, TENANT_COLUMN, Dimension, Fact, Model
 from analytics_platform.reporting.power_bi.names import DATE, DATE_KEY, KPIS, identity
 from analytics_platform.reporting.power_bi.tmdl import Node, column_reference, parse, render
+from analytics_platform.warehouse.headlines import ALL_TENANTS
 
 DATA_TYPES: Mapping[ColumnType, str] = {
     "date": "dateTime",
@@ -213,7 +214,8 @@ def _date_column(name: str, expression: str, format_string: str, ordered_by: str
 def _tenant(model: Model) -> Node:
     parts = [f"    DISTINCT({dax.column(fact.name, TENANT_COLUMN)})" for fact in model.facts]
     united = "UNION(\n" + ",\n".join(parts) + "\n)" if len(parts) > 1 else parts[0].strip()
-    expression = f"SELECTCOLUMNS(DISTINCT({united}), {dax.text(TENANT)}, [{TENANT_COLUMN}])"
+    real = f"FILTER(DISTINCT({united}), [{TENANT_COLUMN}] <> {dax.text(ALL_TENANTS)})"
+    expression = f"SELECTCOLUMNS({real}, {dax.text(TENANT)}, [{TENANT_COLUMN}])"
     column = _text_column(TENANT, TENANT, "string", "Tenant.", source=f"[{TENANT}]")
     return _calculated(TENANT, expression, [column], "Every tenant that any extract has rows of.")
 
