@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _DEMO_DAYS = 365
 _DEMO_SEED = 20_260_101
+
+_YOUNG_OBJECTS = 50_000
+"""A run makes objects by the million, and after each 700 of them Python would look for cycles among the young ones."""
 
 
 @click.command("import")
@@ -178,6 +182,7 @@ def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> Import
 
 
 def _run(first: date | None, last: date | None, *, quiet: bool, definitions: dg.Definitions | None = None) -> RunReport:
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
     from analytics_platform.defs.manifest import ensure_manifest
     from analytics_platform.defs.runs import run_days
 

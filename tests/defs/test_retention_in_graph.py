@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +21,6 @@ from analytics_platform.defs.runs import RunReport, run_days
 from analytics_platform.governance.retention.desk import Outcome
 from analytics_platform.governance.retention.holds import Hold
 from analytics_platform.governance.retention.lock import RemovalUnderWayError, removing
-from analytics_platform.intake.importer import ImportReport
 from analytics_platform.lake.layout import raw_key
 from analytics_platform.settings import Settings
 
@@ -85,12 +85,6 @@ def outcome(house: House, others: dict[str, bytes]) -> Outcome:
     return desk.apply(plan, by="bob")
 
 
-@pytest.fixture(scope="module")
-def imported(house: House, outcome: Outcome) -> list[ImportReport]:
-    """The files of the removed invoice and of its neighbour, imported once more after the removal."""
-    return [house.imported(house.settings.home / f"{name}.ndjson") for name in ("old", "kept")]
-
-
 def test_before_the_removal_all_three_invoices_are_everywhere(house: House) -> None:
     for table in ("staging.stg_billing__invoice_issued", "marts.fct_invoices"):
         assert names_in(house, table) == {"inv-old", "inv-kept", "inv-held"}
@@ -143,13 +137,7 @@ def test_dagster_forgets_exactly_the_removed_partitions(house: House, outcome: O
     assert built_partitions(house, "staging/billing/stg_billing__invoice_issued") == {str(OLD), str(KEPT)}
 
 
-def test_an_old_file_that_is_imported_again_becomes_dead_letters(house: House, imported: list[ImportReport]) -> None:
-    old, kept = imported
-    assert (old.accepted, old.reasons) == (0, {"past_retention": 1})
-    assert kept.accepted == 1
-
-
-def test_a_backfill_brings_nothing_back(house: House, outcome: Outcome, imported: list[ImportReport]) -> None:
+def test_a_backfill_brings_nothing_back(house: House, outcome: Outcome) -> None:
     before = {info.key for info in house.store.list("") if info.key.startswith(("raw/", "landing/", "dead/"))}
     report = run(house)
     assert problems(report) == []
@@ -157,7 +145,6 @@ def test_a_backfill_brings_nothing_back(house: House, outcome: Outcome, imported
     assert names_in(house, "marts.fct_invoices") == {"inv-kept", "inv-held"}
     after = {info.key for info in house.store.list("") if info.key.startswith(("raw/", "landing/", "dead/"))}
     assert after == before
-    assert house.store.info(raw_key("billing", OLD, MINE)) is None
     assert f"{OLD}|{MINE}" not in built_partitions(house, "raw/billing")
     assert built_partitions(house, "raw/product") == {f"{OLD}|{HELD}"}
     desk = forgetful_desk(house.settings)
@@ -169,14 +156,22 @@ def test_a_day_that_is_removed_for_everybody_is_refused_by_name(house: House, ou
         run(house, OLD - timedelta(days=1), KEPT)
 
 
+def test_an_old_file_that_is_imported_again_becomes_dead_letters(
+    house: House, outcome: Outcome, tmp_path: Path
+) -> None:
+    report = house.imported(house.settings.home / "old.ndjson")
+    assert (report.accepted, report.reasons) == (0, {"past_retention": 1})
+    assert house.imported(house.settings.home / "kept.ndjson").accepted == 1
+    assert run(house, KEPT, KEPT).ok
+    assert house.store.info(raw_key("billing", OLD, MINE)) is None
+
+
 def test_no_day_is_built_while_it_is_being_removed(house: House, outcome: Outcome) -> None:
     with removing(house.store, "an erasure", KEPT), pytest.raises(RemovalUnderWayError, match="an erasure"):
         run(house, KEPT, KEPT)
 
 
-def test_the_daily_job_plans_sweeps_what_is_approved_and_its_checks_hold(
-    house: House, imported: list[ImportReport]
-) -> None:
+def test_the_daily_job_plans_sweeps_what_is_approved_and_its_checks_hold(house: House, outcome: Outcome) -> None:
     job = house.definitions.resolve_job_def("govern")
     with open_instance(house.settings) as instance:
         plans = [keys.RETENTION_PLAN, keys.RETENTION_SWEEP]
