@@ -17,6 +17,9 @@ from dagster import DagsterInstance
 
 from analytics_platform.defs.pools import BACKFILL_TAG, WAREHOUSE_POOL_LIMIT
 
+CODE_LOCATION = "analytics_platform.definitions"
+"""The composition root. It stands above this package, so it is loaded by name, as Dagster's own processes load it."""
+
 EVENT_BATCH_SIZE = 500
 """Events that Dagster hands to the event log at once; a batch holds that many serialized events in memory."""
 
