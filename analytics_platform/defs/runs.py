@@ -49,7 +49,6 @@ from analytics_platform.lake.removals import Removals, read_removals
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
 
-
 Progress = Callable[[int, int], None]
 """Told the partitions built and the partitions to build."""
 
