@@ -107,7 +107,7 @@ def test_the_demos_export_is_read_and_its_addresses_are_in_no_row(house: House) 
     result = house.govern()
     assert failed(result) == {}
     told = metadata(result, keys.ROLE_MEMBERSHIPS)
-    assert (told["principals"], told["source"]) == (22, "file rbac.json")
+    assert (told["principals"], told["source"]) == (24, "file rbac.json")
     rows = house.rows(MEMBERS)
     assert {row["role"] for row in rows} == set(load_catalog().access_roles)
     assert sum(row["principal"].startswith("ref_") for row in rows) == 4
