@@ -125,12 +125,11 @@ def audit(user: str | None, key: str | None, since: date | None, as_json: bool) 
 def demo_users() -> list[str]:
     """Give the demo's people passwords, once, and say them; later say how to set others."""
     from analytics_platform.demo.rbac import is_demo, sign_ins
-    from analytics_platform.portal.service import LOCAL
     from analytics_platform.portal.users import NewUser, new_password
     from analytics_platform.settings import RBAC_EXPORT
 
     settings = read_settings()
-    if settings.portal_login != LOCAL:
+    if settings.portal_login != "local":
         return []
     known = _users()
     if known.exist:
@@ -152,7 +151,7 @@ def demo_users() -> list[str]:
 
 
 def _users() -> Users:
-    from analytics_platform.portal.service import users_of
+    from analytics_platform.portal.users import users_of
 
     return users_of(read_settings())
 

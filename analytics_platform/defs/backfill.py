@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.changes import last_watermark
-from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.instance import CODE_LOCATION, open_instance
 from analytics_platform.defs.partitions import (
     TENANT_PARTITIONS,
     Partitions,
@@ -34,7 +34,7 @@ from analytics_platform.defs.partitions import (
 )
 from analytics_platform.defs.pools import BACKFILL_TAG
 from analytics_platform.defs.resources import store_from
-from analytics_platform.defs.runs import CODE_LOCATION, Progress, RunReport, Step, run_steps
+from analytics_platform.defs.runs import Progress, RunReport, Step, run_steps
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.settings import Settings

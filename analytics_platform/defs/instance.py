@@ -24,6 +24,9 @@ from analytics_platform.lake.layout import RUN_LOGS_PREFIX
 from analytics_platform.lake.stores import LAKE_URL
 from analytics_platform.settings import PREFIX, Settings
 
+CODE_LOCATION = "analytics_platform.definitions"
+"""The composition root. It stands above this package, so it is loaded by name, as Dagster's own processes load it."""
+
 EVENT_BATCH_SIZE = 500
 """Events that Dagster hands to the event log at once; a batch holds that many serialized events in memory."""
 

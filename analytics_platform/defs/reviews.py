@@ -17,7 +17,7 @@ from analytics_platform.alerting.store import SqliteStore
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.dbt import Manifest, key_of_table
-from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.instance import CODE_LOCATION, open_instance
 from analytics_platform.defs.review_messages import announcements
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.review.archive import kept_quarters
@@ -39,7 +39,6 @@ HOLIDAYS = "netherlands"
 SCHEDULE_TAG = "dagster/schedule_name"
 """On runs that a schedule asked for: those announce their review, whoever builds by hand tells people himself."""
 
-_CODE_LOCATION = "analytics_platform.definitions"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -132,7 +131,7 @@ def build_review(settings: Settings, quarter: Quarter, *, definitions: dg.Defini
             f"(ANALYTICS_HISTORY_START) "
             f"to {quarter_of_key(quarters.get_partition_keys()[-1])}"
         )
-    definitions = definitions or importlib.import_module(_CODE_LOCATION).build_definitions(settings)
+    definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
     with open_instance(settings) as instance:
         result = definitions.resolve_job_def(jobs.REVIEW).execute_in_process(
             instance=instance, partition_key=key, raise_on_error=False, run_config=_QUIET

@@ -22,7 +22,7 @@ from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.alerts import QUIET, judge_and_tell
 from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
 from analytics_platform.defs.held_back import HeldBack, held_back
-from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.instance import CODE_LOCATION, open_instance
 from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
     RANGE_END_TAG,
@@ -48,9 +48,6 @@ from analytics_platform.lake.changes import landed_partitions, stale_partitions
 from analytics_platform.lake.removals import Removals, read_removals
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
-
-CODE_LOCATION = "analytics_platform.definitions"
-"""The composition root. It stands above this package, so it is loaded by name, as Dagster's own processes load it."""
 
 Progress = Callable[[int, int], None]
 """Told the partitions built and the partitions to build."""

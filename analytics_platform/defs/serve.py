@@ -26,9 +26,8 @@ import click
 import yaml
 
 from analytics_platform.catalog import load_catalog
-from analytics_platform.defs.instance import process_environment, write_instance_config
+from analytics_platform.defs.instance import CODE_LOCATION, process_environment, write_instance_config
 from analytics_platform.defs.manifest import load_manifest
-from analytics_platform.defs.runs import CODE_LOCATION
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.intake.collector.example import example_curl
 from analytics_platform.intake.collector.process import announced_url, collector_command

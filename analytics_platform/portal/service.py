@@ -32,21 +32,14 @@ from analytics_platform.portal.sessions import PortalState
 from analytics_platform.portal.shelf import Shelf
 from analytics_platform.portal.start import StartPages, today_in
 from analytics_platform.portal.tokens import Issuer, TokenVerifier
-from analytics_platform.portal.users import Users
+from analytics_platform.portal.users import users_of
 from analytics_platform.settings import Settings
 
 _log = structlog.get_logger("portal")
 
-LOCAL = "local"
-
 
 class PortalRefusedError(AnalyticsError):
     """The portal does not start as it is set up; the text names the setting and the mend."""
-
-
-def users_of(settings: Settings) -> Users:
-    """The users of the local login."""
-    return Users(settings.portal_root / "users.json")
 
 
 def audit_of(settings: Settings) -> AuditLog:
@@ -65,7 +58,7 @@ def portal_from(settings: Settings, store: ObjectStore, *, clock: Callable[[], d
     https = (settings.portal_url or "").startswith("https://")
     state = PortalState(settings.portal_state_path)
     shelf = Shelf(store, lambda: today_in(zone, now()))
-    login = _login(settings, state, https) if settings.portal_login == LOCAL else None
+    login = _login(settings, state, https) if settings.portal_login == "local" else None
     identities: Identities = (
         LocalSessions(login.users, state, login.cookies.session, now) if login else _provider(settings)
     )
@@ -145,7 +138,7 @@ def refuse_open_door(settings: Settings, host: str) -> None:
         PortalRefusedError: it listens beyond this machine, and nothing says that https ends in front.
     """
     https = (settings.portal_url or "").startswith("https://")
-    if settings.portal_login == LOCAL and not https and not _is_loopback(host):
+    if settings.portal_login == "local" and not https and not _is_loopback(host):
         raise PortalRefusedError(
             f"portal_host: {host} can be reached from other machines, and a local login would send passwords in clear; "
             "listen on 127.0.0.1, or set ANALYTICS_PORTAL_URL to the https:// address of the proxy in front, "

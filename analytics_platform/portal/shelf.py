@@ -116,8 +116,8 @@ class Shelf:
 
 
 def servable(path: str) -> str | None:
-    """The key that a path asks for, if it could be one of a page: plain names, no dots alone, a known form."""
-    if len(path) > 300 or ".." in path or _KEY.fullmatch(path) is None:
+    """The key that a path asks for, if it could be a page's: names that begin with a letter or digit, a known form."""
+    if len(path) > 300 or _KEY.fullmatch(path) is None:
         return None
     return path if form_of(path) in MEDIA_TYPES else None
 

@@ -22,6 +22,7 @@ from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.settings import Settings
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256
@@ -165,6 +166,11 @@ class Users:
     def _locked(self) -> FileLock:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return FileLock(self._path.with_name(f"{self._path.name}.lock"))
+
+
+def users_of(settings: Settings) -> Users:
+    """The users of a deployment."""
+    return Users(settings.portal_root / "users.json")
 
 
 def new_password() -> str:

@@ -107,7 +107,7 @@ def test_the_demos_export_is_read_and_its_addresses_are_in_no_row(house: House) 
     result = house.govern()
     assert failed(result) == {}
     told = metadata(result, keys.ROLE_MEMBERSHIPS)
-    assert (told["principals"], told["source"]) == (22, "file rbac.json")
+    assert (told["principals"], told["source"]) == (24, "file rbac.json")
     rows = house.rows(MEMBERS)
     assert {row["role"] for row in rows} == set(load_catalog().access_roles)
     assert sum(row["principal"].startswith("ref_") for row in rows) == 4
@@ -117,7 +117,7 @@ def test_the_demos_export_is_read_and_its_addresses_are_in_no_row(house: House) 
 def test_what_was_applied_is_in_the_metadata(house: House) -> None:
     told = metadata(house.govern(), keys.ACCESS_POLICIES)
     assert told["status"] == "DRAFT"
-    assert told["files"] == len(list((house.settings.access_root / "files").iterdir())) == 10
+    assert told["files"] == len(list((house.settings.access_root / "files").iterdir())) == 11
     assert Path(told["matrix"]).read_bytes().startswith(b"<!")
     assert told["audiences"]["auditor"] == {"datasets": 4, "rows": 8}
     assert len(told["policy_sha256"]) == 64
