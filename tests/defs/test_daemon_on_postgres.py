@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 import yaml
 from postgres import PostgresServer
@@ -85,8 +86,11 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServe
         finally:
             for name in ("hours_may_end", "backfills_may_end"):
                 (folder / name).touch()
+            family = psutil.Process(daemon.pid).children(recursive=True)
             daemon.send_signal(signal.SIGINT)
             daemon.wait(timeout=60)
+            for left in psutil.wait_procs(family, timeout=10)[1]:
+                left.kill()
 
 
 def test_backfills_leave_the_hour_its_place_and_one_run_at_a_time_writes_the_warehouse(deployment: Deployment) -> None:
