@@ -31,7 +31,7 @@ class LakeS3ComputeLogManager(S3ComputeLogManager):
     def config_type(cls) -> UserConfigSchema:
         """Dagster's own fields, and the lake's."""
         return {
-            **S3ComputeLogManager.config_type(),
+            **S3ComputeLogManager.config_type(),  # type: ignore[no-untyped-call]
             "path_style": Field(bool, is_required=False, default_value=False),
             "encryption": Field(StringSource, is_required=False, default_value="none"),
             "kms_key": Field(StringSource, is_required=False),

@@ -50,7 +50,7 @@ class BatchingEventLogStorage(SqlEventLogStorage):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._there: set[tuple[str, str]] = set()
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Write a batch in one transaction, or one by one when it holds other kinds of events."""
@@ -76,7 +76,7 @@ class BatchingEventLogStorage(SqlEventLogStorage):
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table."""
-        return self._is_there("table", table_name, super().has_table)
+        return self._is_there("table", table_name, super().has_table)  # type: ignore[safe-super]
 
     def has_asset_key_col(self, column_name: str) -> bool:
         """Whether the table of assets has a column."""

@@ -1,7 +1,7 @@
 """A code location whose runs contend: what the queue's limits are tried with, by a real daemon.
 
-A sensor asks for the runs that a test writes down; each run notes what it does. `hourly` writes the warehouse's file;
-`old_days` stands for a backfill that goes on until it is released.
+A sensor asks for the runs that a test writes down; each run notes what it does, and goes on until it is released:
+`hourly` with the warehouse's file open, `old_days` as a backfill that needs no warehouse.
 """
 
 import json
@@ -15,7 +15,11 @@ import duckdb
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 
 FOLDER = Path(os.environ["CONTENDING_RUNS"])
-HOLDS_SECONDS = 1.0
+
+
+def go_on_until(name: str) -> None:
+    while not (FOLDER / name).exists():
+        time.sleep(0.1)
 
 
 def note(run_id: str, what: str) -> None:
@@ -25,17 +29,16 @@ def note(run_id: str, what: str) -> None:
 
 @dg.asset(pool=WAREHOUSE_POOL)
 def hourly(context: dg.AssetExecutionContext) -> None:
-    note(context.run_id, "begins")
     with duckdb.connect(FOLDER / "warehouse.duckdb"):  # which lets one process in, and fails for a second one
-        time.sleep(HOLDS_SECONDS)
+        note(context.run_id, "begins")
+        go_on_until("hours_may_end")
     note(context.run_id, "ends")
 
 
 @dg.asset
 def old_days(context: dg.AssetExecutionContext) -> None:
     note(context.run_id, "begins")
-    while not (FOLDER / "release").exists():
-        time.sleep(0.1)
+    go_on_until("backfills_may_end")
     note(context.run_id, "ends")
 
 

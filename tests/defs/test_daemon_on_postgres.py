@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 import yaml
 from postgres import PostgresServer
@@ -27,7 +28,6 @@ pytestmark = pytest.mark.integration
 PATIENCE_SECONDS = 240
 """The daemon looks every five seconds, and a busy machine takes ten to start a run."""
 
-SUCCESS = dg.DagsterRunStatus.SUCCESS
 HOUR = {"dagster/priority": "10"}
 
 
@@ -43,9 +43,10 @@ class Deployment:
         with (self.folder / "asked").open("a") as asked:
             asked.write(json.dumps({"name": name, "job": job, "tags": {"named": name, **tags}}) + "\n")
 
-    def status(self, name: str) -> dg.DagsterRunStatus | None:
-        runs = self.instance.get_runs(dg.RunsFilter(tags={"named": name}))
-        return runs[0].status if runs else None
+    def states(self, *names: str) -> list[str]:
+        """How each run stands; nothing of one that is not asked for yet."""
+        runs = [self.instance.get_runs(dg.RunsFilter(tags={"named": name})) for name in names]
+        return [found[0].status.value for found in runs if found]
 
     def run_id(self, name: str) -> str:
         return self.instance.get_runs(dg.RunsFilter(tags={"named": name}))[-1].run_id
@@ -83,24 +84,31 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServe
         try:
             yield running
         finally:
-            (folder / "release").touch()
+            for name in ("hours_may_end", "backfills_may_end"):
+                (folder / name).touch()
+            family = psutil.Process(daemon.pid).children(recursive=True)
             daemon.send_signal(signal.SIGINT)
             daemon.wait(timeout=60)
+            for left in psutil.wait_procs(family, timeout=10)[1]:
+                left.kill()
 
 
 def test_backfills_leave_the_hour_its_place_and_one_run_at_a_time_writes_the_warehouse(deployment: Deployment) -> None:
-    for name in ("backfill a", "backfill b"):
+    hours, of_ui = ("hour 1", "hour 2"), ("backfill a", "backfill b")
+    for name in hours:
+        deployment.ask(name, "hourly_job", **HOUR)
+    for name in of_ui:
         deployment.ask(name, "old_days_job", **{"dagster/backfill": "x"})
     deployment.ask("backfill c", "old_days_job", **{BACKFILL_TAG: "y"})
-    for name in ("hour 1", "hour 2"):
-        deployment.ask(name, "hourly_job", **HOUR)
-    both = ("hour 1", "hour 2")
-    deployment.until("both hours are done", lambda: all(deployment.status(name) == SUCCESS for name in both))
-    deployment.until("one backfill of each kind is at work", lambda: len(deployment.at_work()) == 2)
-    of_ui = {str(deployment.status(name)) for name in ("backfill a", "backfill b")}
-    assert of_ui == {"DagsterRunStatus.QUEUED", "DagsterRunStatus.STARTED"}
-    hours = {deployment.run_id(name) for name in both}
-    said = [each["what"] for each in deployment.journal() if each["run"] in hours]
+    deployment.until("all places are taken", lambda: len(deployment.at_work()) == 3)
+    # What came last into the queue is at work, so what stands before it was looked at and held back.
+    assert sorted(deployment.states(*hours)) == ["QUEUED", "STARTED"]
+    assert sorted(deployment.states(*of_ui)) == ["QUEUED", "STARTED"]
+    (deployment.folder / "hours_may_end").touch()
+    deployment.until("both hours are done", lambda: deployment.states(*hours) == ["SUCCESS", "SUCCESS"])
+    assert sorted(deployment.states(*of_ui)) == ["QUEUED", "STARTED"]
+    run_ids = {deployment.run_id(name) for name in hours}
+    said = [each["what"] for each in deployment.journal() if each["run"] in run_ids]
     assert said == ["begins", "ends", "begins", "ends"]
 
 
@@ -118,8 +126,10 @@ def test_a_run_that_is_killed_is_said_to_have_failed_and_is_tried_once_more(depl
 
 
 def test_a_server_that_restarts_under_the_daemon_costs_no_run(deployment: Deployment, postgres: PostgresServer) -> None:
+    still = [name for name in ("backfill a", "backfill b") if deployment.states(name) == ["STARTED"]]
+    assert len(still) == 1
     postgres.restart()
     deployment.ask("hour 3", "hourly_job", **HOUR)
-    deployment.until("the next hour is done", lambda: deployment.status("hour 3") == SUCCESS)
-    (deployment.folder / "release").touch()
-    deployment.until("what ran meanwhile ends well", lambda: deployment.status("backfill a") == SUCCESS)
+    deployment.until("the next hour is done", lambda: deployment.states("hour 3") == ["SUCCESS"])
+    (deployment.folder / "backfills_may_end").touch()
+    deployment.until("what ran meanwhile ends well", lambda: deployment.states(*still) == ["SUCCESS"])

@@ -1,4 +1,7 @@
-"""The deployment's own graph with Dagster's records in PostgreSQL: two days are built, checked and known."""
+"""The deployment's own graph with Dagster's records in PostgreSQL: from landing to staging, built, checked and known.
+
+One stream is enough: what is asked here is what Dagster remembers, and not what the figures are.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,15 +15,24 @@ from defs_house import House, new_house
 from postgres import PostgresServer
 from sqlalchemy import select
 
-from analytics_platform.defs.changes import last_watermark
+from analytics_platform.defs import jobs
 from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.partitions import TENANT_PARTITIONS, range_tags
 from analytics_platform.defs.resources import warehouse_from
-from analytics_platform.defs.runs import RunReport, run_days
+from analytics_platform.defs.runs import RunReport, Step, run_steps
 
 pytestmark = pytest.mark.integration
 
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 3)
 DAYS = {FIRST.isoformat(), LAST.isoformat()}
+
+
+STAGED = "staging/billing/stg_billing__invoice_issued"
+TENANT = "brabant-rental"
+
+
+def chosen(*names: str) -> frozenset[dg.AssetKey]:
+    return frozenset(dg.AssetKey.from_user_string(name) for name in names)
 
 
 @dataclass(frozen=True)
@@ -37,19 +49,23 @@ def built(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) ->
     house = new_house(tmp_path_factory.mktemp("home"), **postgres.database("graph"))
     for day in sorted(DAYS):
         house.land_invoice(day, f"{day}T10:00:00.000Z")
-    report = run_days(house.settings, definitions=house.definitions)
     with open_instance(house.settings) as instance:
-        yield Built(house, report, instance)
+        instance.add_dynamic_partitions(TENANT_PARTITIONS, [TENANT])
+        tags = range_tags(f"{FIRST}|{TENANT}", f"{LAST}|{TENANT}")
+        days = range_tags(str(FIRST), str(LAST))
+        steps = [
+            Step(jobs.INGEST, jobs.INGEST_LAYERS, tags, 2, chosen("raw/billing")),
+            Step(jobs.BUILD, jobs.SOURCE_LAYERS, days, 2, chosen("ops/ledger", "loaded/billing", STAGED)),
+        ]
+        yield Built(house, run_steps(house.settings, house.definitions, instance, steps), instance)
 
 
 def test_every_run_succeeds_and_no_sqlite_file_of_dagster_is_there(built: Built) -> None:
-    assert built.report.ok, built.report.as_dict()
-    assert (built.report.first, built.report.last) == (FIRST, LAST)
-    assert {run.status for run in built.report.runs} == {"SUCCESS"}
+    assert {run.status for run in built.report.runs} == {"SUCCESS"}, built.report.runs
     assert list(built.house.settings.dagster_home.rglob("*.db")) == []
 
 
-@pytest.mark.parametrize("asset", ["staging/billing/stg_billing__invoice_issued", "kpi/revenue/kpi_mrr"])
+@pytest.mark.parametrize("asset", ["loaded/billing", STAGED])
 def test_the_status_of_partitions_is_right(built: Built, asset: str) -> None:
     key = dg.AssetKey.from_user_string(asset)
     assert built.instance.get_materialized_partitions(key) == DAYS
@@ -58,7 +74,7 @@ def test_the_status_of_partitions_is_right(built: Built, asset: str) -> None:
 
 def test_raw_partitions_are_known_by_day_and_tenant(built: Built) -> None:
     known = built.instance.get_materialized_partitions(dg.AssetKey(["raw", "billing"]))
-    assert {f"{day}|brabant-rental" for day in DAYS} <= known
+    assert known == {f"{day}|{TENANT}" for day in DAYS}
 
 
 def test_a_check_of_a_range_has_an_evaluation_per_partition_and_the_summary_is_the_newest(built: Built) -> None:
@@ -82,11 +98,4 @@ def test_the_history_of_checks_is_read_from_the_shared_log(built: Built) -> None
         "select count(*) as n, sum(passed::int) as ok from ops.check_results"
     )
     (counted,) = rows.to_pylist()
-    assert counted["n"] >= built.report.checks_passed > 100
-
-
-def test_the_next_run_knows_that_nothing_has_changed(built: Built) -> None:
-    watermark = last_watermark(built.instance)
-    assert watermark is not None
-    assert watermark.built_to == LAST
-    assert run_days(built.house.settings, definitions=built.house.definitions).is_idle
+    assert counted["n"] >= built.report.checks_passed > 5

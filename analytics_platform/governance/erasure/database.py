@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import NullPool
@@ -22,6 +23,11 @@ _TEXTS = (
     "join information_schema.tables t using (table_schema, table_name) "
     "where c.table_schema = current_schema() and t.table_type = 'BASE TABLE' "
     "and c.data_type in ('text', 'character varying') order by 1, 2"
+)
+_TABLES = "select relname from pg_stat_user_tables where schemaname = current_schema() order by 1"
+_BYTES = (
+    "select column_name from information_schema.columns "
+    "where table_schema = current_schema() and table_name = :table and data_type = 'bytea'"
 )
 _WORD = "0-9A-Za-z_-"
 
@@ -52,26 +58,23 @@ class DatabaseTexts:
         findings, is_held = Findings(self.name), held(self._dataset, None)
         if is_held and carry_out:
             return
+        units = 0
         with self._engine.begin() as connection:
-            units = sum(
-                _take_out(connection, table, column, person, carry_out=carry_out)
-                for table, column in connection.execute(text(_TEXTS)).all()
-            )
+            for table, column in _rows(connection, _TEXTS):
+                units += _take_out(connection, table, column, person, carry_out=carry_out)
         findings.add(self._dataset, "hold" if is_held else "sever", units=units)
         yield from findings.found()
 
 
 def _take_out(connection: Connection, table: str, column: str, person: Person, *, carry_out: bool) -> int:
     """Look for the terms anywhere, and judge by words what was found."""
-    likely = text(
-        f'select ctid::text, "{column}" from "{table}" '
+    likely = (
+        f'select cast(ctid as text), "{column}" from "{table}" '
         f'where exists (select 1 from unnest(cast(:terms as text[])) term where strpos(lower("{column}"), term) > 0) '
         + ("for update" if carry_out else "")
     )
     concerned = [
-        (place, said)
-        for place, said in connection.execute(likely, {"terms": person.spellings}).all()
-        if person.is_in(said)
+        (place, said) for place, said in _rows(connection, likely, terms=person.spellings) if person.is_in(said)
     ]
     if carry_out and concerned:
         sever = text(f'update "{table}" set "{column}" = :said where ctid = cast(:place as tid)')
@@ -83,28 +86,27 @@ def mentions_in(url: URL, person: Person) -> Iterator[tuple[str, int]]:
     """How many rows of each table mention a person."""
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
-        tables = connection.execute(text("select relname from pg_stat_user_tables where schemaname = current_schema()"))
-        for (table,) in tables.all():
+        for (table,) in _rows(connection, _TABLES):
             yield table, _mentions(connection, table, person) + _compressed_mentions(connection, table, person)
 
 
 def _mentions(connection: Connection, table: str, person: Person) -> int:
     row = "replace(cast(t as text), '\"\"', '\"')"
-    found = text(f'select count(*) from "{table}" t where {row} ~ :ids or {row} ~* :values')
-    patterns = {"ids": _pattern(person.ids), "values": _pattern(person.values)}
-    return int(connection.execute(found, patterns).scalar_one())
+    found = f'select count(*) from "{table}" t where {row} ~ :ids or {row} ~* :values'
+    ((count,),) = _rows(connection, found, ids=_pattern(person.ids), values=_pattern(person.values))
+    return int(count)
 
 
 def _compressed_mentions(connection: Connection, table: str, person: Person) -> int:
-    of_bytes = text(
-        "select column_name from information_schema.columns "
-        "where table_schema = current_schema() and table_name = :table and data_type = 'bytea'"
-    )
-    columns = connection.execute(of_bytes, {"table": table}).scalars().all()
-    bodies = (
-        body for each in columns for body in connection.execute(text(f'select "{each}" from "{table}"')).scalars()
-    )
-    return sum(person.is_in_bytes(_opened(bytes(body))) for body in bodies if body is not None)
+    found = 0
+    for (column,) in _rows(connection, _BYTES, table=table):
+        bodies = _rows(connection, f'select "{column}" from "{table}" where "{column}" is not null')
+        found += sum(person.is_in_bytes(_opened(bytes(body))) for (body,) in bodies)
+    return found
+
+
+def _rows(connection: Connection, statement: str, **parameters: object) -> Sequence[Any]:
+    return connection.execute(text(statement), parameters).all()
 
 
 def _opened(body: bytes) -> bytes:

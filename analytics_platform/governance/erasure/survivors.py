@@ -115,7 +115,8 @@ class Search:
         return [tables, lake, files, *databases]
 
     def _in_database(self, url: URL, person: Person) -> Iterator[tuple[str, Callable[[], int]]]:
-        for table, count in mentions_in(url, person):
+        known = self._known_here_alone(person)
+        for table, count in mentions_in(url, known) if known.terms else ():
             yield table, lambda count=count: count  # type: ignore[misc]
 
     def _counted(self, sink: str, counts: Iterator[tuple[str, Callable[[], int]]]) -> Survivors:
@@ -185,13 +186,17 @@ class Search:
         return any(person.is_in_bytes(each) or person.is_in_bytes(_decoded(each)) for each in sealed)
 
     def _files(self, person: Person, held: Held) -> Iterator[tuple[str, Callable[[], int]]]:
-        others = self._also_others(person)
-        known = replace(person, ids=person.ids - others, values=person.values - others)
+        known = self._known_here_alone(person)
         for path in sorted(self._home.rglob("*")) if known.terms else []:
             is_lake = path.is_relative_to(self._lake) and not path.is_relative_to(self._lake / ".uploads")
             is_apart = is_lake or path.is_relative_to(self._backups)
             if path.is_file() and not is_apart and not (path.name.startswith("warehouse") and self._keeps_rows(held)):
                 yield path.name, lambda path=path: self._in_file(path, known)  # type: ignore[misc]
+
+    def _known_here_alone(self, person: Person) -> Person:
+        """The person without ids that another tenant uses too: in what holds all tenants such an id tells nothing."""
+        others = self._also_others(person)
+        return replace(person, ids=person.ids - others, values=person.values - others)
 
     def _keeps_rows(self, held: Held) -> bool:
         """Whether a hold keeps anything of the warehouse: its file then says what may be said."""

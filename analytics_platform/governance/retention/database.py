@@ -5,9 +5,10 @@ The database belongs to another room, which says which of its rows grow old (`Ag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL, Connection, create_engine, text
@@ -66,13 +67,9 @@ class DatabaseRows:
             f"select {self._day} as day, count(*) as rows, sum({rows.key}) as mark from {rows.table} "
             f"where {self._grows_old} and {self._day} <= :newest group by 1 order by 1"
         )
-        with self._engine.connect() as connection:
-            found = (
-                connection.execute(text(sql), {**self._named, "newest": newest}) if self._is_there(connection) else ()
-            )
-            for day, count, mark in found:
-                if due := tallies.due(NO_TENANT, day):
-                    due.add(day, f"{rows.table} {day} {count} {mark}\n", units=count)
+        for day, count, mark in self._asked(sql, {**self._named, "newest": newest}):
+            if due := tallies.due(NO_TENANT, day):
+                due.add(day, f"{rows.table} {day} {count} {mark}\n", units=count)
         yield from tallies.done()
 
     def remove(self, term: Term) -> None:
@@ -100,8 +97,7 @@ class DatabaseRows:
             moments |= {f"from{n}": self._midnight(span.first), f"to{n}": self._midnight(span.last + timedelta(days=1))}
         sql = f"select {rows.kind}, count(*) from {rows.table} where {rows.moment} < :end{held} group by 1"
         try:
-            with self._engine.connect() as connection:
-                counted = connection.execute(text(sql), moments).all() if self._is_there(connection) else []
+            counted = self._asked(sql, moments)
         except SQLAlchemyError as error:
             raise CannotCountError(f"the rows of {rows.table} cannot be counted: {error}") from error
         return sum(count for kind, count in counted if kind not in rows.kept)
@@ -121,6 +117,10 @@ class DatabaseRows:
     def _midnight(self, day: date) -> datetime:
         """When a day begins, as the table writes moments."""
         return datetime.combine(day, time(), self._zone).astimezone(UTC).replace(tzinfo=None)
+
+    def _asked(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Any]:
+        with self._engine.connect() as connection:
+            return connection.execute(text(sql), parameters).all() if self._is_there(connection) else []
 
     def _is_there(self, connection: Connection) -> bool:
         """Whether the table has been made; a deployment that has not begun has none."""
