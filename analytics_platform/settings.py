@@ -31,7 +31,7 @@ PREFIX = "ANALYTICS_"
 RBAC_EXPORT = "rbac.json"
 """Export of the product's RBAC that is read where no source is set; the demo writes it."""
 
-SECRETS = ("collector_webhooks", "rbac_reference_key", "rbac_source", "rbac_token", "segment_token", "slack_token")
+_SECRETS = ("collector_webhooks", "rbac_reference_key", "rbac_source", "rbac_token", "segment_token", "slack_token")
 """Settings whose values stand in no message."""
 
 
@@ -398,5 +398,5 @@ def _explain(problem: object) -> str:
         known = ", ".join(sorted(Settings.model_fields))
         return f"{name}: no such setting in {_settings_file()}; known settings: {known}"
     where = f"set {PREFIX}{name.partition('.')[0].upper()} or mend it in {_settings_file()}"
-    given = "" if name.startswith(SECRETS) else f" (got {problem['input']!r})"
+    given = "" if name.startswith(_SECRETS) else f" (got {problem['input']!r})"
     return f"{name}: {problem['msg']}{given}; {where}"
