@@ -31,7 +31,15 @@ PREFIX = "ANALYTICS_"
 RBAC_EXPORT = "rbac.json"
 """Export of the product's RBAC that is read where no source is set; the demo writes it."""
 
-_SECRETS = ("collector_webhooks", "rbac_reference_key", "rbac_source", "rbac_token", "segment_token", "slack_token")
+_SECRETS = (
+    "collector_webhooks",
+    "dagster_postgres_password",
+    "rbac_reference_key",
+    "rbac_source",
+    "rbac_token",
+    "segment_token",
+    "slack_token",
+)
 """Settings whose values stand in no message."""
 
 
@@ -193,6 +201,38 @@ class Settings(BaseSettings):
     dagster_url: str = Field(
         default="http://127.0.0.1:3000", pattern="^https?://", description="Dagster's UI as readers of alerts reach it."
     )
+    dagster_postgres_host: str | None = Field(
+        default=None,
+        min_length=1,
+        description="PostgreSQL server of Dagster's runs, events and schedules, or the folder of its socket; SQLite in "
+        "the home by default.",
+    )
+    dagster_postgres_port: int = Field(default=5432, ge=1, le=65535, description="Its port.")
+    dagster_postgres_database: str = Field(
+        default="dagster", pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", description="A database of Dagster's own on it."
+    )
+    dagster_postgres_user: str = Field(default="dagster", min_length=1, description="Who owns its tables.")
+    dagster_postgres_password: SecretStr | None = Field(
+        default=None, min_length=1, description="That user's password, where the server wants one."
+    )
+    dagster_postgres_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="require", description="How far the connection is encrypted and the server's name checked."
+    )
+    dagster_postgres_root_certificate: Path | None = Field(
+        default=None, description="The authority that signs the server's certificate, for verify-ca and verify-full."
+    )
+    dagster_concurrent_runs: int = Field(
+        default=3,
+        ge=3,
+        description="Runs at once, a process of some 300 MB each; backfills never take all of them.",
+    )
+    dagster_run_hours: float = Field(
+        default=24.0, gt=0, description="How long a run may take before it is said to have failed."
+    )
+    dagster_config_file: Path | None = Field(
+        default=None,
+        description="A dagster.yaml of the deployment's own, such as the chart's; it is used as it is.",
+    )
     runbook_url: str | None = Field(
         default=None, pattern="^https?://", description="The folder docs/runbooks as readers of alerts reach it."
     )
@@ -326,8 +366,8 @@ class Settings(BaseSettings):
 
     @property
     def dagster_home(self) -> Path:
-        """Dagster's instance folder (runs, events, schedules)."""
-        return self.home / "dagster"
+        """Dagster's instance folder: its configuration, and what of runs, events and logs lies in files."""
+        return self.home / "dagster" if self.dagster_config_file is None else self.dagster_config_file.parent
 
     @property
     def alerts_path(self) -> Path:

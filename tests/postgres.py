@@ -11,18 +11,58 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
 _USERS = ("postgres", "nobody")
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server: the folder of its socket, which is its host, and its own control."""
+
+    folder: str
+    control: Callable[..., None]
+    user: str = "tests"
+    port: int = 5432
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's address of its first database."""
+        return f"postgresql+psycopg://{self.user}@/postgres?host={self.folder}"
+
+    def restart(self) -> None:
+        """Break every connection off and come back."""
+        self.control("-m", "immediate", "restart")
+
+    def database(self, name: str) -> dict[str, object]:
+        """Settings of an empty database for Dagster, made here."""
+        with psycopg.connect(host=self.folder, user=self.user, dbname="postgres", autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        return {
+            "dagster_postgres_host": self.folder,
+            "dagster_postgres_database": name,
+            "dagster_postgres_user": self.user,
+        }
 
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """SQLAlchemy's address of an empty database; the server is gone afterwards."""
+    with running_postgres() as server:
+        yield server.url
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """A server of one's own; it is gone afterwards."""
     programs = _programs()
     # Not pytest's folder: a socket's path may have no more than about a hundred characters, and root owns that one.
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
@@ -32,12 +72,12 @@ def postgres_server() -> Iterator[str]:
         data = Path(folder, "data")
         _run(account, folder, programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "--no-sync", "-E", "UTF8")
         options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        control = (programs / "pg_ctl", "-D", data, "-w", "-l", f"{folder}/log")
-        _run(account, folder, *control, "-o", options, "start")
+        control = partial(_run, account, folder, programs / "pg_ctl", "-D", data, "-w", "-l", f"{folder}/log")
+        control("-o", options, "start")
         try:
-            yield f"postgresql+psycopg://tests@/postgres?host={folder}"
+            yield PostgresServer(folder, control)
         finally:
-            _run(account, folder, *control, "-m", "immediate", "stop")
+            control("-m", "immediate", "stop")
 
 
 def _programs() -> Path:

@@ -117,7 +117,7 @@ def backfill(
         BackfillAtWorkError: another one is at work.
     """
     definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
-    with _alone(settings), open_instance(settings.dagster_home) as instance:
+    with _alone(settings), open_instance(settings) as instance:
         plan = Plan(settings, definitions, instance)
         understood = plan.understood(asked)
         done = BackfillReport(understood, uuid.uuid4().hex[:8])

@@ -19,9 +19,11 @@ from analytics_platform.defs.loaded import stream_table
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 from analytics_platform.defs.raw import screen_of_erased
 from analytics_platform.defs.resources import identity_keys_from, store_from, warehouse_from
-from analytics_platform.defs.retention import extract_prefixes, home_places, page_families
+from analytics_platform.defs.retention import extract_prefixes, home_places, page_families, run_logs
+from analytics_platform.defs.run_records import databases_of
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.erasure.copies import AudienceCopies
+from analytics_platform.governance.erasure.database import DatabaseTexts
 from analytics_platform.governance.erasure.desk import ErasureDesk
 from analytics_platform.governance.erasure.files import HomeFiles, refuse_unshipped
 from analytics_platform.governance.erasure.lake import (
@@ -114,6 +116,7 @@ def erasure_desk(
             home=settings.home,
             lake=settings.lake_root,
             backups=settings.backups_folder,
+            records=dict(databases_of(settings)),
         ),
         fresh=partial(_build_what_landed, store, catalog, identity_keys),
         ready=partial(refuse_unshipped, settings.spool_root),
@@ -213,12 +216,14 @@ def _places(
     def load(stream: str, day: date) -> None:
         warehouse.replace_days(stream_table(stream), scan(store, stream, day, day), day, day)
 
+    zone = ZoneInfo(settings.reporting_time_zone)
     return [
         *lake_places(catalog, store, identity_keys),
-        PageObjects(store, page_families(catalog, ZoneInfo(settings.reporting_time_zone)), list(catalog.tenants)),
+        PageObjects(store, [*page_families(catalog, zone), run_logs(zone)], list(catalog.tenants)),
         WarehouseRows(warehouse, catalog, load),
         AudienceCopies(settings.access_root),
         SqliteFiles(settings.home, _SQLITE),
+        *(DatabaseTexts(dataset, url) for dataset, url in databases_of(settings)),
         HomeFiles({name: places for name, places in home_places(settings).items() if name not in _NOT_BY_FILE}),
     ]
 

@@ -26,7 +26,7 @@ from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, Sq
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from sqlalchemy import select
 
-from analytics_platform.defs.event_log import BatchingSqliteEventLogStorage
+from analytics_platform.defs.event_batches import BatchingEventLogStorage
 
 _KEYS_A_QUERY = 5_000
 """Below every database's limit of parameters."""
@@ -102,7 +102,7 @@ def _batched(
 ) -> Iterator[tuple[DagsterEvent, DagsterEventBatchMetadata | None]]:
     """The events, marked as one batch where the storage takes evaluations as one; Dagster's own storages do not."""
     batch = generate_event_batch_id()  # type: ignore[no-untyped-call]
-    takes_batches = isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
+    takes_batches = isinstance(instance.event_log_storage, BatchingEventLogStorage)
     for n, event in enumerate(events, start=1):
         yield event, DagsterEventBatchMetadata(batch, n == len(events)) if takes_batches else None
 

@@ -22,7 +22,9 @@ from analytics_platform.defs.ledger import LEDGER_TABLE
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 from analytics_platform.defs.resources import store_from, warehouse_from
+from analytics_platform.defs.run_records import AGEING_EVENTS, databases_of
 from analytics_platform.governance.evidence import EVIDENCE_TABLE, EvidenceChain, remembered
+from analytics_platform.governance.retention.database import DatabaseRows
 from analytics_platform.governance.retention.desk import RetentionDesk
 from analytics_platform.governance.retention.files import HomeFiles, Place
 from analytics_platform.governance.retention.objects import ExtractObjects, Family, LakeObjects, in_partition
@@ -88,7 +90,7 @@ def forgetful_desk(settings: Settings) -> RetentionDesk:
     catalog = load_catalog(settings.tenants_file)
 
     def forget(removals: Removals) -> None:
-        with open_instance(settings.dagster_home) as instance:
+        with open_instance(settings) as instance:
             forget_partitions(instance, catalog, removals)
 
     return desk_from(settings, catalog=catalog, forget=forget)
@@ -123,6 +125,7 @@ def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse
         HomeFiles(home_places(settings), zone),
         SqliteRows("alert_outbox", settings.alerts_path, AGEING, zone),
         SqliteRows("portal_state", settings.portal_state_path, PORTAL_AGEING, zone),
+        *(DatabaseRows(dataset, url, AGEING_EVENTS, zone) for dataset, url in databases_of(settings)),
     ]
 
 
@@ -271,6 +274,11 @@ def page_families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
     ]
 
 
+def run_logs(zone: ZoneInfo) -> Family:
+    """What steps printed, where it goes into the lake's bucket."""
+    return Family("run_records", layout.RUN_LOGS_PREFIX, partial(_of_file, zone))
+
+
 def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
     return [
         Family("landing", layout.LANDING_PREFIX, in_partition),
@@ -280,6 +288,7 @@ def _families(catalog: Catalog, zone: ZoneInfo) -> list[Family]:
         Family("governance.data_quality_review", layout.REVIEW_PREFIX, partial(_of_file, zone)),
         *(Family(f"raw.{stream}", layout.raw_prefix(stream), in_partition) for stream in catalog.streams),
         *page_families(catalog, zone),
+        run_logs(zone),
     ]
 
 

@@ -133,7 +133,7 @@ def build_review(settings: Settings, quarter: Quarter, *, definitions: dg.Defini
             f"to {quarter_of_key(quarters.get_partition_keys()[-1])}"
         )
     definitions = definitions or importlib.import_module(_CODE_LOCATION).build_definitions(settings)
-    with open_instance(settings.dagster_home) as instance:
+    with open_instance(settings) as instance:
         result = definitions.resolve_job_def(jobs.REVIEW).execute_in_process(
             instance=instance, partition_key=key, raise_on_error=False, run_config=_QUIET
         )

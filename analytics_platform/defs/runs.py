@@ -237,7 +237,7 @@ def run_days(
         DayOutOfRangeError: a day is outside the partitions, or `first` is after `last`.
     """
     definitions = definitions or load_definitions(settings)
-    with open_instance(settings.dagster_home) as instance:
+    with open_instance(settings) as instance:
         report = _Driver(settings, definitions, instance, progress).run(first, last)
         report.look = judge_and_tell(settings, definitions, instance)
     return report
@@ -277,7 +277,7 @@ def run_partition(
     """
     resolved = (definitions or load_definitions(settings)).resolve_job_def(job)
     report = RunReport(None, None)
-    with open_instance(settings.dagster_home) as instance:
+    with open_instance(settings) as instance:
         result = resolved.execute_in_process(
             instance=instance, partition_key=partition, raise_on_error=False, run_config=QUIET
         )

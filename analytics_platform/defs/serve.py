@@ -109,7 +109,7 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, port
     _refuse_taken_port(host, port, "--port")
     collector_port, portal_port = _chosen_ports(settings, ports or Ports())
     load_manifest(settings)
-    write_instance_config(settings.dagster_home)
+    write_instance_config(settings)
     with _stop_on_signals() as stopped, TemporaryDirectory(prefix="analytics-") as folder:
         code_socket = Path(folder) / "code.sock"
         workspace = _write_workspace(Path(folder), code_socket)
@@ -197,7 +197,7 @@ def _stop_on_signals() -> Iterator[Callable[[], bool]]:
 
 def _environment(settings: Settings) -> Mapping[str, str]:
     """Ours, with the settings that children would otherwise resolve against another folder."""
-    return child_environment({**process_environment(settings.dagster_home), f"{PREFIX}HOME": str(settings.home)})
+    return child_environment({**process_environment(settings), f"{PREFIX}HOME": str(settings.home)})
 
 
 def _write_workspace(folder: Path, code_socket: Path) -> Path:

@@ -284,6 +284,7 @@ EVIDENCE_PREFIX = "evidence/"
 SUPPRESSION_PREFIX = "suppressions/"
 IDENTITIES_PREFIX = "identities/"
 GOVERNANCE_PREFIX = "governance/"
+RUN_LOGS_PREFIX = "run_logs/"
 
 
 def manifest_days(key: str) -> tuple[date, date]:

@@ -44,21 +44,8 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str, options: S3Options, cache: ObjectCache) -> None:
         self._bucket, self._prefix, self._cache = bucket, f"{prefix}/" if prefix else "", cache
-        self._put_options = _put_options(options)
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=options.endpoint,
-            region_name=options.region,
-            config=Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
-                retries={"mode": "standard", "max_attempts": _ATTEMPTS},
-                s3={"addressing_style": "path" if options.path_style else "auto"},
-                # Stores beside AWS do not all know the newer checksums; TLS and ETag guard the way.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._put_options = put_options(options)
+        self._client = s3_client(options)
 
     def put(self, key: str, data: bytes, *, if_none_match: bool = False) -> None:
         """Store `data` in one request; see `ObjectStore.put`."""
@@ -152,7 +139,26 @@ def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _put_options(options: S3Options) -> dict[str, str]:
+def s3_client(options: S3Options) -> Any:
+    """A client of the bucket's store."""
+    return boto3.client(
+        "s3",
+        endpoint_url=options.endpoint,
+        region_name=options.region,
+        config=Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+            s3={"addressing_style": "path" if options.path_style else "auto"},
+            # Stores beside AWS do not all know the newer checksums; TLS and ETag guard the way.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+def put_options(options: S3Options) -> dict[str, str]:
+    """What is asked for with each put."""
     chosen: dict[str, str] = {}
     if options.encryption != "none":
         chosen["ServerSideEncryption"] = options.encryption

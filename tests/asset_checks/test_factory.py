@@ -13,6 +13,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import range_tags
 from analytics_platform.lake.store import ObjectStore
+from analytics_platform.settings import Settings
 from analytics_platform.warehouse import Warehouse
 from asset_checks.factory import SAMPLES_SHOWN, Facts, Judge, Scope, check, evaluated
 
@@ -199,7 +200,9 @@ def test_a_run_over_a_range_records_each_partition_and_a_summary_last(
     tmp_path: Path, daily: dg.Definitions, batched: bool
 ) -> None:
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    with open_instance(tmp_path) if batched else dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+    with (
+        open_instance(Settings(home=tmp_path)) if batched else dg.DagsterInstance.from_config(str(tmp_path)) as instance
+    ):
         job = daily.resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(instance=instance, tags=range_tags(GOOD, LATER), raise_on_error=False)
         records = newest(instance)
@@ -220,7 +223,7 @@ def test_a_run_over_a_range_records_each_partition_and_a_summary_last(
 
 
 def test_dagster_takes_an_evaluation_for_the_partitions_newest_state(tmp_path: Path, daily: dg.Definitions) -> None:
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         job = daily.resolve_implicit_global_asset_job_def()
         job.execute_in_process(instance=instance, tags=range_tags(GOOD, LATER))
         job.execute_in_process(instance=instance, partition_key=LATER)
@@ -230,14 +233,14 @@ def test_dagster_takes_an_evaluation_for_the_partitions_newest_state(tmp_path: P
 
 
 def test_a_run_for_one_partition_records_that_partition_alone(tmp_path: Path, daily: dg.Definitions) -> None:
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         job = daily.resolve_implicit_global_asset_job_def()
         job.execute_in_process(instance=instance, partition_key=BAD)
         assert {key: record.status.value for key, record in newest(instance).items()} == {BAD: "FAILED"}
 
 
 def test_a_range_of_one_day_is_recorded_for_that_day(tmp_path: Path, daily: dg.Definitions) -> None:
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         job = daily.resolve_implicit_global_asset_job_def()
         job.execute_in_process(instance=instance, tags=range_tags(BAD, BAD))
         assert {key: record.status.value for key, record in newest(instance).items()} == {BAD: "FAILED", None: "FAILED"}
@@ -253,7 +256,7 @@ def test_a_judge_that_breaks_over_a_range_judges_no_partition(tmp_path: Path) ->
 
     made = check(HOLDS.asset_key, HOLDS.name, breaks, description="Breaks.", dimension="validity", partitions_def=DAYS)
     definitions = dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()})
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         job = definitions.resolve_implicit_global_asset_job_def()
         job.execute_in_process(instance=instance, tags=range_tags(GOOD, LATER))
         (record,) = newest(instance).values()

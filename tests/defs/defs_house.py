@@ -87,8 +87,8 @@ class House:
         return prints
 
 
-def new_house(home: Path, history_start: date = date(2026, 1, 1)) -> House:
-    settings = Settings(home=home, history_start=history_start)
+def new_house(home: Path, history_start: date = date(2026, 1, 1), **chosen: object) -> House:
+    settings = Settings(home=home, history_start=history_start, **chosen)
     if not manifest_path(settings).exists():
         build_manifest(settings)
     return House(settings, build_definitions(settings))

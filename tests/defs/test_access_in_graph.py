@@ -49,7 +49,7 @@ class House:
     def govern(self) -> dg.ExecuteInProcessResult:
         """The access assets of the daily job, as its schedule runs them."""
         job = self.definitions.resolve_job_def("govern")
-        with open_instance(self.settings.dagster_home) as instance:
+        with open_instance(self.settings) as instance:
             return job.execute_in_process(instance=instance, asset_selection=list(keys.ACCESS), raise_on_error=False)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
@@ -130,7 +130,7 @@ def test_a_grant_by_hand_becomes_a_critical_incident_although_the_same_run_takes
     assert result.success
     assert failed(result) == {"compiled_is_live": "ERROR"}
     watch = watch_from(house.settings, house.definitions.get_repository_def())
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         watch.look(instance, datetime.now(UTC))
     with alert_store_from(house.settings).transaction() as session:
         incidents = [each for each in session.incidents() if each.cause.failure is Failure.ACCESS]

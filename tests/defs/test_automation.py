@@ -40,7 +40,7 @@ def house(tmp_path: Path) -> House:
 
 @pytest.fixture
 def instance(house: House) -> Iterator[dg.DagsterInstance]:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         instance.add_dynamic_partitions("tenant", TENANTS)
         yield instance
 
@@ -93,7 +93,7 @@ def test_all_schedules_go_by_the_reporting_time_zone(definitions: House) -> None
 
 def test_the_sensor_adds_exactly_the_tenants_that_have_no_partition(house: House) -> None:
     sensor = house.definitions.resolve_sensor_def("tenants_from_registry")
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         instance.add_dynamic_partitions("tenant", TENANTS[:1])
         answer = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=house.definitions))
         assert answer.dynamic_partitions_requests
@@ -109,7 +109,7 @@ def test_the_sensor_sees_a_tenant_that_joined_after_the_code_was_loaded(tmp_path
         "zeeland-stage:\n  name: Zeeland Stage\n  country: NL\n  time_zone: Europe/Amsterdam\n  currency: EUR\n"
         '  financial_year_end: "12-31"\n  business_hours: {1: {opens: "09:00", closes: "17:00"}}\n'
     )
-    with open_instance(settings.dagster_home) as instance:
+    with open_instance(settings) as instance:
         instance.add_dynamic_partitions("tenant", TENANTS)
         sensor = definitions.resolve_sensor_def("tenants_from_registry")
         answer = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=definitions))

@@ -26,6 +26,7 @@ from analytics_platform.defs.instance import instance_config, open_instance
 from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
 from analytics_platform.defs.pools import BACKFILL_TAG
 from analytics_platform.defs.runs import Step
+from analytics_platform.settings import Settings
 
 DAY = date(2026, 3, 4)
 TENANTS = list(load_catalog().tenants)
@@ -38,7 +39,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 @pytest.fixture
 def instance(house: House) -> Iterator[dg.DagsterInstance]:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         yield instance
 
 
@@ -134,7 +135,9 @@ def test_a_second_backfill_waits_for_the_first(house: House) -> None:
         backfill(house.settings, asked("ops/ledger"), definitions=house.definitions)
 
 
-def test_backfills_leave_a_place_in_the_queue(tmp_path: Path) -> None:
-    runs = instance_config(tmp_path)["concurrency"]["runs"]
-    limits = {each["key"]: each["limit"] for each in runs["tag_concurrency_limits"]}
-    assert limits[BACKFILL_TAG] < runs["max_concurrent_runs"]
+@pytest.mark.parametrize("runs", [3, 4, 10])
+def test_backfills_of_both_kinds_leave_a_place_in_the_queue(tmp_path: Path, runs: int) -> None:
+    config = instance_config(Settings(home=tmp_path, dagster_concurrent_runs=runs))["concurrency"]["runs"]
+    limits = {each["key"]: each["limit"] for each in config["tag_concurrency_limits"]}
+    assert min(limits["dagster/backfill"], limits[BACKFILL_TAG]) >= 1
+    assert limits["dagster/backfill"] + limits[BACKFILL_TAG] < config["max_concurrent_runs"] == runs

@@ -24,6 +24,7 @@ from analytics_platform.defs.check_results import (
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import partitions_from, range_tags
 from analytics_platform.lake.store import LocalStore
+from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse
 from asset_checks.factory import Facts, Scope, check
 from asset_checks.look_back import log_is_recorded, look_back_checks
@@ -106,7 +107,7 @@ def checks_of_results() -> list[dg.AssetChecksDefinition]:
 @pytest.fixture(params=["cut by run", "in one"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CheckHouse]:
     if request.param == "cut by run":
-        with open_instance(tmp_path / "dagster") as instance:
+        with open_instance(Settings(home=tmp_path)) as instance:
             yield CheckHouse(instance, tmp_path)
     else:
         with dg.DagsterInstance.ephemeral() as instance:

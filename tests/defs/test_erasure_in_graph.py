@@ -196,7 +196,7 @@ def test_an_old_file_that_is_imported_again_is_refused_at_the_gate(
 
 def test_the_daily_job_says_how_requests_stand_and_its_checks_hold(house: House, request_id: str) -> None:
     job = house.definitions.resolve_job_def("govern")
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         result = job.execute_in_process(instance=instance, raise_on_error=False)
     checks = {e.check_name: e for e in result.get_asset_check_evaluations() if e.asset_key == keys.ERASURE}
     assert set(checks) == {
@@ -220,7 +220,7 @@ def test_who_is_back_is_found_by_hash(house: House, request_id: str) -> None:
     warehouse.replace_table("marts.fct_tickets", back)
     warehouse.query("select 1")
     job = house.definitions.resolve_job_def("govern")
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         result = job.execute_in_process(instance=instance, raise_on_error=False)
     (survives,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "no_erased_subject_survives"]
     assert not survives.passed

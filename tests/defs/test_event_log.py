@@ -1,84 +1,23 @@
 """The batching event log holds what Dagster's own would, and less work lies between."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import sqlalchemy as db
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from logged_runs import RUN_ID, TABLES, comparable, run_in
 
 from analytics_platform.defs.event_log import ENGINES_KEPT, BatchingSqliteEventLogStorage
 from analytics_platform.defs.instance import open_instance
-from analytics_platform.defs.partitions import range_tags
-
-DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-03-01")
-TENANTS = dg.StaticPartitionsDefinition(["a", "b"])
-RUN_ID = "11111111-1111-4111-8111-111111111111"
-TABLES = ("event_logs", "asset_keys", "asset_event_tags")
-
-
-def graph() -> dg.Definitions:
-    @dg.multi_asset(specs=[dg.AssetSpec(name, partitions_def=DAYS) for name in ("one", "two")])
-    def daily(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        for name in ("one", "two"):
-            context.add_asset_metadata({"rows": 7}, asset_key=name, partition_key="2026-01-02")
-            yield dg.MaterializeResult(asset_key=name, metadata={"total": 3})
-
-    @dg.asset(
-        partitions_def=dg.MultiPartitionsDefinition({"day": DAYS, "tenant": TENANTS}),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-    )
-    def crossed() -> dg.MaterializeResult[None]:
-        return dg.MaterializeResult(data_version=dg.DataVersion("v1"))
-
-    @dg.asset_check(asset="one", blocking=True)
-    def holds() -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(passed=True, metadata={"n": 1})
-
-    @dg.asset_check(asset="two")
-    def breaks() -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(passed=False)
-
-    return dg.Definitions(assets=[daily, crossed], asset_checks=[holds, breaks])
-
-
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-def run_in(instance: dg.DagsterInstance) -> None:
-    job = graph().resolve_implicit_global_asset_job_def()
-    job.execute_in_process(
-        run_config=QUIET,
-        instance=instance,
-        run_id=RUN_ID,
-        asset_selection=[dg.AssetKey("one"), dg.AssetKey("two")],
-        tags=range_tags("2026-01-01", "2026-01-20"),
-    )
-    job.execute_in_process(
-        run_config=QUIET,
-        instance=instance,
-        run_id=RUN_ID.replace("1", "2"),
-        asset_selection=[dg.AssetKey("crossed")],
-        tags=range_tags("2026-01-01|a", "2026-01-10|b"),
-    )
+from analytics_platform.settings import Settings
 
 
 def rows(database: Path, table: str) -> list[dict[str, object]]:
     engine = db.create_engine(f"sqlite:///{database}")
     with engine.connect() as connection:
         return [dict(row) for row in connection.execute(db.text(f"select * from {table} order by id")).mappings()]
-
-
-def comparable(row: dict[str, object]) -> dict[str, object]:
-    """A row without the moments and the numbering that no two runs share."""
-    moments = {"timestamp", "event", "last_materialization", "evaluation_event", "cached_status_data"}
-    return {
-        name: value
-        for name, value in row.items()
-        if name not in moments and not name.endswith(("_timestamp", "storage_id")) and name not in {"id", "event_id"}
-    }
 
 
 def as_set(database: Path, table: str) -> list[str]:
@@ -99,10 +38,10 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("ours")
-    with open_instance(home) as instance:
+    with open_instance(Settings(home=home)) as instance:
         assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
         run_in(instance)
-    return home / "history" / "runs"
+    return home / "dagster" / "history" / "runs"
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -120,7 +59,7 @@ def test_checks_are_recorded_as_by_the_stock_storage_but_for_plans_that_nothing_
 
 
 def test_each_run_shard_holds_the_same_events_as_the_stock_storage(stock: Path, ours: Path) -> None:
-    for run_id in (RUN_ID, RUN_ID.replace("1", "2")):
+    for run_id in (RUN_ID, RUN_ID[:-1] + "2"):
         assert as_set(ours / f"{run_id}.db", "event_logs") == as_set(stock / f"{run_id}.db", "event_logs")
 
 
@@ -136,11 +75,11 @@ def test_tags_and_assets_point_at_the_events_that_they_belong_to(ours: Path) -> 
 
 
 def test_what_a_run_has_said_is_in_the_files_themselves_when_it_ends(tmp_path: Path) -> None:
-    with open_instance(tmp_path / "home") as instance:
+    with open_instance(Settings(home=tmp_path / "home")) as instance:
         run_in(instance)
         # A copy without the journals beside them is what a power cut would leave at the worst.
         for shard in (f"{RUN_ID}.db", "index.db"):
-            shutil.copy(tmp_path / "home" / "history" / "runs" / shard, tmp_path / shard)
+            shutil.copy(tmp_path / "home" / "dagster" / "history" / "runs" / shard, tmp_path / shard)
         said = len(instance.all_logs(RUN_ID))
     assert len(rows(tmp_path / f"{RUN_ID}.db", "event_logs")) == said
     assert {"RUN_SUCCESS", "PIPELINE_SUCCESS"} & {
@@ -149,7 +88,7 @@ def test_what_a_run_has_said_is_in_the_files_themselves_when_it_ends(tmp_path: P
 
 
 def test_every_partition_reads_as_materialized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "7")
         run_in(instance)
         storage = instance.event_log_storage
@@ -162,7 +101,7 @@ def test_every_partition_reads_as_materialized(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_batch_that_fails_leaves_no_half_written_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         storage = instance.event_log_storage
         assert isinstance(storage, BatchingSqliteEventLogStorage)
 
@@ -171,7 +110,7 @@ def test_a_batch_that_fails_leaves_no_half_written_events(tmp_path: Path, monkey
 
         monkeypatch.setattr(storage, "_store_asset_keys", refuse)
         run_in(instance)
-    runs = tmp_path / "history" / "runs"
+    runs = tmp_path / "dagster" / "history" / "runs"
     # Dagster then stores the events one by one: were the batch half written, they would be there twice.
     for shard in (f"{RUN_ID}.db", "index.db"):
         events = [row for row in rows(runs / shard, "event_logs") if row["run_id"] == RUN_ID and row["partition"]]
@@ -179,7 +118,7 @@ def test_a_batch_that_fails_leaves_no_half_written_events(tmp_path: Path, monkey
 
 
 def test_engines_of_old_runs_are_let_go(tmp_path: Path) -> None:
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         storage = instance.event_log_storage
         assert isinstance(storage, BatchingSqliteEventLogStorage)
         for n in range(ENGINES_KEPT + 3):

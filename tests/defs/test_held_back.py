@@ -37,7 +37,7 @@ def lost_object(house: House) -> tuple[str, bytes]:
 
 
 def materialized(house: House, key: dg.AssetKey) -> set[str]:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         return set(instance.get_materialized_partitions(key))
 
 
@@ -77,7 +77,7 @@ def test_pages_are_published_as_of_the_last_good_day(house: House, report: RunRe
 
 
 def test_the_rest_says_which_run_it_is_the_rest_of_and_does_only_what_was_left(house: House, report: RunReport) -> None:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         runs = instance.get_runs(dg.RunsFilter(job_name=jobs.BUILD))
         (failed,) = [each for each in runs if each.status == dg.DagsterRunStatus.FAILURE]
         rest = [each for each in runs if SPLIT_FROM_TAG in each.tags]
@@ -88,7 +88,7 @@ def test_the_rest_says_which_run_it_is_the_rest_of_and_does_only_what_was_left(h
 
 
 def test_dagster_shows_how_the_check_stands_in_each_partition(house: House, report: RunReport) -> None:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         infos = instance.event_log_storage.get_asset_check_partition_info([BALANCES])
         assert all(info.is_current for info in infos if info.partition_key)
         status = {info.partition_key: info.latest_execution_status.value for info in infos if info.partition_key}
@@ -96,7 +96,7 @@ def test_dagster_shows_how_the_check_stands_in_each_partition(house: House, repo
 
 
 def test_a_build_that_leaves_days_out_is_not_complete(house: House, report: RunReport) -> None:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         assert last_watermark(instance) is None
 
 
@@ -116,7 +116,7 @@ def test_a_repaired_day_is_built_by_the_next_run_by_itself(
     repaired = run(house)
     assert repaired.held_back == []
     assert BAD.isoformat() in materialized(house, MRR)
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         watermark = last_watermark(instance)
         (record,) = instance.event_log_storage.get_asset_check_partition_info([BALANCES], partition_keys=["2026-03-04"])
     assert watermark is not None

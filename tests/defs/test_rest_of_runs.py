@@ -13,6 +13,7 @@ from analytics_platform.defs.changes import COMPLETE_TAG, Watermark
 from analytics_platform.defs.held_back import SPANS_A_SPLIT, SPLIT_FROM_TAG, SPLITS_DEEP, SPLITS_TAG, held_back
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
+from analytics_platform.settings import Settings
 from asset_checks.factory import Facts, Scope, check
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-03-01")
@@ -61,7 +62,7 @@ def graph(bad: set[str], *, last_layer: bool = False, breaks: bool = False) -> d
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         yield instance
 
 

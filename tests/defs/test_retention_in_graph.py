@@ -50,7 +50,7 @@ def names_in(house: House, table: str, column: str = "invoice_id") -> set[str]:
 
 
 def built_partitions(house: House, key: str) -> set[str]:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         return set(instance.get_materialized_partitions(keys.AssetKey.from_user_string(key)))
 
 
@@ -173,7 +173,7 @@ def test_no_day_is_built_while_it_is_being_removed(house: House, outcome: Outcom
 
 def test_the_daily_job_plans_sweeps_what_is_approved_and_its_checks_hold(house: House, outcome: Outcome) -> None:
     job = house.definitions.resolve_job_def("govern")
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         first = job.execute_in_process(instance=instance, raise_on_error=False)
         waiting = _metadata(first, keys.RETENTION_SWEEP)["waiting_for_approval"].value
         desk = forgetful_desk(house.settings)
@@ -192,7 +192,7 @@ def test_the_daily_job_plans_sweeps_what_is_approved_and_its_checks_hold(house: 
         "nothing_was_removed_early",
         "chain_is_unbroken",
     }
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         third = job.execute_in_process(instance=instance, raise_on_error=False)
     failed = [(each.check_name, each.description) for each in third.get_asset_check_evaluations() if not each.passed]
     assert failed == []

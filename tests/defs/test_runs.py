@@ -40,7 +40,7 @@ def first_report(house: House) -> RunReport:
 
 
 def watermark(house: House) -> Watermark:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         found = last_watermark(instance)
     assert found is not None
     return found
@@ -89,7 +89,7 @@ def test_the_report_is_plain_json_with_stable_names(first_report: RunReport) -> 
 
 
 def test_dagster_knows_every_partition_that_was_built(house: House, first_report: RunReport) -> None:
-    with open_instance(house.settings.dagster_home) as instance:
+    with open_instance(house.settings) as instance:
         for key in ("raw/billing", "staging/billing/stg_billing__invoice_issued", "extract/growth/qualified_leads"):
             asset = keys.AssetKey.from_user_string(key)
             assert len(instance.get_materialized_partitions(asset)) == first_report.built[key]

@@ -87,7 +87,7 @@ class SlaHouse(House):
         graph = self.definitions.resolve_asset_graph()
         behind = dg.AssetSelection.assets(EXTRACT, CUSTOMERS).upstream().resolve(graph)
         ends = [raw_partition(each) for each in ((first, tenants[0]), (last, tenants[-1]))]
-        with open_instance(self.settings.dagster_home) as instance:
+        with open_instance(self.settings) as instance:
             instance.add_dynamic_partitions(TENANT_PARTITIONS, tenants)
             for name, tags in (
                 (jobs.INGEST, range_tags(*ends)),
@@ -105,7 +105,7 @@ class SlaHouse(House):
             warehouse.replace_table(ATTAINMENT_TABLE, warehouse.query(f"select * from {ATTAINMENT_TABLE} limit 0"))
         asset = sla_attainment_asset(self.catalog, partitions, list(self._assets()), lambda: now)
         checks = [each for each in look_back_checks(self.catalog, partitions) if _checked(each) == keys.SLA_ATTAINMENT]
-        with open_instance(self.settings.dagster_home) as instance:
+        with open_instance(self.settings) as instance:
             result = dg.materialize(
                 [asset, *checks],
                 instance=instance,

@@ -17,6 +17,7 @@ from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import range_tags
 from analytics_platform.defs.watch import RUNS, Watch
 from analytics_platform.defs.watching import FIRST_LOOK, Graph, Position, Record
+from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-03-01")
@@ -62,7 +63,7 @@ GRAPH = Graph(DEFINITIONS.get_repository_def())
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     bad_days.clear()
     breaks.clear()
-    with open_instance(tmp_path / "dagster") as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         yield instance
 
 

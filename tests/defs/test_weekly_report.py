@@ -45,7 +45,7 @@ def definitions(home: Settings) -> dg.Definitions:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with open_instance(tmp_path) as opened:
+    with open_instance(Settings(home=tmp_path)) as opened:
         yield opened
 
 

@@ -59,13 +59,13 @@ class Deployment:
         graph, made = self.definitions.resolve_asset_graph(), self.definitions.resolve_job_def(job)
         left_out = dg.AssetSelection.assets(without).downstream().resolve(graph) if without else set()
         chosen = [key for key in made.asset_layer.executable_asset_keys if key not in left_out]
-        with open_instance(self.settings.dagster_home) as instance:
+        with open_instance(self.settings) as instance:
             return made.execute_in_process(instance=instance, tags=tags, asset_selection=chosen, raise_on_error=False)
 
     def tick(self) -> dg.SensorExecutionData | Any:
         """What the daemon does every minute."""
         sensor = self.definitions.resolve_sensor_def("alerts")
-        with open_instance(self.settings.dagster_home) as instance:
+        with open_instance(self.settings) as instance:
             return sensor.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=self.definitions))
 
     def deliver_later(self) -> None:
@@ -125,7 +125,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, catalog: Catalog
         )
         built = Deployment(settings, build_definitions(settings), slack)
         tenants = tuple(catalog.tenants)
-        with open_instance(settings.dagster_home) as instance:
+        with open_instance(settings) as instance:
             instance.add_dynamic_partitions("tenant", list(tenants))
         assert built.run(jobs.INGEST, Rectangle(FIRST, LAST, tenants).tags).success
         assert built.run(jobs.BUILD, range_tags(str(FIRST), str(LAST)), without=keys.LEDGER).success
@@ -186,7 +186,7 @@ def _refuse_other_effects(deployment: Deployment, incident: Incident) -> None:
     (row,) = warehouse.query("select * from ops.incidents where incident_id = ?", [incident.id]).to_pylist()
     assert (row["incident_id"], row["status"], row["next_step"]) == (incident.id, "recovered", None)
     assert row["minutes_to_repair"] >= 0
-    with open_instance(deployment.settings.dagster_home) as instance:
+    with open_instance(deployment.settings) as instance:
         runs = [run for run in instance.get_runs() if BACKFILL_TAG in run.tags]
     assert {run.tags["analytics/reason"] for run in runs} == {f"incident-{incident.id}"}
     assert {run.job_name for run in runs} == {jobs.INGEST, jobs.BUILD, jobs.PUBLISH}

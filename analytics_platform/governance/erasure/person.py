@@ -61,6 +61,11 @@ class Person:
         """For engines without look-around (DuckDB, Arrow): a term between the ends of words."""
         return f"(?:^|[^{_WORD}])(?:{self._any})(?:$|[^{_WORD}])"
 
+    @property
+    def spellings(self) -> list[str]:
+        """Every term in small letters, also as JSON writes it: a text without any of them mentions nobody."""
+        return sorted({spelling.lower() for term in self.terms for spelling in (term, _in_json(term))})
+
     def is_in(self, text: str) -> bool:
         """Whether a text mentions the person."""
         return self._words.search(text) is not None

@@ -15,7 +15,7 @@ import io
 import mmap
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -25,10 +25,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.erasure.copies import rows_in
+from analytics_platform.governance.erasure.database import mentions_in
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import Held
 from analytics_platform.governance.erasure.requests import SUBJECTS
@@ -44,7 +47,15 @@ _DUCKDB = b"DUCK"
 _BASE64 = re.compile(rb'"([A-Za-z0-9+/]{12,}={0,2})"')
 _DAY = re.compile(r"/day=([0-9-]{10})/")
 _TENANT = re.compile(r"(?:/tenant=|^suppressions/)([^/]+)/")
-_UNREADABLE = (AnalyticsError, OSError, pa.ArrowInvalid, zstandard.ZstdError, sqlite3.Error, duckdb.Error)
+_UNREADABLE = (
+    AnalyticsError,
+    OSError,
+    pa.ArrowInvalid,
+    zstandard.ZstdError,
+    sqlite3.Error,
+    duckdb.Error,
+    SQLAlchemyError,
+)
 _OWN_MISSING = "_unknown"
 
 
@@ -69,6 +80,7 @@ class Search:
         home: the home folder.
         lake: the folder of the lake within it, which is searched as objects.
         backups: the folder of backups, which are erased again when they are restored and not searched.
+        records: by dataset, databases beside the warehouse.
     """
 
     def __init__(
@@ -81,15 +93,28 @@ class Search:
         home: Path,
         lake: Path,
         backups: Path,
+        records: Mapping[str, URL],
     ) -> None:
         self._catalog, self._store, self._warehouse = catalog, store, warehouse
         self._keys, self._home, self._lake, self._backups = keys, home, lake, backups
+        self._records = records
 
     def survivors(self, person: Person, held: Held) -> list[Survivors]:
         """Everything that was searched, with what was found in it."""
         tables = self._in_tables(person, held)
         lake = self._counted("lake objects", self._objects(person, held))
-        return [tables, lake, self._counted("files", self._files(person, held))]
+        files = self._counted("files", self._files(person, held))
+        databases = [
+            self._counted(f"database of {dataset}", self._in_database(url, person))
+            for dataset, url in self._records.items()
+            if not held(dataset, None)
+        ]
+        return [tables, lake, files, *databases]
+
+    def _in_database(self, url: URL, person: Person) -> Iterator[tuple[str, Callable[[], int]]]:
+        known = self._known_here_alone(person)
+        for table, count in mentions_in(url, known) if known.terms else ():
+            yield table, lambda count=count: count  # type: ignore[misc]
 
     def _counted(self, sink: str, counts: Iterator[tuple[str, Callable[[], int]]]) -> Survivors:
         units, searched, problems = 0, 0, []
@@ -154,13 +179,17 @@ class Search:
         return any(person.is_in_bytes(each) or person.is_in_bytes(_decoded(each)) for each in sealed)
 
     def _files(self, person: Person, held: Held) -> Iterator[tuple[str, Callable[[], int]]]:
-        others = self._also_others(person)
-        known = replace(person, ids=person.ids - others, values=person.values - others)
+        known = self._known_here_alone(person)
         for path in sorted(self._home.rglob("*")) if known.terms else []:
             is_lake = path.is_relative_to(self._lake) and not path.is_relative_to(self._lake / ".uploads")
             is_apart = is_lake or path.is_relative_to(self._backups)
             if path.is_file() and not is_apart and not (path.name.startswith("warehouse") and self._keeps_rows(held)):
                 yield path.name, lambda path=path: self._in_file(path, known)  # type: ignore[misc]
+
+    def _known_here_alone(self, person: Person) -> Person:
+        """The person without ids that another tenant uses too: in what holds all tenants such an id tells nothing."""
+        others = self._also_others(person)
+        return replace(person, ids=person.ids - others, values=person.values - others)
 
     def _keeps_rows(self, held: Held) -> bool:
         """Whether a hold keeps anything of the warehouse: its file then says what may be said."""

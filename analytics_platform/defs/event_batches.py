@@ -1,0 +1,249 @@
+"""What a batch of events of assets and of their checks leaves in the tables that Dagster reads assets from.
+
+Belongs here: the statements of one transaction, alike in SQLite and PostgreSQL. Stays out: connections and files, which
+each storage has its own way with (`event_log`, `event_log_postgres`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import sqlalchemy as db
+from dagster import AssetKey
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEventType
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    AssetKeyTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._serdes import serialize_value
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+MIRRORED_EVENTS = frozenset(ASSET_EVENTS | ASSET_CHECK_EVENTS)
+"""What a batch may hold: events of assets and of their checks; all lie in the index shard too."""
+
+_CHECKS = AssetCheckExecutionsTable.c
+_OF_CHECK_AND_RUN = AssetCheckExecutionsTable.delete().where(
+    _CHECKS.asset_key == db.bindparam("of_asset"),
+    _CHECKS.check_name == db.bindparam("of_check"),
+    _CHECKS.run_id == db.bindparam("of_run"),
+)
+_PLANNED = _OF_CHECK_AND_RUN.where(_CHECKS.execution_status == AssetCheckExecutionRecordStatus.PLANNED.value)
+_OF_PARTITION = _OF_CHECK_AND_RUN.where(_CHECKS.partition.is_not_distinct_from(db.bindparam("of_partition")))
+
+_INSERT: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+_WIPED_AT_ONCE = 500
+"""SQLite takes a bounded number of values in one statement."""
+
+
+class BatchingEventLogStorage(SqlEventLogStorage):
+    """An event log that takes a batch of events of assets and of their checks, evaluations too, in one transaction."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._there: set[tuple[str, str]] = set()
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Write a batch in one transaction, or one by one when it holds other kinds of events."""
+        if not all(_is_mirrored(event) for event in events) or len({event.run_id for event in events}) != 1:
+            for event in events:
+                self.store_event(event)
+            return
+        rows = [self._event_to_row(event) for event in events]
+        with self._batch(events[0].run_id, rows) as index:
+            ids = _insert_returning_ids(index, rows)
+            self._store_tags(index, events, ids)
+            self._store_asset_keys(index, events, ids)
+            self._store_planned_checks(index, events, ids)
+            self._store_evaluations(index, events, ids)
+
+    @abstractmethod
+    def _batch(self, run_id: str, rows: Sequence[dict[str, Any]]) -> AbstractContextManager[Connection]:
+        """A transaction on the tables that assets are read from; what a run's own log needs is written with it."""
+
+    def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
+        """Forget that partitions of an asset were ever built: the stock storages refuse to."""
+        wipe_partitions(self, asset_key, partition_keys)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table."""
+        return self._is_there("table", table_name, super().has_table)  # type: ignore[safe-super]
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Whether the table of assets has a column."""
+        return self._is_there("column", column_name, super().has_asset_key_col)
+
+    def has_secondary_index(self, name: str) -> bool:
+        """Whether a migration of data is done."""
+        return self._is_there("migration", name, super().has_secondary_index)
+
+    def _is_there(self, kind: str, name: str, ask: Callable[[str], bool]) -> bool:
+        """Dagster asks for these before each look-up; they come with a migration and never go."""
+        if (kind, name) not in self._there and ask(name):
+            self._there.add((kind, name))
+        return (kind, name) in self._there
+
+    def _store_tags(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
+        """Index the tags that Dagster looks assets up by: partition dimensions and data versions."""
+        rows = [
+            {
+                "event_id": event_id,
+                "asset_key": _asset_key(event),
+                "key": key,
+                "value": value,
+                "event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+            }
+            for event, event_id in zip(events, ids, strict=True)
+            for key, value in self._tags_for_asset_event(event).items()
+        ]
+        if rows:
+            index.execute(AssetEventTagsTable.insert(), rows)
+
+    def _store_asset_keys(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
+        """Bring each asset's row to what storing the events one after the other would leave there.
+
+        Always in the same order: two runs that write the same assets wait for each other's rows and never in a ring.
+        """
+        latest: dict[str, dict[tuple[bool, bool], tuple[EventLogEntry, int]]] = {}
+        for event, event_id in zip(events, ids, strict=True):
+            if event.dagster_event_type in ASSET_EVENTS:
+                latest.setdefault(_asset_key(event), {})[_effect(event)] = (event, event_id)
+        for asset_key, last_of_each_effect in sorted(latest.items()):
+            values: dict[str, Any] = {}
+            for event, event_id in sorted(last_of_each_effect.values(), key=lambda pair: pair[1]):
+                values |= self._get_asset_entry_values(event, event_id, has_asset_key_index_cols=True)
+            if values:
+                _upsert_asset_key(index, asset_key, values)
+
+    def _store_planned_checks(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
+        """Announce the checks that a run is going to evaluate."""
+        rows = [
+            self._planned_check_row(event, event_id)
+            for event, event_id in zip(events, ids, strict=True)
+            if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+        ]
+        if rows:
+            index.execute(AssetCheckExecutionsTable.insert(), rows)
+
+    def _planned_check_row(self, event: EventLogEntry, event_id: int) -> dict[str, Any]:
+        """The row that the check's evaluation will take the place of.
+
+        The stock storage writes one per partition of the run, also for checks that are evaluated once for all of them,
+        such as dbt's tests: those rows would say "planned" for ever, 46,000 of them after a year's run. Nothing in the
+        event tells such a check from one that is evaluated by partition.
+        """
+        planned = event.get_dagster_event().asset_check_planned_data
+        partitions = list(planned.partitions_subset.get_partition_keys()) if planned.partitions_subset else []
+        return {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "partition": partitions[0] if len(partitions) == 1 else None,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+            "evaluation_event_storage_id": event_id,
+        }
+
+    def _update_asset_check_evaluation(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Record an evaluation that comes alone."""
+        with self.index_connection() as index:
+            self._store_evaluations(index, [event], [event_id])
+
+    def _store_evaluations(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int | None]) -> None:
+        """Record evaluations in the place of the plan, and of what an earlier attempt of the run has left.
+
+        Written anew and not updated, so that the summary, which comes after its partitions, is the check's newest
+        record: that one is Dagster's answer to how the check stands.
+        """
+        rows = [
+            self._evaluation_row(event, event_id)
+            for event, event_id in zip(events, ids, strict=True)
+            if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
+        if rows:
+            of_rows = [_identity(row) for row in rows]
+            checks = {(of["of_asset"], of["of_check"], of["of_run"]): of for of in of_rows}
+            index.execute(_PLANNED, list(checks.values()))
+            index.execute(_OF_PARTITION, of_rows)
+            index.execute(AssetCheckExecutionsTable.insert(), rows)
+
+    def _evaluation_row(self, event: EventLogEntry, event_id: int | None) -> dict[str, Any]:
+        evaluation = event.get_dagster_event().asset_check_evaluation_data
+        target = evaluation.target_materialization_data
+        succeeded, failed = AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED
+        return {
+            "asset_key": evaluation.asset_key.to_string(),
+            "check_name": evaluation.check_name,
+            "partition": evaluation.partition,
+            "run_id": event.run_id,
+            "execution_status": (succeeded if evaluation.passed else failed).value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+            "evaluation_event_storage_id": event_id,
+            "materialization_event_storage_id": target.storage_id if target else None,
+        }
+
+
+def wipe_partitions(storage: SqlEventLogStorage, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
+    """Forget partitions in a storage, ours or a stock one.
+
+    Their events go from where status and history of assets are read; of a run's own log, SQLite has another copy.
+    """
+    events, tags, checks = SqlEventLogStorageTable, AssetEventTagsTable, AssetCheckExecutionsTable
+    with storage.index_connection() as index:
+        for start in range(0, len(partition_keys), _WIPED_AT_ONCE):
+            wiped = partition_keys[start : start + _WIPED_AT_ONCE]
+            of_asset = events.c.asset_key == asset_key.to_string()
+            gone = db.select(events.c.id).where(of_asset, events.c.partition.in_(wiped))
+            index.execute(tags.delete().where(tags.c.event_id.in_(gone)))
+            index.execute(events.delete().where(of_asset, events.c.partition.in_(wiped)))
+            of_check = checks.c.asset_key == asset_key.to_string()
+            index.execute(checks.delete().where(of_check, checks.c.partition.in_(wiped)))
+    storage.wipe_asset_cached_status(asset_key)
+
+
+def _identity(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells a row of a check's executions from all others."""
+    return {
+        "of_asset": row["asset_key"],
+        "of_check": row["check_name"],
+        "of_run": row["run_id"],
+        "of_partition": row["partition"],
+    }
+
+
+def _is_mirrored(event: EventLogEntry) -> bool:
+    return event.dagster_event_type in MIRRORED_EVENTS
+
+
+def _asset_key(event: EventLogEntry) -> str:
+    key = event.get_dagster_event().asset_key
+    if key is None:
+        raise ValueError(f"An asset event without an asset: {event}")
+    return key.to_string()
+
+
+def _effect(event: EventLogEntry) -> tuple[bool, bool]:
+    """Which columns of an asset's row an event writes; of two events with the same effect, the later one counts."""
+    dagster_event = event.get_dagster_event()
+    return dagster_event.is_step_materialization, dagster_event.is_asset_materialization_planned
+
+
+def _insert_returning_ids(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
+    insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(insert, rows).scalars())
+
+
+def _upsert_asset_key(index: Connection, asset_key: str, values: Mapping[str, Any]) -> None:
+    insert = _INSERT[index.dialect.name](AssetKeyTable).values(asset_key=asset_key, **values)
+    index.execute(insert.on_conflict_do_update(index_elements=[AssetKeyTable.c.asset_key], set_=dict(values)))
