@@ -55,7 +55,7 @@ LABEL org.opencontainers.image.title="analytics-platform" \
 # Folders that volumes are mounted on, so that a root file system that nobody may write has them.
 RUN groupadd --gid 10001 analytics \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin analytics \
-    && install -d -o 10001 -g 10001 /var/lib/analytics /opt/dagster/home /opt/dagster/dagster_home
+    && install -d -o 10001 -g 10001 /var/lib/analytics /opt/dagster/dagster_home
 
 # Owned by root: the process cannot change its own code.
 COPY --from=build /opt/analytics /opt/analytics

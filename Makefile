@@ -83,8 +83,9 @@ node: ## Install the npm packages of the TypeScript types and of the client test
 	cd analytics_platform/tracking/typescript && npm ci --silent
 	cd tests/clients && npm ci --silent
 
-generate: $(READY) ## Write what is generated from the catalogue and committed
+generate: $(READY) ## Write what is generated from catalogue and settings, and committed
 	$(BIN)/analytics taxonomy generate
+	$(BIN)/python -m analytics_platform.settings_schema
 
 docs: $(READY) ## dbt's documentation of every model and column, in dbt/target
 	$(BIN)/analytics manifest --docs

@@ -35,7 +35,7 @@ _REFRESH = ("workspace_id", "dataset_id", "tenant_id", "client_id", "client_secr
 RBAC_EXPORT = "rbac.json"
 """Export of the product's RBAC that is read where no source is set; the demo writes it."""
 
-SECRETS = (
+_SECRETS = (
     "collector_webhooks",
     "dagster_postgres_password",
     "power_bi_client_secret",
@@ -500,5 +500,5 @@ def _explain(problem: object) -> str:
         known = ", ".join(sorted(Settings.model_fields))
         return f"{name}: no such setting in {_settings_file()}; known settings: {known}"
     where = f"set {PREFIX}{name.partition('.')[0].upper()} or mend it in {_settings_file()}"
-    given = "" if name.startswith(SECRETS) else f" (got {problem['input']!r})"
+    given = "" if name.startswith(_SECRETS) else f" (got {problem['input']!r})"
     return f"{name}: {problem['msg']}{given}; {where}"

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from analytics_platform.settings import PROJECT_ROOT, SECRETS, Settings
+from analytics_platform.settings import PROJECT_ROOT, Settings
 
 CHART = PROJECT_ROOT / "helm" / "analytics-platform"
 SCHEMA = CHART / "values.schema.json"
@@ -19,6 +19,8 @@ SET_BY_CHART = frozenset(
     {
         "collector_host",
         "collector_port",
+        "dagster_config_file",
+        "dagster_postgres_password",
         "environment",
         "home",
         "identity_keys_file",
@@ -28,22 +30,36 @@ SET_BY_CHART = frozenset(
         "write_keys_file",
     }
 )
-"""Settings that the chart's templates give to the processes that they start."""
+"""What the chart's templates give to the processes that they start; the database's password from its Secret."""
 
+_WRITE_ONLY = '"writeOnly": true'
 _MEANS_NOTHING_HERE = frozenset({"title", "default", "format", "writeOnly"})
+
+
+def secret_settings() -> frozenset[str]:
+    """The settings that are secrets, or hold some."""
+    schema = Settings.model_json_schema()
+    hidden = {name for name, each in schema.get("$defs", {}).items() if _WRITE_ONLY in json.dumps(each)}
+    marks = (_WRITE_ONLY, *(f'"#/$defs/{name}"' for name in hidden))
+    return frozenset(
+        name for name, each in schema["properties"].items() if any(mark in json.dumps(each) for mark in marks)
+    )
 
 
 def settings_properties() -> dict[str, Any]:
     """The settings that are values of the chart, by name: what each may be, and its description."""
     declared = Settings.model_json_schema()["properties"]
-    chosen = sorted(declared.keys() - SET_BY_CHART - set(SECRETS))
+    chosen = sorted(declared.keys() - SET_BY_CHART - secret_settings())
     return {name: _plain(declared[name]) for name in chosen}
 
 
 def secret_properties() -> dict[str, Any]:
     """The settings that are secrets: each a reference to a key of a Secret, and none a value."""
     declared = Settings.model_json_schema()["properties"]
-    return {name: {"$ref": "#/$defs/secretReference", "description": declared[name]["description"]} for name in SECRETS}
+    return {
+        name: {"$ref": "#/$defs/secretReference", "description": declared[name]["description"]}
+        for name in sorted(secret_settings() - SET_BY_CHART)
+    }
 
 
 def with_settings(schema: dict[str, Any]) -> dict[str, Any]:

@@ -234,7 +234,14 @@ def _signed(file: Path) -> tuple[int, int, int] | None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_name(f".{file.name}.lock").open("wb") as lock:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.with_name(f".{file.name}.lock").open("wb")
+    except OSError as error:
+        raise IdentityKeysError(
+            f"{file}: a tenant needs keys and the folder cannot be written ({error.strerror}); "
+            "give the file the tenant's keys where it is kept, or mend the folder"
+        ) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -8,7 +8,8 @@ from typing import Any
 
 from helm_chart import Manifest, Pod, of_kind, pods, variables
 
-from analytics_platform.settings import SECRETS, Settings
+from analytics_platform.settings import Settings
+from analytics_platform.settings_schema import secret_settings
 
 Policy = Callable[[Sequence[Manifest]], Iterator[str]]
 
@@ -112,7 +113,7 @@ def images_are_pinned(found: Sequence[Manifest]) -> Iterator[str]:
 def secrets_are_references(found: Sequence[Manifest]) -> Iterator[str]:
     """No Secret is rendered, and what is secret comes from one."""
     yield from (f"{each['metadata']['name']}: a Secret with values" for each in of_kind(found, "Secret"))
-    secret_variables = {f"ANALYTICS_{name.upper()}" for name in SECRETS}
+    secret_variables = {f"ANALYTICS_{name.upper()}" for name in secret_settings()}
     for pod in pods(found):
         for container in pod.containers:
             for name, each in variables(container).items():
@@ -122,7 +123,7 @@ def secrets_are_references(found: Sequence[Manifest]) -> Iterator[str]:
                     yield f"{pod.owner}: {name} is a value"
     for config in of_kind(found, "ConfigMap"):
         for text in config["data"].values():
-            yield from (f"{config['metadata']['name']}: {name}" for name in SECRETS if f"{name}:" in text)
+            yield from (f"{config['metadata']['name']}: {name}" for name in secret_settings() if f"{name}:" in text)
 
 
 def variables_are_settings(found: Sequence[Manifest]) -> Iterator[str]:

@@ -18,16 +18,27 @@ from dagster._config.config_type import ConfigTypeKind
 from dagster._config.field import resolve_to_config_type
 from dagster._core.errors import DagsterInvalidConfigError
 from dagster._core.instance.ref import InstanceRef
-from dagster_aws.s3 import S3ComputeLogManager
 from dagster_k8s import K8sRunLauncher
 from helm_chart import manifests_of, merged, named, pod_of, values_of
 
-from analytics_platform.defs.instance import CONCURRENT_RUNS, TICKS_KEPT_DAYS, instance_config
+from analytics_platform.defs.compute_logs import LakeS3ComputeLogManager
+from analytics_platform.defs.instance import RETRIES, TICKS_KEPT_DAYS, instance_config
 from analytics_platform.defs.pools import BACKFILL_TAG, WAREHOUSE_POOL_LIMIT
+from analytics_platform.settings import Settings
 from analytics_platform.settings_schema import CHART
 
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values-dagster.yaml").read_text())["dagster"]
 NON_ROOT = {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
+EVENTS = "additionalInstanceConfig.event_log_storage.config.postgres_db"
+DATABASE = {
+    "username": "dagster",
+    "password.env": "DAGSTER_PG_PASSWORD",
+    "hostname": "postgres.example.internal",
+    "port": 5432,
+    "db_name": "dagster",
+    "params.sslmode": "require",
+    "scheme": "postgresql+psycopg2",
+}
 
 EXPECTED: dict[str, Any] = {
     "enabled": True,
@@ -83,12 +94,7 @@ EXPECTED: dict[str, Any] = {
     "dagsterDaemon.runCoordinator.enabled": True,
     "dagsterDaemon.runCoordinator.type": "QueuedRunCoordinator",
     "dagsterDaemon.runCoordinator.config.queuedRunCoordinator.dequeueIntervalSeconds": 5,
-    "dagsterDaemon.runMonitoring.enabled": True,
-    "dagsterDaemon.runMonitoring.startTimeoutSeconds": 300,
-    "dagsterDaemon.runMonitoring.cancelTimeoutSeconds": 180,
-    "dagsterDaemon.runMonitoring.maxResumeRunAttempts": 0,
-    "dagsterDaemon.runMonitoring.pollIntervalSeconds": 60,
-    "dagsterDaemon.runMonitoring.freeSlotsAfterRunEndSeconds": 60,
+    "dagsterDaemon.runMonitoring.enabled": False,
     "dagsterDaemon.runRetries.enabled": False,
     "dagsterDaemon.sensors.useThreads": True,
     "dagsterDaemon.sensors.numWorkers": 4,
@@ -100,20 +106,32 @@ EXPECTED: dict[str, Any] = {
     "retention.sensor.purgeAfterDays.success": TICKS_KEPT_DAYS,
     "retention.sensor.purgeAfterDays.failure": TICKS_KEPT_DAYS,
     "retention.sensor.purgeAfterDays.started": TICKS_KEPT_DAYS,
-    "computeLogManager.type": "S3ComputeLogManager",
-    "computeLogManager.config.s3ComputeLogManager.bucket": "example-analytics",
-    "computeLogManager.config.s3ComputeLogManager.prefix": "compute-logs",
-    "computeLogManager.config.s3ComputeLogManager.localDir": "/tmp/compute-logs",
-    "computeLogManager.config.s3ComputeLogManager.region": "eu-central-1",
-    "computeLogManager.config.s3ComputeLogManager.uploadInterval": 30,
-    "computeLogManager.config.s3ComputeLogManager.skipEmptyFiles": True,
+    "computeLogManager.type": "CustomComputeLogManager",
+    "computeLogManager.config.customComputeLogManager.module": "analytics_platform.defs.compute_logs",
+    "computeLogManager.config.customComputeLogManager.class": "LakeS3ComputeLogManager",
+    "computeLogManager.config.customComputeLogManager.config.bucket": "example-analytics",
+    "computeLogManager.config.customComputeLogManager.config.prefix": "lake/run_logs",
+    "computeLogManager.config.customComputeLogManager.config.local_dir": "/tmp/compute-logs",
+    "computeLogManager.config.customComputeLogManager.config.region": "eu-central-1",
+    "computeLogManager.config.customComputeLogManager.config.encryption": "aws:kms",
+    "additionalInstanceConfig.event_log_storage.module": "analytics_platform.defs.event_log_postgres",
+    "additionalInstanceConfig.event_log_storage.class": "BatchingPostgresEventLogStorage",
+    **{f"{EVENTS}.{name}": value for name, value in DATABASE.items()},
+    "additionalInstanceConfig.run_monitoring.enabled": True,
+    "additionalInstanceConfig.run_monitoring.start_timeout_seconds": 300,
+    "additionalInstanceConfig.run_monitoring.free_slots_after_run_end_seconds": 60,
+    "additionalInstanceConfig.run_monitoring.max_runtime_seconds": 86400,
+    "additionalInstanceConfig.run_monitoring.max_resume_run_attempts": 0,
+    "additionalInstanceConfig.run_retries.enabled": True,
+    "additionalInstanceConfig.run_retries.max_retries": RETRIES,
+    "additionalInstanceConfig.run_retries.retry_on_asset_or_op_failure": False,
     "concurrency.enabled": True,
     "concurrency.pools.granularity": "run",
     "concurrency.pools.defaultLimit": WAREHOUSE_POOL_LIMIT,
-    "concurrency.runs.maxConcurrentRuns": CONCURRENT_RUNS,
+    "concurrency.runs.maxConcurrentRuns": 3,
     "concurrency.runs.tagConcurrencyLimits": [
-        {"key": "dagster/backfill", "limit": CONCURRENT_RUNS - 1},
-        {"key": BACKFILL_TAG, "limit": CONCURRENT_RUNS - 1},
+        {"key": "dagster/backfill", "limit": 1},
+        {"key": BACKFILL_TAG, "limit": 1},
     ],
     "rabbitmq.enabled": False,
     "redis.enabled": False,
@@ -133,7 +151,7 @@ def leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any
 def instance_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """dagster.yaml as the chart's templates (configmap-instance.yaml and its helpers) make it of these values."""
     database, launcher = values["postgresql"], values["runLauncher"]["config"]["k8sRunLauncher"]
-    daemon, logs = values["dagsterDaemon"], values["computeLogManager"]["config"]["s3ComputeLogManager"]
+    daemon, logs = values["dagsterDaemon"], values["computeLogManager"]["config"]["customComputeLogManager"]
     postgres = {
         "username": database["postgresqlUsername"],
         "password": {"env": "DAGSTER_PG_PASSWORD"},
@@ -173,12 +191,7 @@ def instance_of(values: Mapping[str, Any]) -> dict[str, Any]:
             "class": daemon["runCoordinator"]["type"],
             "config": snake(daemon["runCoordinator"]["config"]["queuedRunCoordinator"]),
         },
-        "compute_logs": {
-            "module": "dagster_aws.s3.compute_log_manager",
-            "class": values["computeLogManager"]["type"],
-            "config": snake(logs),
-        },
-        "run_monitoring": snake(daemon["runMonitoring"]),
+        "compute_logs": logs,
         "sensors": snake(daemon["sensors"]),
         "schedules": snake(daemon["schedules"]),
         "telemetry": values["telemetry"],
@@ -194,7 +207,9 @@ def snake(values: Any) -> Any:
 
 
 def reference_in(folder: Path, values: Mapping[str, Any]) -> InstanceRef:
-    (folder / "dagster.yaml").write_text(yaml.safe_dump(instance_of(values)))
+    """Of the file with the additional part at its end, as the chart writes it: keys may stand in it twice."""
+    texts = (yaml.safe_dump(part) for part in (instance_of(values), values["additionalInstanceConfig"]))
+    (folder / "dagster.yaml").write_text("".join(texts))
     return InstanceRef.from_dir(str(folder))
 
 
@@ -203,7 +218,11 @@ def test_each_key_is_as_it_was_decided() -> None:
 
 
 def test_dagster_takes_the_instance_that_the_chart_makes_of_them(tmp_path: Path) -> None:
-    assert reference_in(tmp_path, VALUES).settings["run_monitoring"]["max_resume_run_attempts"] == 0
+    made = reference_in(tmp_path, VALUES)
+    assert made.event_storage_data.class_name == "BatchingPostgresEventLogStorage"
+    assert made.run_launcher_data is not None
+    assert made.run_launcher_data.class_name == "K8sRunLauncher"
+    assert made.settings["run_monitoring"]["max_resume_run_attempts"] == 0
 
 
 def test_dagster_refuses_limits_that_stand_in_two_places(tmp_path: Path) -> None:
@@ -212,7 +231,9 @@ def test_dagster_refuses_limits_that_stand_in_two_places(tmp_path: Path) -> None
         reference_in(tmp_path, merged(VALUES, {"dagsterDaemon": twice}))
 
 
-@pytest.mark.parametrize(("part", "kind"), [("run_launcher", K8sRunLauncher), ("compute_logs", S3ComputeLogManager)])
+@pytest.mark.parametrize(
+    ("part", "kind"), [("run_launcher", K8sRunLauncher), ("compute_logs", LakeS3ComputeLogManager)]
+)
 def test_launcher_and_logs_take_their_configuration(part: str, kind: Any) -> None:
     schema = resolve_to_config_type(kind.config_type())
     if getattr(schema, "kind", None) is None:
@@ -222,14 +243,25 @@ def test_launcher_and_logs_take_their_configuration(part: str, kind: Any) -> Non
     assert configured.success, configured.errors
 
 
-def test_it_limits_and_forgets_what_the_embedded_instance_does(tmp_path: Path) -> None:
-    embedded, here = instance_config(tmp_path), instance_of(VALUES)
-    assert here["concurrency"] == embedded["concurrency"]
-    assert here["retention"]["schedule"] == embedded["retention"]["schedule"]
-    kept = here["retention"]["sensor"]["purge_after_days"]
-    assert embedded["retention"]["sensor"]["purge_after_days"].items() <= kept.items()
-    assert here["telemetry"] == embedded["telemetry"]
-    assert embedded["run_monitoring"].items() <= here["run_monitoring"].items()
+def test_it_is_the_instance_that_the_settings_of_production_ask_for(tmp_path: Path) -> None:
+    production = values_of("values-production.yaml")["settings"]
+    asked = instance_config(Settings(home=tmp_path, **production))
+    here = {**instance_of(VALUES), **VALUES["additionalInstanceConfig"]}
+    for name in ("concurrency", "telemetry", "run_retries"):
+        assert here[name] == asked[name], name
+    assert here["event_log_storage"]["class"] == asked["event_log_storage"]["class"]
+    assert asked["run_monitoring"].items() <= here["run_monitoring"].items()
+    assert here["retention"]["schedule"] == asked["retention"]["schedule"]
+    assert asked["retention"]["sensor"]["purge_after_days"].items() <= (
+        here["retention"]["sensor"]["purge_after_days"].items()
+    )
+    logs, wanted = here["compute_logs"], asked["compute_logs"]
+    assert (logs["module"], logs["class"]) == (wanted["module"], wanted["class"])
+    for name in ("bucket", "prefix", "region", "encryption"):
+        assert logs["config"][name] == wanted["config"][name], name
+    database = here["event_log_storage"]["config"]["postgres_db"]
+    for name in ("username", "hostname", "port", "db_name", "scheme"):
+        assert database[name] == asked["event_log_storage"]["config"]["postgres_db"][name], name
 
 
 def test_both_charts_mean_the_same_names() -> None:
@@ -248,9 +280,9 @@ def test_both_charts_mean_the_same_names() -> None:
 def test_they_render_nothing_of_ours_differently_and_pass_our_schema() -> None:
     with helm_python.Chart.load(CHART) as chart:
         both = chart.render(
-            merged(values_of("values-staging.yaml"), {"dagster": VALUES}), name="analytics", namespace="analytics"
+            merged(values_of("values-production.yaml"), {"dagster": VALUES}), name="analytics", namespace="analytics"
         )
     assert "official Dagster chart is off" not in both.pop("analytics-platform/templates/NOTES.txt")
     with helm_python.Chart.load(CHART) as chart:
-        alone = chart.render(values_of("values-staging.yaml"), name="analytics", namespace="analytics")
+        alone = chart.render(values_of("values-production.yaml"), name="analytics", namespace="analytics")
     assert both == {name: text for name, text in alone.items() if "NOTES" not in name}

@@ -247,7 +247,7 @@ def test_the_image_and_the_chart_agree_on_user_folders_and_settings() -> None:
     )
     made = " ".join(last.all("RUN"))
     assert given["ANALYTICS_HOME"] in made
-    assert "/opt/dagster/home" in made
+    assert "/opt/dagster/dagster_home" in made
 
 
 @pytest.mark.parametrize("workload", ["collector", "portal", "user-code", "webserver-operator", "webserver-read-only"])

@@ -70,6 +70,12 @@ def test_where_keys_are_given_none_is_made_up(tmp_path: Path) -> None:
         IdentityKeys(tmp_path / "none.json", makes_missing=False).of("rental")
 
 
+def test_a_folder_that_cannot_be_written_is_told_when_a_tenant_needs_keys(tmp_path: Path) -> None:
+    (tmp_path / ".keys.json.lock").mkdir()
+    with pytest.raises(IdentityKeysError, match="the folder cannot be written"):
+        IdentityKeys(tmp_path / "keys.json").of("acme")
+
+
 def test_a_damaged_file_is_named_and_never_replaced(tmp_path: Path) -> None:
     file = tmp_path / "identity_keys.json"
     file.write_text('{"tenants": {"rental": {"fingerprint": "0", "versions": []}}}')

@@ -133,6 +133,39 @@ Of (dict "root" $ "component" …). Collectors and the portal get what they read
   valueFrom: {secretKeyRef: {name: {{ .Values.secrets.postgres.existingSecret }}, key: {{ .Values.secrets.postgres.key }}}}
 {{- end -}}
 
+{{/* For who opens Dagster's instance by the settings: its file as it is mounted, the password, events in batches. */}}
+{{- define "analytics.dagsterEnvironment" -}}
+- name: ANALYTICS_DAGSTER_CONFIG_FILE
+  value: /opt/dagster/dagster_home/dagster.yaml
+- name: ANALYTICS_DAGSTER_POSTGRES_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ .Values.secrets.postgres.existingSecret }}, key: {{ .Values.secrets.postgres.key }}}}
+- name: DAGSTER_EVENT_BATCH_SIZE
+  value: "500"
+{{- end -}}
+
+{{/* Dagster's home: the official chart's file in a folder that may be written. */}}
+{{- define "analytics.instanceMounts" -}}
+- {name: dagster-home, mountPath: /opt/dagster/dagster_home}
+- {name: instance, mountPath: /opt/dagster/dagster_home/dagster.yaml, subPath: dagster.yaml, readOnly: true}
+{{- end -}}
+
+{{- define "analytics.instanceVolumes" -}}
+- name: dagster-home
+  emptyDir: {sizeLimit: 1Gi}
+- name: instance
+  configMap: {name: {{ .Values.dagsterInstance.configMap }}}
+{{- end -}}
+
+{{/* Retention and erasure of run records go by the settings, Dagster by its chart: both mean one database. */}}
+{{- define "analytics.oneDatabase" -}}
+{{- if .Values.dagster.enabled -}}
+{{- $host := (.Values.dagster.postgresql).postgresqlHost -}}
+{{- if and $host (ne $host (.Values.settings.dagster_postgres_host | default "")) -}}
+{{- fail (printf "settings.dagster_postgres_host: must be dagster.postgresql.postgresqlHost, %s" $host) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Mounts of a process of ours beside its home. Of (dict "root" $ "component" …). */}}
 {{- define "analytics.mounts" -}}
 - {name: settings, mountPath: /etc/analytics/settings, readOnly: true}
