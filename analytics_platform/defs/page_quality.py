@@ -74,12 +74,12 @@ def latest_evaluations(
     )
     found: dict[dg.AssetKey, list[Evaluation]] = {}
     with storage.index_connection() as connection:
-        for asset, name, status, event in connection.execute(rows):
-            key = dg.AssetKey.from_db_string(asset)
-            passed = status == AssetCheckExecutionRecordStatus.SUCCEEDED.value
-            severity = "WARN" if passed else _severity(event)
+        for row in connection.execute(rows):
+            key = dg.AssetKey.from_db_string(row.asset_key)
+            passed = row.execution_status == AssetCheckExecutionRecordStatus.SUCCEEDED.value
+            severity = "WARN" if passed else _severity(row.evaluation_event)
             if key is not None:
-                found.setdefault(key, []).append(Evaluation(key.to_user_string(), name, passed, severity))
+                found.setdefault(key, []).append(Evaluation(key.to_user_string(), row.check_name, passed, severity))
     return found
 
 

@@ -121,7 +121,8 @@ class Pages:
             seen_view(each, self.catalog, who, up_to, self.rows.day)
             for each, up_to in zip(self.rows.views, seen[count:], strict=True)
         ]
-        parts = [part for each in (*shown, *views) for part in each.shares()]
+        parts = [part for each in shown for part in each.shares()]
+        parts += [part for view in views for part in view.shares()]
         dimensions = page_dimensions(parts, {name: labeller(name, names) for name, _ in parts})
         return {
             "dimensions": {name: dimension.payload for name, dimension in dimensions.items()},

@@ -208,7 +208,7 @@ def _ordered(axis: ViewAxis, kind: pl.DataType, size_of: Mapping[str | None, flo
         rest = sorted((value for value in size_of if value not in axis.values), key=lambda value: value or "")
         return [*axis.values, *rest]
     if kind.is_temporal():
-        ordered: list[str | None] = sorted(value for value in size_of if value)
+        ordered: list[str | None] = [*sorted(value for value in size_of if value)]
     elif kind.is_integer():
         numbers = sorted(int(value) for value in size_of if value)
         ordered = [str(number) for number in numbers if axis.at_most is None or number <= axis.at_most]

@@ -7,7 +7,7 @@ import pytest
 
 from analytics_platform.catalog import Audience, load_catalog
 from analytics_platform.reporting.page import payload_element
-from asset_checks.figures import ShownFigure, figures_equal_warehouse, headline_sql, shown_figures
+from asset_checks.figures import ShownFigure, figures_equal_warehouse, headline_sql, question_of, shown_figures
 
 CATALOG = load_catalog()
 DAY = date(2026, 3, 5)
@@ -59,12 +59,13 @@ def test_a_page_without_figures_is_an_error_and_no_pass() -> None:
 
 def value_of(shown: ShownFigure, rows: str) -> float | None:
     kpi = CATALOG.kpis[shown.kpi]
-    sql, parameters = headline_sql(kpi, shown)
+    sql, parameters = headline_sql(kpi, question_of(shown))
     with duckdb.connect() as connection:
         schema = kpi.headline_table.split(".")[0]
         connection.execute(f"create schema {schema}")
         connection.execute(f"create table {kpi.headline_table} as {rows}")
-        return connection.execute(sql, parameters).fetchall()[0][0]
+        found = {audience: value for audience, _, value in connection.execute(sql, parameters).fetchall()}
+        return found[shown.audience]
 
 
 def test_a_ratio_is_summed_before_it_is_divided_and_leaves_other_tenants_out() -> None:
