@@ -2,8 +2,9 @@
 
 `intake` judges what came in, `streams` and `against_plan` what it is like, `identities` who stands behind it,
 `columns`, `limits` and `privacy` the tables that are made of it, `money` whether they still add up to it, `extracts`
-and `published` what goes out, `figures` and `view_figures` the numbers on it, `reports` those of a week, `reviews` what is signed,
-`look_back` and `incidents` the histories of runs. dbt's tests are asset checks too. Which ones a dataset must have is
+and `published` what goes out, `figures` and `view_figures` the numbers on it, `bi` what is generated for BI tools,
+`reports` those of a week, `reviews` what is signed, `look_back` and `incidents` the histories of runs. dbt's tests are
+asset checks too. Which ones a dataset must have is
 declared (`demands` in the catalogue). To add one: write a pure function that returns `Facts`, give it a name that is a
 fact and a dimension, and list it in its module (many tables at once: `grouped`); where its asset has partitions, answer
 by partition.

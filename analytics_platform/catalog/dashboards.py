@@ -44,8 +44,8 @@ class Extract(Declared):
     ``source`` is the warehouse table that it is cut from; None means that reporting computes it from the headlines of
     the dashboard's KPIs. ``row_budget`` counts the rows of a day over all tenants; ``pii_policy`` is the highest class
     that a column may have. Where the source is no KPI's table, ``settling_days`` says how long a day of it may still
-    move (null: for ever, as cohorts do). ``schema_version`` rises with every change of the columns; ``changes`` says why
-    it did, which a breaking change needs.
+    move (null: for ever, as cohorts do). ``schema_version`` rises with every change of the columns; ``changes`` says
+    why it did, which a breaking change needs.
     """
 
     name: Name

@@ -62,7 +62,7 @@ def kpis_of(payload: Payload) -> dict[str, Payload]:
 
 
 def cards(payload: Payload) -> Iterator[Card]:
-    """Every card, of this period and of the one before, with no filter; of one period with each value of each filter."""
+    """Every card of both periods with no filter; of one period also with each value of each filter."""
     for kpi in payload["kpis"]:
         for period, told in kpi["periods"].items():
             for filters in ({}, *(_each_value(payload, kpi) if period == "13w" else ())):
