@@ -27,6 +27,8 @@ from dagster._serdes import serialize_value
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from analytics_platform.defs.pools import WAREHOUSE_POOL
+
 MIRRORED_EVENTS = frozenset(ASSET_EVENTS | ASSET_CHECK_EVENTS)
 """What a batch may hold: events of assets and of their checks; all lie in the index shard too."""
 
@@ -73,6 +75,18 @@ class BatchingEventLogStorage(SqlEventLogStorage):
     def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
         """Forget that partitions of an asset were ever built: the stock storages refuse to."""
         wipe_partitions(self, asset_key, partition_keys)
+
+    def get_concurrency_keys(self) -> set[str]:
+        """The pools that have limits, the warehouse's always among them.
+
+        Dagster's queue asks for them before it gives a new pool its limit, so the first time that it looks it would let
+        every run in that waits for the warehouse.
+        """
+        known = super().get_concurrency_keys()
+        if WAREHOUSE_POOL in known or not self.has_instance:
+            return known
+        self.initialize_concurrency_limit_to_default(WAREHOUSE_POOL)
+        return super().get_concurrency_keys()
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table."""

@@ -21,6 +21,7 @@ from analytics_platform.defs.instance import (
     process_environment,
     write_instance_config,
 )
+from analytics_platform.defs.pools import WAREHOUSE_POOL
 from analytics_platform.defs.resources import store_from, warehouse_from
 from analytics_platform.defs.retention import sinks_of
 from analytics_platform.defs.run_records import databases_of
@@ -93,6 +94,12 @@ def test_a_run_whose_process_died_is_tried_again_and_one_that_failed_is_not(tmp_
     config = instance_config(Settings(home=tmp_path, dagster_run_hours=2))
     assert config["run_retries"] == {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False}
     assert config["run_monitoring"]["max_runtime_seconds"] == 7200
+
+
+def test_the_warehouse_lets_one_run_in_from_the_first_look_of_the_queue_on(tmp_path: Path) -> None:
+    with open_instance(Settings(home=tmp_path)) as instance:
+        assert instance.event_log_storage.get_concurrency_keys() == {WAREHOUSE_POOL}
+        assert instance.event_log_storage.get_concurrency_info(WAREHOUSE_POOL).slot_count == 1
 
 
 def test_a_deployments_own_file_is_used_as_it_is(tmp_path: Path) -> None:
