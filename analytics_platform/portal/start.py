@@ -5,7 +5,7 @@ Made from the shelf, the newest review's standing and the open incidents; each i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from analytics_platform.lake.layout import week_of_report
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.portal.rights import Principal, Rights
 from analytics_platform.portal.shelf import Shelf, Shelved
-from analytics_platform.portal.words import DASHBOARDS, SEVERITIES, WORDS
+from analytics_platform.portal.words import SEVERITIES, WORDS
 
 INCIDENTS = "ops.incidents"
 """Who may see this dataset is told of open incidents."""
@@ -132,7 +132,7 @@ class StartPages:
             tuple(changed),
             tuple(incidents[:_INCIDENTS_SHOWN]),
             max(0, len(incidents) - _INCIDENTS_SHOWN),
-            tuple(_role(rights.catalog, each) for each in reader.principal.audiences),
+            tuple(_role(rights.catalog, each, reader.language) for each in reader.principal.audiences),
         )
 
     def _lines(self, rights: Rights, reader: Reader, shelved: Sequence[Shelved]) -> list[Line]:
@@ -147,7 +147,7 @@ class StartPages:
         is_dashboard = item.dataset.startswith("dashboard.")
         return Line(
             _title(catalog, item, reader.language),
-            _detail(catalog, item, words, several),
+            _detail(catalog, item, reader.language, several),
             tuple((form, f"/{item.stem}.{form}") for form in item.forms),
             words["published"].replace("{moment}", moment_text(published, reader.language)),
             item.published_at,
@@ -216,16 +216,16 @@ def _title(catalog: Catalog, item: Shelved, language: Language) -> str:
         span = span_text(monday, monday + timedelta(days=6), language)
         return words["week"].replace("{number}", str(monday.isocalendar().week)).replace("{span}", span)
     name = item.dataset.partition(".")[2]
-    title = catalog.dashboards[name].title
-    return DASHBOARDS.get(name, title) if language == "nl-NL" else title
+    translated = catalog.translations.get(language[:2])
+    return (translated.dashboards if translated else catalog.dashboards)[name].title
 
 
-def _detail(catalog: Catalog, item: Shelved, words: Mapping[str, str], several: bool) -> str | None:
+def _detail(catalog: Catalog, item: Shelved, language: Language, several: bool) -> str | None:
     """Whose view it is, where that is not plain."""
     is_of_audience = item.dataset.startswith("dashboard.") or item.dataset == "report.weekly"
     if not several or not is_of_audience:
         return None
-    return words["as"].replace("{audience}", _role(catalog, item.audience))
+    return WORDS[language]["as"].replace("{audience}", _role(catalog, item.audience, language))
 
 
 def _mark(item: Shelved, reader: Reader, zone: ZoneInfo) -> str | None:
@@ -239,9 +239,10 @@ def _mark(item: Shelved, reader: Reader, zone: ZoneInfo) -> str | None:
     return words["new"] if ended > today_in(zone, reader.since) else words["changed"]
 
 
-def _role(catalog: Catalog, audience: Audience) -> str:
+def _role(catalog: Catalog, audience: Audience, language: Language) -> str:
     """An audience as people read it."""
-    title = catalog.access_roles[audience.role].title
+    translated = catalog.translations.get(language[:2])
+    title = translated.roles[audience.role] if translated else catalog.access_roles[audience.role].title
     return " · ".join(filter(None, (title, _tenant_name(catalog, audience.tenant))))
 
 

@@ -109,15 +109,6 @@ SEVERITIES: Mapping[Language, Mapping[str, str]] = {
     "nl-NL": {"critical": "kritiek", "warning": "waarschuwing", "info": "informatie"},
 }
 
-DASHBOARDS: Mapping[str, str] = {
-    "executive_overview": "Directieoverzicht",
-    "finance": "Financiën",
-    "operations": "Operatie",
-    "customer_health": "Klanttevredenheid",
-    "growth": "Groei",
-}
-"""Titles of dashboards in Dutch; one that is not here has the catalogue's."""
-
 
 def language_of(chosen: str | None, accepted: str | None, otherwise: Language) -> Language:
     """The language that somebody has chosen, else the first of the browser's that there is, else the house's."""
