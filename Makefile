@@ -78,6 +78,7 @@ bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.middleware
 	$(BIN)/python -m benchmarks.collector
 	$(BIN)/python -m benchmarks.retention
+	$(BIN)/python -m benchmarks.dashboards
 
 node: ## Install the npm packages of the TypeScript types and of the client tests (needs Node.js 20)
 	cd analytics_platform/tracking/typescript && npm ci --silent
