@@ -10,7 +10,7 @@ from analytics_platform.reporting import shown
 from analytics_platform.reporting.dashboards import load_page_rows
 from analytics_platform.reporting.page import payload_element
 from analytics_platform.reporting.payload import Pages
-from asset_checks.view_figures import shown_views, view_sql, views_equal_warehouse
+from asset_checks.view_figures import ViewFigure, shown_views, view_sql, views_equal_warehouse
 from reporting.conftest import Published
 from reporting.kpi_tables import BUCKETS, LAST_DAY
 
@@ -52,6 +52,14 @@ def test_every_view_equals_sql_whole_and_with_each_filter(published: Published, 
         each.name for each in published.catalog.dashboards[dashboard].views
     }
     assert not views_equal_warehouse(figures, [dict.fromkeys(row, -1.0) for row in computed]).passed
+
+
+def test_a_view_that_shows_nothing_is_right_where_the_warehouse_has_nothing(published: Published) -> None:
+    view = published.catalog.dashboards["growth"].views[0]
+    silent = ViewFigure(view, "kpi.none", "day", LAST_DAY, LAST_DAY, {}, {"reached": None})
+    assert views_equal_warehouse([], []).passed
+    assert views_equal_warehouse([silent], [{"reached": 0.0}]).passed
+    assert not views_equal_warehouse([silent], [{"reached": 5.0}]).passed
 
 
 @pytest.mark.parametrize("audience", [FINANCE, ALBION])
