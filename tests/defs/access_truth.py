@@ -195,7 +195,11 @@ def fill(path: Path, truth: Truth, only: Collection[str] | None = None) -> None:
         if name.startswith("extracts.") or (only is not None and name not in only):
             continue
         schema, short = name.split(".")
-        types = {c: str(truth.documented.get(short, {}).get(c, {}).get("data_type") or _type(c)) for c in columns}
+        published = _published_types(truth, name)
+        types = {
+            c: str(truth.documented.get(short, {}).get(c, {}).get("data_type") or published.get(c) or _type(c))
+            for c in columns
+        }
         connection.execute(f"create schema if not exists {schema}")
         declared = ", ".join(f"{column} {types[column]}" for column in columns)
         connection.execute(f"create table {name} ({declared}, {STRAY} varchar)")
@@ -217,6 +221,18 @@ def _filters() -> dict[str, dict[str, str]]:
         table = headline.get("table") or kpi["table"]
         found.setdefault(table, {}).update(headline.get("filter", {}))
     return found
+
+
+def _published_types(truth: Truth, table: str) -> dict[str, str]:
+    """Types of a table's columns as an extract of it declares them; without a dbt model, the only ones."""
+    sql = {"number": "double", "integer": "bigint", "string": "varchar"}
+    return {
+        name: sql.get(column["type"], column["type"])
+        for board in truth.dashboards.values()
+        for extract in board["extracts"].values()
+        if extract["source"] == table
+        for name, column in extract["columns"].items()
+    }
 
 
 def _type(column: str) -> str:

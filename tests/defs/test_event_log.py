@@ -138,11 +138,11 @@ def test_a_shard_that_has_its_tables_is_opened_without_asking_alembic(
         stock(self, engine, for_index_shard)
 
     monkeypatch.setattr(SqliteEventLogStorage, "_initdb", noted)
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         run_in(instance)
-    made = {path.stem for path in (tmp_path / "history" / "runs").glob("*.db")}
+    made = {path.stem for path in (tmp_path / "dagster" / "history" / "runs").glob("*.db")}
     assert set(asked) == made
-    with open_instance(tmp_path) as instance:
+    with open_instance(Settings(home=tmp_path)) as instance:
         logs = [instance.all_logs(run.run_id) for run in instance.get_runs()]
     assert all(logs)
     assert len(logs) == 2
