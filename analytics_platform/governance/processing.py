@@ -131,6 +131,8 @@ def records_document(catalog: Catalog, organisation: Organisation, as_of: date) 
 
 def _record(catalog: Catalog, activity: ProcessingActivity) -> ProcessingRecord:
     touched = [each for each in catalog.datasets.values() if each.pii_columns and activity.covers(each.name)]
+    # A page has a column about people only for who may read the extract that it comes from, so the extract says who.
+    read = [each for each in touched if each.layer != "dashboard"]
     by_class: dict[str, list[Dataset]] = {}
     for dataset in touched:
         by_class.setdefault(dataset.retention_class, []).append(dataset)
@@ -146,7 +148,7 @@ def _record(catalog: Catalog, activity: ProcessingActivity) -> ProcessingRecord:
         roles=tuple(
             role.title
             for role in catalog.access_roles.values()
-            if role.max_pii != "none" and any(role.may_see(dataset.name) for dataset in touched)
+            if role.max_pii != "none" and any(role.may_see(dataset.name) for dataset in read)
         ),
         disclosed_to=activity.disclosed_to,
         transfers=activity.transfers,

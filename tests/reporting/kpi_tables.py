@@ -49,7 +49,9 @@ def write_kpi_tables(path: Path, tables: KpiTables) -> DuckDBWarehouse:
         frames = [
             build(tables, tenant, np.random.default_rng([9, index])) for index, tenant in enumerate(tables.tenants)
         ]
-        warehouse.replace_table(name, pl.concat(frames).to_arrow())
+        # A column that has no value yet is a number that is not known, not a column without a type.
+        typed = [frame.with_columns(pl.col(pl.Null).cast(pl.Int64)) for frame in frames]
+        warehouse.replace_table(name, pl.concat(typed).to_arrow())
     return warehouse
 
 
