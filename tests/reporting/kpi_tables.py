@@ -299,8 +299,12 @@ def _anomalies(tables: KpiTables, tenant: Tenant, random: np.random.Generator) -
             "series": series,
             "observed": 40.0,
             "expected": 62.5,
+            "lower": 55.0,
+            "upper": 70.0,
+            "score": -9.0,
             "rule": "seasonal",
             "is_anomaly": back == 3,
+            "reason": "far below what its weekday lets expect",
         }
         for back in range(min(tables.days, 10))
         for day in [tables.last - timedelta(back)]
