@@ -63,11 +63,11 @@ def test_a_token_that_is_right_names_its_principal(provider: Provider) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"exp": int(time.time()) - 120},
+        {"exp": -120},
         {"exp": None},
         {"iat": None},
-        {"iat": int(time.time()) + 600},
-        {"nbf": int(time.time()) + 600},
+        {"iat": 600},
+        {"nbf": 600},
         {"aud": "another-client"},
         {"aud": None},
         {"iss": "https://evil.example.com"},
@@ -80,8 +80,11 @@ def test_a_token_that_is_right_names_its_principal(provider: Provider) -> None:
     ids=lambda changed: f"{next(iter(changed))}",
 )
 def test_a_token_with_a_wrong_claim_is_refused(provider: Provider, changed: dict[str, object]) -> None:
+    """Numbers are seconds from now: names of tests are made long before some of them run."""
+    now = int(time.time())
+    claims = {name: now + value if isinstance(value, int) else value for name, value in changed.items()}
     with pytest.raises(TokenRefusedError):
-        verifier(provider).verify(provider.token("usr_1", **changed))
+        verifier(provider).verify(provider.token("usr_1", **claims))
 
 
 def test_a_little_difference_of_clocks_is_forgiven(provider: Provider) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -209,6 +210,9 @@ class RemovingWarehouse:
 
     def __init__(self, warehouse: DuckDBWarehouse, store: LocalStore) -> None:
         self._warehouse, self._store = warehouse, store
+
+    def reading(self) -> AbstractContextManager[None]:
+        return self._warehouse.reading()
 
     def query(self, sql: str, parameters: Any = ()) -> pa.Table:
         answer = self._warehouse.query(sql, parameters)
