@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -244,15 +245,18 @@ def test_whatever_happens_what_fails_is_in_one_incident_and_what_is_right_in_non
     catalog: Catalog, steps: list[tuple[int, set[int], set[int]]]
 ) -> None:
     cycle, known, failing, at = LifeCycle(Router(catalog), DAMPING), {}, set(), START
+
+    def current(at: datetime) -> list[Incident]:
+        return [each for each in known.values() if cycle.is_current(each, at)]
+
     for minutes, bad, good in steps:
         at += timedelta(minutes=minutes)
         observation = wrong(*(POOL[n] for n in sorted(bad)))._replace(
             found_right=frozenset(POOL[n].fingerprint for n in good)
         )
-        current = [each for each in known.values() if cycle.is_current(each, at)]
-        for _, incident in (*cycle.observe(current, observation, at), *cycle.settle(current, at)):
-            known[incident.id] = incident
-        again = [each for each in known.values() if cycle.is_current(each, at)]
+        for change in (partial(cycle.observe, observation=observation, at=at), partial(cycle.settle, at=at)):
+            known |= {incident.id: incident for _, incident in change(current(at))}
+        again = current(at)
         assert cycle.observe(again, observation, at) == []
         failing = (failing - {POOL[n].fingerprint for n in good}) | {POOL[n].fingerprint for n in bad}
         held = [each.fingerprint for incident in known.values() for each in incident.failing]
