@@ -7,14 +7,14 @@ pictures that are part of the file. Jinja escapes every string.
 from __future__ import annotations
 
 import base64
-import hashlib
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from analytics_platform.documents.content import Document
+from analytics_platform.documents.inlined import hash_source, templates_of
 from analytics_platform.documents.words import WORDS
 from analytics_platform.documents.writing import written
 
@@ -40,8 +40,7 @@ def render_html(document: Document) -> bytes:
 
 
 def _policy(style: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src {hash_source(style)}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _data_uri(svg: bytes) -> str:
@@ -50,13 +49,7 @@ def _data_uri(svg: bytes) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader(_ROOM, "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return templates_of(_ROOM)
 
 
 @cache

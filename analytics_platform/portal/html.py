@@ -7,15 +7,14 @@ away, so that neither undoes the other.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
 from analytics_platform.documents import Language
+from analytics_platform.documents.inlined import hash_source, templates_of
 from analytics_platform.portal.words import WORDS
 
 PAGE_POLICY = (
@@ -62,22 +61,15 @@ def render(template: str, language: Language, **context: object) -> bytes:
 @cache
 def own_policy() -> str:
     """The policy of the portal's own pages."""
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; base-uri 'none'; "
+        f"default-src 'none'; style-src {hash_source(_style())}; img-src data:; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'none'"
     )
 
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader(_ROOM, "templates"),
-        autoescape=select_autoescape(["html", "j2"], default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return templates_of(_ROOM)
 
 
 @cache

@@ -65,6 +65,43 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Published:
+    """The days that something is published for, and whether it is a stock, whose figure is that of its last day."""
+
+    days: frozenset[date]
+    is_stock: bool
+
+    @cached_property
+    def _ordinals(self) -> Codes:
+        return np.array(sorted(day.toordinal() for day in self.days), dtype=np.int64)
+
+    def as_of(self, day: date) -> date | None:
+        """The last published day up to ``day``."""
+        position = int(np.searchsorted(self._ordinals, day.toordinal(), side="right"))
+        return date.fromordinal(int(self._ordinals[position - 1])) if position else None
+
+    def count_in(self, span: Span) -> int:
+        """How many days of a span are published."""
+        start, end = np.searchsorted(self._ordinals, [span.first.toordinal(), span.last.toordinal() + 1])
+        return int(end - start)
+
+    def covers(self, span: Span) -> bool:
+        """Whether every day is published that the figure of ``span`` depends on."""
+        return span.last in self.days if self.is_stock else self.count_in(span) == span.days
+
+    def read_for(self, span: Span) -> Span | None:
+        """What a figure over ``span`` reads: of a stock its last published day; None where nothing is published."""
+        if not self.is_stock:
+            return span if self.count_in(span) else None
+        day = self.as_of(span.last)
+        return Span(day, day) if day and day >= span.first else None
+
+    def point(self, span: Span) -> Span | None:
+        """What a point of a trend reads; None for a flow that is not published on all its days."""
+        return self.read_for(span) if self.is_stock or self.covers(span) else None
+
+
+@dataclass(frozen=True)
 class Series:
     """One KPI's rows, the days that are published (with rows or without), and the currency of money."""
 
@@ -79,22 +116,21 @@ class Series:
         return self.kpi.headline
 
     @cached_property
-    def _ordinals(self) -> Codes:
-        return np.array(sorted(day.toordinal() for day in self.days), dtype=np.int64)
+    def published(self) -> Published:
+        """The days that figures may rest on."""
+        return Published(self.days, self.headline.snapshot)
 
     def as_of(self, day: date) -> date | None:
         """The last published day up to ``day``."""
-        position = int(np.searchsorted(self._ordinals, day.toordinal(), side="right"))
-        return date.fromordinal(int(self._ordinals[position - 1])) if position else None
+        return self.published.as_of(day)
 
     def published_in(self, span: Span) -> int:
         """How many days of a span are published."""
-        start, end = np.searchsorted(self._ordinals, [span.first.toordinal(), span.last.toordinal() + 1])
-        return int(end - start)
+        return self.published.count_in(span)
 
     def covers(self, span: Span) -> bool:
         """Whether every day is published that the figure of ``span`` depends on."""
-        return span.last in self.days if self.headline.snapshot else self.published_in(span) == span.days
+        return self.published.covers(span)
 
     def measure(self, span: Span) -> Measured:
         """The headline over a span.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,10 +18,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
 from analytics_platform.catalog import Audience, Catalog
+from analytics_platform.documents.inlined import hash_source, templates_of
 from analytics_platform.reporting.messages import ENGLISH, PAGE_WORDS
 from analytics_platform.reporting.page_words import dashboard_texts, page_words
 
@@ -113,9 +113,9 @@ def embedded_element(value: Mapping[str, Any]) -> Markup:
 
 def content_security_policy(scripts: Sequence[str], style: str) -> str:
     """A policy that allows these inlined scripts and this style sheet and nothing else, above all no network."""
-    allowed = " ".join(_hash(script) for script in scripts) or "'none'"
+    allowed = " ".join(hash_source(script) for script in scripts) or "'none'"
     return (
-        f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; "
+        f"default-src 'none'; script-src {allowed}; style-src {hash_source(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -146,20 +146,9 @@ def _script(names: Sequence[str]) -> str:
     return f'(() => {{\n"use strict";\n{parts}\n}})();'
 
 
-def _hash(text: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
-
-
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader(_ROOM, "templates"),
-        autoescape=select_autoescape(["html", "j2"], default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return templates_of(_ROOM)
 
 
 @cache

@@ -22,7 +22,7 @@ from analytics_platform.reporting.marked_days import marked_days
 from analytics_platform.reporting.measures import Floats, Series
 from analytics_platform.reporting.periods import Period, periods_ending
 from analytics_platform.reporting.quality import Lineage, badge
-from analytics_platform.reporting.slots import Layout, Published, layout_with_points
+from analytics_platform.reporting.slots import Layout, layout_with_points
 from analytics_platform.reporting.sources import STAFF, ExtractRows, KpiRows, columns_up_to, seen_series, tenant_names
 from analytics_platform.reporting.views import ViewRows, seen_view
 
@@ -54,7 +54,7 @@ class _Shown:
 
     def layout(self, *, with_previous: bool) -> Layout:
         """The slots of its figures."""
-        published = Published(self.series.days, self.kpi.headline.snapshot)
+        published = self.series.published
         is_median = self.kpi.headline.kind == "median"
         return layout_with_points(published, self.periods, with_totals=is_median, with_previous=with_previous)
 

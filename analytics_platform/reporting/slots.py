@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from analytics_platform.reporting.measures import Codes
+from analytics_platform.reporting.measures import Published
 from analytics_platform.reporting.periods import Period, Span
 
 
@@ -65,43 +61,6 @@ class _Builder:
 
     def layout(self, periods: Mapping[str, PeriodSlots]) -> Layout:
         return Layout(tuple(self.spans), tuple(self.groups), periods)
-
-
-@dataclass(frozen=True)
-class Published:
-    """The days that something is published for, and whether it is a stock, whose figure is that of its last day."""
-
-    days: frozenset[date]
-    is_stock: bool
-
-    @cached_property
-    def _ordinals(self) -> Codes:
-        return np.array(sorted(day.toordinal() for day in self.days), dtype=np.int64)
-
-    def as_of(self, day: date) -> date | None:
-        """The last published day up to ``day``."""
-        position = int(np.searchsorted(self._ordinals, day.toordinal(), side="right"))
-        return date.fromordinal(int(self._ordinals[position - 1])) if position else None
-
-    def count_in(self, span: Span) -> int:
-        """How many days of a span are published."""
-        start, end = np.searchsorted(self._ordinals, [span.first.toordinal(), span.last.toordinal() + 1])
-        return int(end - start)
-
-    def covers(self, span: Span) -> bool:
-        """Whether every day is published that the figure of ``span`` depends on."""
-        return span.last in self.days if self.is_stock else self.count_in(span) == span.days
-
-    def read_for(self, span: Span) -> Span | None:
-        """What a figure over ``span`` reads: of a stock its last published day; None where nothing is published."""
-        if not self.is_stock:
-            return span if self.count_in(span) else None
-        day = self.as_of(span.last)
-        return Span(day, day) if day and day >= span.first else None
-
-    def point(self, span: Span) -> Span | None:
-        """What a point of a trend reads; None for a flow that is not published on all its days."""
-        return self.read_for(span) if self.is_stock or self.covers(span) else None
 
 
 def layout_with_points(

@@ -18,9 +18,8 @@ from analytics_platform.catalog import PII_CLASSES, Catalog, Extract, Kpi, PiiCl
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.extracts import ExtractMissingError, arrow_schema, published_days, read_extract
 from analytics_platform.reporting.headlines import KpiSource, kpi_source
-from analytics_platform.reporting.measures import REPORTING_CURRENCY, Series, reduce_rows
+from analytics_platform.reporting.measures import REPORTING_CURRENCY, Published, Series, reduce_rows
 from analytics_platform.reporting.periods import Period, Span
-from analytics_platform.reporting.slots import Published
 from analytics_platform.warehouse.headlines import money_column
 
 STAFF = "all"

@@ -19,9 +19,17 @@ from analytics_platform.catalog import Catalog, Kpi, PiiClass, View, ViewAxis
 from analytics_platform.reporting.cubes import MOST_NUMBERS, Amounts, additive_cube, cells_of, within
 from analytics_platform.reporting.dimensions import Dimension, Shares, shares
 from analytics_platform.reporting.figures import days_to_mature, labeller
-from analytics_platform.reporting.measures import REPORTING_CURRENCY, Codes, Column, Floats, coded, signed_sum
+from analytics_platform.reporting.measures import (
+    REPORTING_CURRENCY,
+    Codes,
+    Column,
+    Floats,
+    Published,
+    coded,
+    signed_sum,
+)
 from analytics_platform.reporting.periods import Period, Span, months_before, periods_ending
-from analytics_platform.reporting.slots import Layout, Published, layout_of_one, layout_of_totals, layout_with_points
+from analytics_platform.reporting.slots import Layout, layout_of_one, layout_of_totals, layout_with_points
 from analytics_platform.reporting.sources import STAFF, ExtractRows, columns_up_to, only_currency
 
 _FIRST_DAY = date(1970, 1, 1)
