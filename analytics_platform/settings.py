@@ -132,6 +132,14 @@ class Settings(BaseSettings):
     lake_object_lock: Literal["none", "governance", "compliance"] = Field(
         default="none", description="The bucket's Object Lock; in compliance mode nobody can erase what it covers."
     )
+    warehouse: Literal["duckdb"] = Field(
+        default="duckdb", description="Product that holds the tables: duckdb is one file of the home folder."
+    )
+    warehouse_schema_prefix: str = Field(
+        default="",
+        pattern=r"^([a-z][a-z0-9_]{0,30}_)?$",
+        description="What a branch environment's schemas begin with in a shared warehouse, such as pr_123_.",
+    )
     dbt_project_dir: Path = Field(
         default=PROJECT_ROOT / "dbt", description="The dbt project; the one beside this package by default."
     )
@@ -368,6 +376,14 @@ class Settings(BaseSettings):
         pattern=r"^[a-z][a-z0-9-]*\.[A-Za-z0-9_]+\.[A-Za-z0-9_]+$",
         description="Table of BigQuery (project.dataset.table) with tenant_id and email, to filter rows by viewer.",
     )
+
+    @model_validator(mode="after")
+    def _prefix_is_of_a_shared_warehouse(self) -> Self:
+        if self.warehouse_schema_prefix and self.warehouse == "duckdb":
+            raise ValueError(
+                "warehouse_schema_prefix is for a shared warehouse; for duckdb give the branch its own home"
+            )
+        return self
 
     @model_validator(mode="after")
     def _refresh_is_whole_or_absent(self) -> Self:

@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 
 from analytics_platform.catalog import Catalog, load_catalog
-from analytics_platform.defs.dbt_build import DbtBuild
+from analytics_platform.defs.dbt_build import DbtBuild, duckdb_connection
 from analytics_platform.defs.loaded import registry_tables, stream_table
 from analytics_platform.demo.simulation import simulate
 from analytics_platform.identities.keys import IdentityKeys
@@ -146,7 +146,7 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def night(dbt: DbtBuild, day: date, rounds: int) -> tuple[Cost, Cost]:
+def night(dbt: DbtBuild, warehouse: Path, day: date, rounds: int) -> tuple[Cost, Cost]:
     """Build one day by dbt and by bare SQL, in turns."""
     build(dbt, day, day)
     statements = bare_statements(dbt.target_dir)
@@ -154,7 +154,7 @@ def night(dbt: DbtBuild, day: date, rounds: int) -> tuple[Cost, Cost]:
     for _ in range(rounds):
         for cost, work in (
             (through_dbt, lambda: build(dbt, day, day)),
-            (bare, lambda: run_bare(dbt.warehouse_path, statements)),
+            (bare, lambda: run_bare(warehouse, statements)),
         ):
             wall, cpu = measured(work)
             cost.wall.append(wall)
@@ -169,10 +169,10 @@ def slowest(target_dir: Path) -> str:
     return ", ".join(f"{result['unique_id'].split('.')[-1]} {result['execution_time']:.2f} s" for result in top)
 
 
-def report(dbt: DbtBuild, history_start: date, first: date, day: date, rounds: int) -> None:
+def report(dbt: DbtBuild, warehouse: Path, history_start: date, first: date, day: date, rounds: int) -> None:
     """Build the history from `first` to `day`, then measure and print the night of `day`."""
     seconds, _ = measured(lambda: build(dbt, first, day))
-    through_dbt, bare = night(dbt, day, rounds)
+    through_dbt, bare = night(dbt, warehouse, day, rounds)
     print(f"night after {(day - history_start).days + 1} days of history ({seconds:.0f} s to build the last of it)")
     print(f"  dbt       {through_dbt.text()}")
     print(f"  bare SQL  {bare.text()}")
@@ -188,13 +188,14 @@ def main(months: int, copies: int, rounds: int) -> None:
         folder = Path(scratch)
         catalog = load_catalog()
         lake = land(catalog, first, last, folder)
-        dbt = DbtBuild(PROJECT_ROOT / "dbt", folder / "warehouse.duckdb", folder / "dbt")
-        rows = load(dbt.warehouse_path, lake, many_tenants(catalog, copies), copies)
+        warehouse = folder / "warehouse.duckdb"
+        dbt = DbtBuild(PROJECT_ROOT / "dbt", duckdb_connection(warehouse), folder / "dbt")
+        rows = load(warehouse, lake, many_tenants(catalog, copies), copies)
         print(f"{rows:,} events of {copies * len(catalog.tenants)} tenants over {months} months")
         build(dbt, first, first, "resource_type:seed")
         middle = first + timedelta(days=span // 4)
-        report(dbt, first, first, middle, rounds)
-        report(dbt, first, middle + timedelta(days=1), last, rounds)
+        report(dbt, warehouse, first, first, middle, rounds)
+        report(dbt, warehouse, first, middle + timedelta(days=1), last, rounds)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB, pid {os.getpid()}")
 
 

@@ -61,3 +61,11 @@ def test_a_name_that_is_no_setting_is_refused(tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text("histroy_start: 2024-01-01\n")
     with pytest.raises(SettingsError, match=r"histroy_start.*known settings: .*history_start"):
         Settings.from_environment()
+
+
+def test_a_schema_prefix_is_refused_where_a_branch_has_a_file_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANALYTICS_WAREHOUSE_SCHEMA_PREFIX", "pr_7_")
+    with pytest.raises(SettingsError, match="give the branch its own home"):
+        Settings.from_environment()

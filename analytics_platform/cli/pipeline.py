@@ -289,12 +289,13 @@ def incident_lines(report: RunReport) -> list[str]:
 
 
 def _where_things_are() -> list[str]:
-    from analytics_platform.defs.resources import store_from
+    from analytics_platform.defs.resources import store_from, warehouse_from
 
     settings = read_settings()
+    warehouse = warehouse_from(settings).address
     return [
         f"Dashboards  {store_from(settings).address('dashboards/index.html')}",
         *reports.newest_written(),
         f"Lake        {settings.lake_url or settings.lake_root}",
-        f"Warehouse   {settings.warehouse_path}  (ask it with: analytics sql 'select * from kpi.kpi_mrr limit 5')",
+        f"Warehouse   {warehouse}  (ask it with: analytics sql 'select * from kpi.kpi_mrr limit 5')",
     ]

@@ -15,7 +15,7 @@ from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import Manifest
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.defs.pools import WAREHOUSE_POOL
-from analytics_platform.defs.resources import rbac_key, rbac_source, store_from, warehouse_from
+from analytics_platform.defs.resources import embedded_warehouse, rbac_key, rbac_source, store_from
 from analytics_platform.governance.access.bigquery import Project
 from analytics_platform.governance.access.desk import AccessDesk, Applied, Names
 from analytics_platform.governance.access.drift import extra
@@ -50,7 +50,7 @@ def access_desk(
         catalog,
         dbt_tables(manifest),
         store or store_from(settings),
-        warehouse_from(settings),
+        embedded_warehouse(settings),
         settings.access_root,
         Names(account, project, settings.bigquery_region),
         ModelTables(model.shared, frozenset(fact.dataset for fact in model.facts)),

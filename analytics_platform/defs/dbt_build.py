@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +23,7 @@ from analytics_platform.errors import AnalyticsError
 from analytics_platform.settings import temporary_environment
 
 _PARSED = "partial_parse.msgpack"
+_DUCKDB_FILE = "ANALYTICS_WAREHOUSE_PATH"
 _NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """They judge SQL, not data, and run in the test suite; the name of a model would choose those of the model too."""
 
@@ -65,19 +66,44 @@ class NodeResult:
         return self.status == "skipped"
 
 
+@dataclass(frozen=True)
+class DbtConnection:
+    """How dbt reaches a warehouse.
+
+    Attributes:
+        target: the output of profiles.yml, named as the setting `warehouse` names the product.
+        environment: variables that this output reads.
+        parsing: those that a parse is given in their place. It connects to nothing, and dbt parses all again where the
+            connection is another than that of the parse before.
+        release: lets go of what dbt keeps open between two invocations.
+    """
+
+    target: str
+    environment: Mapping[str, str] = field(repr=False)
+    parsing: Mapping[str, str]
+    release: Callable[[], None]
+
+
+def duckdb_connection(path: Path) -> DbtConnection:
+    """Dbt on a DuckDB file."""
+    return DbtConnection("duckdb", {_DUCKDB_FILE: str(path)}, {_DUCKDB_FILE: path.name}, _release_duckdb)
+
+
 @dataclass
 class DbtBuild:
     """dbt over one project and one warehouse.
 
     Args:
         project_dir: folder of dbt_project.yml and profiles.yml.
-        warehouse_path: the DuckDB file that dbt writes.
+        connection: the warehouse that dbt writes.
         target_dir: where dbt writes artifacts and logs; never inside the project, which may be read-only.
+        schema_prefix: what the names of its schemas begin with.
     """
 
     project_dir: Path
-    warehouse_path: Path
+    connection: DbtConnection
     target_dir: Path
+    schema_prefix: str = ""
     _manifest: Any = field(default=None, repr=False)
 
     def build(
@@ -85,7 +111,7 @@ class DbtBuild:
     ) -> list[NodeResult]:
         """Build the selected nodes for the days `first` to `last`; no selection means all.
 
-        The caller holds the warehouse's lock: dbt opens the file itself, and lets go of it at the end.
+        The caller holds the warehouse (`Warehouse.exclusive`): dbt connects by itself, and lets go at the end.
 
         Raises:
             DbtBuildError: dbt could not even start on the nodes (a parse or connection error).
@@ -101,13 +127,13 @@ class DbtBuild:
         """Parse the project and write `manifest.json`, by default into the project's own target folder; dbt's manifest.
 
         A target folder without a parse starts from that of the project's own, and dbt reads again only what has changed
-        since. It compares the connection too, so a parse, which opens none, is told the warehouse's name alone.
+        since.
         """
         parsed, target = self.project_dir / "target" / _PARSED, target_dir or self.project_dir / "target"
         if parsed.exists() and not (target / _PARSED).exists():
             target.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(parsed, target / _PARSED)
-        self._manifest = self._run(["parse"], target, Path(self.warehouse_path.name)).result
+        self._manifest = self._run(["parse"], target, self.connection.parsing).result
         return self._manifest
 
     def docs(self) -> None:
@@ -119,15 +145,15 @@ class DbtBuild:
             self.parse(self.target_dir)
         return self._run(arguments, self.target_dir).result
 
-    def _run(self, arguments: Sequence[str], target_dir: Path, warehouse: Path | None = None) -> Any:
+    def _run(self, arguments: Sequence[str], target_dir: Path, connection: Mapping[str, str] | None = None) -> Any:
         """One dbt invocation. Its outcome holds a result even when nodes fail; no result is an error of dbt itself."""
         from dbt.cli.main import dbtRunner
 
         _take_turns_for_cursors()
         name_flags_at_once()
-        with self._environment(target_dir, warehouse or self.warehouse_path):
+        with self._environment(target_dir, connection or self.connection.environment):
             outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
-            _release_warehouse()
+            self.connection.release()
         if outcome.result is None:
             raise DbtBuildError(f"dbt {arguments[0]} failed: {outcome.exception or 'see its log'}")
         return outcome
@@ -137,12 +163,14 @@ class DbtBuild:
         return ["--log-level", "none", "--log-level-file", "info", "--log-path", log_dir, "--no-use-colors"]
 
     @contextmanager
-    def _environment(self, target_dir: Path, warehouse: Path) -> Iterator[None]:
+    def _environment(self, target_dir: Path, connection: Mapping[str, str]) -> Iterator[None]:
         """Dbt's settings, for as long as it runs: profiles.yml and dbt_project.yml read them from the environment."""
         target_dir.mkdir(parents=True, exist_ok=True)
         with temporary_environment(
             {
-                "ANALYTICS_WAREHOUSE_PATH": str(warehouse),
+                "ANALYTICS_WAREHOUSE": self.connection.target,
+                "ANALYTICS_WAREHOUSE_SCHEMA_PREFIX": self.schema_prefix,
+                **connection,
                 "DBT_PROJECT_DIR": str(self.project_dir),
                 "DBT_PROFILES_DIR": str(self.project_dir),
                 "DBT_TARGET_PATH": str(target_dir),
@@ -162,7 +190,7 @@ def _node_result(result: Any) -> NodeResult:
     )
 
 
-def _release_warehouse() -> None:
+def _release_duckdb() -> None:
     """Close the DuckDB file that dbt keeps open for its next invocation; nobody else could write meanwhile."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 

@@ -11,7 +11,7 @@ from analytics_platform.alerting.messages import Places
 from analytics_platform.alerting.slack import SlackClient
 from analytics_platform.alerting.store import SqliteStore
 from analytics_platform.catalog import Catalog
-from analytics_platform.defs.dbt_build import DbtBuild
+from analytics_platform.defs.dbt_build import DbtBuild, DbtConnection, duckdb_connection
 from analytics_platform.governance.access.desk import reference_key
 from analytics_platform.governance.access.rbac import RbacSource
 from analytics_platform.identities.keys import IdentityKeys
@@ -19,7 +19,7 @@ from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.lake.stores import BucketPlace, open_store
 from analytics_platform.settings import Settings
-from analytics_platform.warehouse import DuckDBWarehouse
+from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
 
 
 def store_from(settings: Settings) -> ObjectStore:
@@ -53,19 +53,33 @@ def rbac_key(settings: Settings) -> bytes:
     return reference_key(settings.access_root, secret.get_secret_value() if secret else None)
 
 
-def warehouse_from(settings: Settings, patience: float | None = None) -> DuckDBWarehouse:
+def warehouse_from(settings: Settings, patience: float | None = None) -> Warehouse:
     """The warehouse; whoever cannot wait as long as everybody says how many seconds it can."""
+    match settings.warehouse:
+        case "duckdb":
+            return embedded_warehouse(settings, patience)
+
+
+def embedded_warehouse(settings: Settings, patience: float | None = None) -> DuckDBWarehouse:
+    """The DuckDB file of this home."""
     timeout = settings.lock_timeout_seconds if patience is None else patience
     return DuckDBWarehouse(settings.warehouse_path, lock_timeout=timeout)
 
 
 def dbt_from(settings: Settings) -> DbtBuild:
-    """Dbt on that warehouse."""
+    """Dbt on the warehouse."""
     return DbtBuild(
         project_dir=settings.dbt_project_dir,
-        warehouse_path=settings.warehouse_path,
+        connection=_dbt_connection(settings),
         target_dir=settings.dbt_target,
+        schema_prefix=settings.warehouse_schema_prefix,
     )
+
+
+def _dbt_connection(settings: Settings) -> DbtConnection:
+    match settings.warehouse:
+        case "duckdb":
+            return duckdb_connection(settings.warehouse_path)
 
 
 def alert_store_from(settings: Settings) -> SqliteStore:

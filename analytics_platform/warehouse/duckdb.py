@@ -20,9 +20,8 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from analytics_platform.warehouse.port import QueryError, WarehouseBusyError, WarehouseMissingError
+from analytics_platform.warehouse.port import SCHEMAS, QueryError, WarehouseBusyError, WarehouseMissingError
 
-_SCHEMAS = ("raw", "staging", "marts", "kpi", "extracts", "ops")
 _THREADS = 2
 _READ_RETRY_SECONDS = 0.1
 _FILE_IN_USE = "Could not set lock on file"
@@ -62,6 +61,11 @@ class DuckDBWarehouse:
     def path(self) -> Path:
         """The database file."""
         return self._path
+
+    @property
+    def address(self) -> str:
+        """The database file."""
+        return str(self._path)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -184,7 +188,7 @@ class DuckDBWarehouse:
         with self.exclusive():
             connection = self._wait_for_file(read_only=False)
             try:
-                for schema in _SCHEMAS:
+                for schema in SCHEMAS:
                     connection.execute(f"create schema if not exists {schema}")
                 connection.begin()
                 yield connection

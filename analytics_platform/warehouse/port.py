@@ -11,6 +11,9 @@ import pyarrow as pa
 
 from analytics_platform.errors import AnalyticsError
 
+SCHEMAS = ("raw", "staging", "marts", "kpi", "extracts", "ops")
+"""The platform's schemas, as its SQL names them."""
+
 
 class WarehouseBusyError(AnalyticsError):
     """Another process holds the warehouse and did not let go in time; the text names it."""
@@ -25,11 +28,15 @@ class QueryError(AnalyticsError):
 
 
 class Warehouse(Protocol):
-    """A warehouse with schemas ``raw``, ``staging``, ``marts``, ``kpi`` and ``ops``.
+    """A warehouse with the schemas of `SCHEMAS`.
 
-    Tables are named ``schema.table``. All writes are transactions: a reader sees the rows before or
-    after, never between.
+    Tables are named ``schema.table``. SQL is DuckDB's, with ``?`` for values; an adapter of another product translates
+    it. All writes are transactions: a reader sees the rows before or after, never between.
     """
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
 
     def replace_days(self, table: str, rows: pa.Table | pa.RecordBatchReader, first: date, last: date) -> int:
         """Replace the rows of the days ``first`` to ``last`` (inclusive, column ``day``); return the rows written."""
@@ -49,7 +56,7 @@ class Warehouse(Protocol):
         """Make sure that deleted rows are in no file of the warehouse any more, as far as it is in our hands."""
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
-        """Answer a read-only query.
+        """Answer a read-only query, in the types that DuckDB answers with.
 
         Raises:
             QueryError: the query is wrong, or would write.

@@ -27,7 +27,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
-from analytics_platform.defs.dbt_build import DbtBuild, name_flags_at_once
+from analytics_platform.defs.dbt_build import DbtBuild, duckdb_connection, name_flags_at_once
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "dbt"
@@ -216,7 +216,7 @@ class Dbt:
     def _parsed(self) -> Manifest:
         """Return the project's manifest; parsed once per test process, because a parse takes seconds."""
         if Dbt._manifest is None:
-            Dbt._manifest = DbtBuild(PROJECT, self.warehouse, self.target).parse(self.target)
+            Dbt._manifest = DbtBuild(PROJECT, duckdb_connection(self.warehouse), self.target).parse(self.target)
         assert Dbt._manifest is not None
         return Dbt._manifest
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from analytics_platform.catalog import Catalog
-from analytics_platform.defs.dbt_build import DbtBuild
+from analytics_platform.defs.dbt_build import DbtBuild, duckdb_connection
 from analytics_platform.settings import PROJECT_ROOT
 from analytics_platform.tracking.generated import drifted
 from analytics_platform.warehouse.project_files import CONSUMERS, PROJECT_FILES, render_exposures
@@ -34,7 +34,7 @@ MAX_JOINS = 7
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     target = tmp_path_factory.mktemp("dbt")
-    DbtBuild(PROJECT_ROOT / "dbt", target / "none.duckdb", target).parse(target)
+    DbtBuild(PROJECT_ROOT / "dbt", duckdb_connection(target / "none.duckdb"), target).parse(target)
     read: dict[str, Any] = json.loads((target / "manifest.json").read_text())
     return read
 

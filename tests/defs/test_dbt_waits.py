@@ -14,7 +14,7 @@ import pytest
 from dbt_common.behavior_flags import BehaviorFlagRendered
 
 from analytics_platform.defs.dbt import names_of
-from analytics_platform.defs.dbt_build import DbtBuild, name_flags_at_once
+from analytics_platform.defs.dbt_build import DbtBuild, duckdb_connection, name_flags_at_once
 from analytics_platform.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.integration
@@ -30,7 +30,7 @@ time.sleep(1.5)
 def test_a_reader_that_is_in_the_way_delays_a_build_and_does_not_end_it(tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
     duckdb.connect(str(warehouse)).close()
-    dbt = DbtBuild(PROJECT_ROOT / "dbt", warehouse, tmp_path / "target")
+    dbt = DbtBuild(PROJECT_ROOT / "dbt", duckdb_connection(warehouse), tmp_path / "target")
     dbt.parse(tmp_path / "target")
     reader = subprocess.Popen([sys.executable, "-c", READER, str(warehouse)], stdout=subprocess.PIPE, text=True)
     assert reader.stdout is not None
@@ -44,8 +44,8 @@ def test_a_reader_that_is_in_the_way_delays_a_build_and_does_not_end_it(tmp_path
 
 def test_what_the_project_was_parsed_to_is_taken_up_for_any_warehouse(tmp_path: Path) -> None:
     project = shutil.copytree(PROJECT_ROOT / "dbt", tmp_path / "dbt", ignore=shutil.ignore_patterns("target"))
-    DbtBuild(project, tmp_path / "one" / "warehouse.duckdb", tmp_path / "one").parse()
-    another = DbtBuild(project, tmp_path / "another" / "warehouse.duckdb", tmp_path / "another")
+    DbtBuild(project, duckdb_connection(tmp_path / "one" / "warehouse.duckdb"), tmp_path / "one").parse()
+    another = DbtBuild(project, duckdb_connection(tmp_path / "another" / "warehouse.duckdb"), tmp_path / "another")
     another.parse(tmp_path / "another")
     told = json.loads((tmp_path / "another" / "perf_info.json").read_text())
     assert told["parsed_path_count"] == 0
@@ -54,7 +54,7 @@ def test_what_the_project_was_parsed_to_is_taken_up_for_any_warehouse(tmp_path: 
 def test_a_build_leaves_unit_tests_to_the_test_suite(tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
     duckdb.connect(str(warehouse)).close()
-    dbt = DbtBuild(PROJECT_ROOT / "dbt", warehouse, tmp_path / "target")
+    dbt = DbtBuild(PROJECT_ROOT / "dbt", duckdb_connection(warehouse), tmp_path / "target")
     dbt.parse(tmp_path / "target")
     manifest = json.loads((tmp_path / "target" / "manifest.json").read_text())
     tested = next(iter(manifest["unit_tests"].values()))["model"]

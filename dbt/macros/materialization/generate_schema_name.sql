@@ -1,4 +1,7 @@
-{# Schemas are named as declared (`staging`, `marts`, `kpi`): environments differ by database, never by schema prefix. #}
+{#
+  Schemas are named as declared (`staging`, `marts`, `kpi`): environments differ by database. Only a branch's environment
+  shares one, and all its schemas begin with its prefix.
+#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
-    {{ (custom_schema_name or target.schema) | trim }}
+    {{ env_var("ANALYTICS_WAREHOUSE_SCHEMA_PREFIX", "") }}{{ (custom_schema_name or target.schema) | trim }}
 {%- endmacro %}

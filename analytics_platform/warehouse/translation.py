@@ -1,0 +1,41 @@
+"""The platform's own SQL in the dialect of another product.
+
+What Python asks of a warehouse is written once, in DuckDB's dialect with `?` for values; adapters of other products
+translate it here. Belongs here: dialects, and the names of a branch environment's schemas. Stays out: dbt's models,
+whose macros know the products, and statements that one adapter alone needs.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from analytics_platform.warehouse.port import SCHEMAS, QueryError
+
+
+@lru_cache(maxsize=4096)
+def translated(sql: str, dialect: str, prefix: str = "") -> str:
+    """One statement for another product.
+
+    Args:
+        sql: the statement in DuckDB's dialect.
+        dialect: sqlglot's name of the product's.
+        prefix: what the names of the platform's schemas begin with there.
+
+    Raises:
+        QueryError: it is not one statement that both dialects know.
+    """
+    try:
+        statements = sqlglot.parse(sql, read="duckdb")
+    except SqlglotError as error:
+        raise QueryError(str(error)) from error
+    if len(statements) != 1 or statements[0] is None:
+        raise QueryError(f"{len(statements)} statements where one is expected: {sql}")
+    statement = statements[0]
+    for table in statement.find_all(exp.Table):
+        if prefix and table.db in SCHEMAS:
+            table.set("db", exp.to_identifier(f"{prefix}{table.db}"))
+    return statement.sql(dialect=dialect)

@@ -1,0 +1,36 @@
+"""SQL of the platform in other dialects."""
+
+import pytest
+import sqlglot
+
+from analytics_platform.warehouse import QueryError
+from analytics_platform.warehouse.translation import translated
+
+
+@pytest.mark.parametrize("dialect", ["snowflake", "bigquery"])
+def test_values_keep_their_places(dialect: str) -> None:
+    said = translated("select count(*) as rows from kpi.kpi_mrr where day between ? and ? and tenant_id = ?", dialect)
+
+    assert said.count("?") == 3
+    assert [table.sql() for table in sqlglot.parse_one(said, read=dialect).find_all(sqlglot.exp.Table)] == [
+        "kpi.kpi_mrr"
+    ]
+
+
+def test_a_branch_environment_has_its_own_schemas() -> None:
+    said = translated("select * from kpi.kpi_mrr join raw.tenants using (tenant_id)", "snowflake", "pr_7_")
+
+    assert "pr_7_kpi.kpi_mrr" in said
+    assert "pr_7_raw.tenants" in said
+
+
+def test_tables_that_are_not_the_platforms_keep_their_names() -> None:
+    said = translated("with kpi as (select * from information_schema.tables) select * from kpi", "bigquery", "pr_7_")
+
+    assert "pr_7_" not in said
+
+
+@pytest.mark.parametrize("sql", ["select from where", "select 1; select 2", ""])
+def test_what_is_not_one_statement_is_refused(sql: str) -> None:
+    with pytest.raises(QueryError):
+        translated(sql, "snowflake")
