@@ -1,0 +1,51 @@
+"""fakesnow's server with what it does not do like Snowflake put right; run by the Python of its own environment.
+
+Belongs here: nothing but corrections of the stand-in, each with its reason, so that neither the platform nor the tests
+bend to it. Stays out: anything of the project's, which that environment does not have.
+
+    python fakesnow_server.py PORT
+"""
+
+from __future__ import annotations
+
+import sys
+
+import duckdb
+import fakesnow.arrow
+import fakesnow.copy_into
+import fakesnow.server
+import pyarrow as pa
+import pyarrow.compute as pc
+import uvicorn
+from sqlglot import exp
+
+_TIMESTAMPS = fakesnow.arrow.timestamp_to_sf_struct
+_NOT_ITS_BUSINESS = [
+    # It parses SET of a session's parameters by a list of names that lacks this one, which changes no row.
+    r"alter\s+session\s+(un)?set\s+query_tag",
+]
+
+
+def timestamps_with_nulls(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Timestamps as Snowflake sends them; fakesnow forgets which are NULL, and the client reads 1970-01-01."""
+    plain = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    sent = _TIMESTAMPS(pc.fill_null(plain, pa.scalar(0, pa.timestamp("us")).cast(plain.type)))
+    return pa.StructArray.from_arrays(sent.flatten(), fields=list(sent.type), mask=pc.is_null(plain))
+
+
+def columns_of(table: exp.Table, connection: duckdb.DuckDBPyConnection, *_place: object) -> list[str]:
+    """Columns that COPY matches by name; fakesnow looks for temporary tables in the schema, where DuckDB has none."""
+    named = table.sql(dialect="duckdb")
+    return [name.upper() for name, *_ in connection.execute(f"describe {named}").fetchall()]
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    fakesnow.copy_into._get_table_columns = columns_of
+    fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
+    fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
+    uvicorn.run(fakesnow.server.app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+
+
+if __name__ == "__main__":
+    main()
