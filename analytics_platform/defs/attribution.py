@@ -5,6 +5,8 @@ Belongs here: from an execution context to `Work`. Stays out: what a warehouse m
 
 from __future__ import annotations
 
+from datetime import date
+
 import dagster as dg
 from dagster._core.execution.context.compute import current_execution_context
 

@@ -14,6 +14,7 @@ types (`snowflake_types`), and grants and policies, which are governance's.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ _MOST_RETENTION_DAYS = 1
 """Of a transient table."""
 
 _LOGIN_SECONDS = 60
+_IDLE_SECONDS = 30 * 60
+"""Snowflake forgets a session after four hours without a statement."""
 
 _NO_DATABASE = frozenset({90105})
 _BUSY = frozenset({625, 630})
@@ -95,11 +98,17 @@ class SnowflakeAccount:
 
 
 class _Session(threading.local):
-    """The connection that the queries of a thread share, for as long as it is in a scope of reading."""
+    """A thread's connection, kept from one statement to the next: a login takes half a second of CPU and a second."""
 
-    scopes = 0
     connection: SnowflakeConnection | None = None
     work: Work | None = None
+    used_at = 0.0
+
+    def hang_up(self) -> None:
+        """End the session, and all that is temporary with it."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
 
 class SnowflakeWarehouse:
@@ -158,8 +167,7 @@ class SnowflakeWarehouse:
         if not values:
             return
         rows = pa.table({"old_text": list(values), "new_text": list(values.values())})
-        with self._connected() as cursor, TemporaryDirectory() as folder:
-            self._stage(cursor, rows, Path(folder))
+        with self._connected() as cursor, self._staged(cursor, rows):
             update = (
                 f"update {table} set {column} = incoming.new_text from incoming "
                 f"where cast({table}.{column} as varchar) = incoming.old_text and {condition}"
@@ -202,19 +210,8 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Answer the queries within over one connection; re-entrant, and of one thread alone. A login takes a second.
-
-        A writer may use it as well: what it writes is committed when it returns.
-        """
-        session = self._session
-        session.scopes += 1
-        try:
-            yield
-        finally:
-            session.scopes -= 1
-            if not session.scopes and session.connection is not None:
-                session.connection.close()
-                session.connection = None
+        """Nothing to do: a thread keeps its session anyway, and keeps nobody out by it."""
+        yield
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -238,44 +235,54 @@ class SnowflakeWarehouse:
     ) -> int:
         names = ", ".join(_quoted(name) for name in rows.schema.names)
         target = self._named(table)
-        with self._connected() as cursor, TemporaryDirectory() as folder:
-            count = self._stage(cursor, rows, Path(folder))
+        with self._connected() as cursor, self._staged(cursor, rows) as count:
             if whole and self._differs(cursor, table, rows.schema):
-                self._run(cursor, f"create or replace {self._definition(target, rows.schema)} copy grants as select {names} from {_INCOMING}")
+                self._run(
+                    cursor,
+                    f"create or replace {self._definition(target, rows.schema)} copy grants as select {names} from {_INCOMING}",
+                )
                 return count
             self._run(cursor, f"create {self._definition(f'if not exists {target}', rows.schema)}")
             with self._transaction(cursor):
                 self._run(cursor, f"delete from {target} where {condition}", parameters)
                 self._run(cursor, f"insert into {target} ({names}) select {names} from {_INCOMING}")
                 if cursor.rowcount != count:
-                    raise LostRowsError(f"{table}: {count} rows were staged and {cursor.rowcount} inserted; none is kept")
+                    raise LostRowsError(
+                        f"{table}: {count} rows were staged and {cursor.rowcount} inserted; none is kept"
+                    )
         return count
 
-    def _stage(self, cursor: SnowflakeCursor, rows: pa.Table | pa.RecordBatchReader, folder: Path) -> int:
-        """Put rows into the session's temporary table `incoming`; how many there are.
-
-        Raises:
-            LostRowsError: COPY says that it loaded another number.
-        """
-        file = folder / "rows.parquet"
-        count = _write_parquet(rows, file)
+    @contextmanager
+    def _staged(self, cursor: SnowflakeCursor, rows: pa.Table | pa.RecordBatchReader) -> Iterator[int]:
+        """Rows in the session's temporary table `incoming`, for as long as they are needed; how many there are."""
         self._make_schemas(cursor)
         self._run(cursor, f"use schema {self._schemas()[0]}")
         self._run(cursor, f"create or replace temporary table {_INCOMING} ({_columns(rows.schema)})")
-        if not count:
-            return 0
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "rows.parquet"
+            count = _write_parquet(rows, file)
+            if count:
+                self._copy(cursor, file, count)
+        yield count
+        self._run(cursor, f"drop table {_INCOMING}")
+
+    def _copy(self, cursor: SnowflakeCursor, file: Path, count: int) -> None:
+        """Upload a file to a stage of the session, which encrypts it on the way, and load it.
+
+        Raises:
+            LostRowsError: another number of rows was loaded than the file has.
+        """
         self._run(cursor, f"create or replace temporary stage {_STAGE}")
         options = "auto_compress = false source_compression = none overwrite = true"
         self._run(cursor, f"put 'file://{file}' @{_STAGE} {options}")
         self._run(
             cursor,
             f"copy into {_INCOMING} from @{_STAGE} file_format = (type = parquet use_logical_type = true "
-            "binary_as_text = false) match_by_column_name = case_insensitive on_error = abort_statement",
+            "binary_as_text = false) match_by_column_name = case_insensitive on_error = abort_statement purge = true",
         )
         loaded = sum(int(row[3]) for row in cursor.fetchall())  # type: ignore[index]
         if loaded != count:
             raise LostRowsError(f"{count} rows were staged and {loaded} loaded; nothing is replaced")
-        return count
 
     def _make_schemas(self, cursor: SnowflakeCursor) -> None:
         """Transient schemas: whatever is made in them, by dbt too, is transient and keeps what they say."""
@@ -294,7 +301,9 @@ class SnowflakeWarehouse:
     def _differs(self, cursor: SnowflakeCursor, table: str, schema: pa.Schema) -> bool:
         """Whether the table is there with other columns than these."""
         place, _, name = self._named(table).upper().partition(".")
-        asked = "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ?"
+        asked = (
+            "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ?"
+        )
         self._run(cursor, asked, [place, name])
         present = {(column_name(str(row[0])), str(row[1])) for row in cursor.fetchall()}  # type: ignore[index]
         return bool(present) and present != {(each.name, listed_type(each)) for each in schema}
@@ -335,19 +344,25 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def _connected(self) -> Iterator[SnowflakeCursor]:
-        """A cursor in a session that says what it works for; the thread's own within a scope of reading."""
+        """A cursor in the thread's session, which says what it works for.
+
+        An error ends the session: what it had staged is gone, and so is a session that itself was the error.
+        """
         work, session = self._work(), self._session
-        connection = session.connection or self._connect(work)
+        if session.connection is not None and time.monotonic() - session.used_at > _IDLE_SECONDS:
+            session.hang_up()
+        if session.connection is None:
+            session.connection, session.work = self._connect(work), work
         try:
-            with connection.cursor() as cursor:
-                if session.connection is not None and session.work != work:
+            with session.connection.cursor() as cursor:
+                if session.work != work:
                     self._tell(cursor, work)
-                if session.scopes:
-                    session.connection, session.work = connection, work
+                    session.work = work
                 yield cursor
-        finally:
-            if connection is not session.connection:
-                connection.close()
+        except BaseException:
+            session.hang_up()
+            raise
+        session.used_at = time.monotonic()
 
     def _tell(self, cursor: SnowflakeCursor, work: Work) -> None:
         """A session that was opened for other work goes on with this one."""
@@ -366,7 +381,7 @@ class SnowflakeWarehouse:
 
         place = {"host": self._account.host, "port": self._account.port}
         try:
-            return connect(
+            connection = connect(
                 account=self._account.account,
                 user=self._account.user,
                 authenticator="SNOWFLAKE_JWT",
@@ -389,6 +404,9 @@ class SnowflakeWarehouse:
                 f"{self.address} does not let {self._account.user} in: {error}. See snowflake_account, snowflake_user, "
                 "snowflake_private_key_file, its passphrase, and snowflake_host for a private link"
             ) from error
+        # Only the connection itself knows this, not its session.
+        connection.telemetry_enabled = False
+        return connection
 
     def _parameters(self, work: Work) -> dict[str, Any]:
         return {
@@ -397,7 +415,6 @@ class SnowflakeWarehouse:
             "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
             "LOCK_TIMEOUT": int(self._lock_timeout),
             "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS": int(self._lock_timeout),
-            "CLIENT_TELEMETRY_ENABLED": False,
         }
 
     def _told(self, error: Any) -> AnalyticsError:

@@ -18,6 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import uvicorn
 from sqlglot import exp
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 _TIMESTAMPS = fakesnow.arrow.timestamp_to_sf_struct
 _NOT_ITS_BUSINESS = [
@@ -39,11 +42,17 @@ def columns_of(table: exp.Table, connection: duckdb.DuckDBPyConnection, *_place:
     return [name.upper() for name, *_ in connection.execute(f"describe {named}").fetchall()]
 
 
+async def nothing_to_tell(_request: Request) -> JSONResponse:
+    """Where dbt's sessions send telemetry as they close; without an answer the connector leaves them open."""
+    return JSONResponse({"success": True})
+
+
 def main() -> None:
     """Serve until the process is ended."""
     fakesnow.copy_into._get_table_columns = columns_of
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
     fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
+    fakesnow.server.app.routes.append(Route("/telemetry/send", nothing_to_tell, methods=["POST"]))
     uvicorn.run(fakesnow.server.app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 
 

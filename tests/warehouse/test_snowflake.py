@@ -13,7 +13,13 @@ from snowflake_stand_in import StandIn, snowflake_stand_in
 
 from analytics_platform.defs.resources import snowflake_warehouse
 from analytics_platform.settings import Settings
-from analytics_platform.warehouse import DuckDBWarehouse, QueryError, WarehouseUnreachableError, has_table, table_columns
+from analytics_platform.warehouse import (
+    DuckDBWarehouse,
+    QueryError,
+    WarehouseUnreachableError,
+    has_table,
+    table_columns,
+)
 from analytics_platform.warehouse.snowflake import SnowflakeWarehouse
 
 pytestmark = pytest.mark.integration
@@ -42,7 +48,9 @@ def rows(*pairs: tuple[date, int]) -> pa.Table:
 
 
 def stored(warehouse: SnowflakeWarehouse) -> list[tuple[date, int]]:
-    return [(row["day"], row["n"]) for row in warehouse.query("select day, n from raw.events order by 1, 2").to_pylist()]
+    return [
+        (row["day"], row["n"]) for row in warehouse.query("select day, n from raw.events order by 1, 2").to_pylist()
+    ]
 
 
 EVERY_TYPE = pa.table(
@@ -142,14 +150,18 @@ def test_a_branch_environment_has_tables_of_its_own(stand_in: StandIn, tmp_path:
     assert set(table_columns(branch)) == {"raw.events"}
 
 
-def test_queries_of_a_scope_share_a_session_and_see_what_is_written_meanwhile(warehouse: SnowflakeWarehouse) -> None:
+def test_a_thread_keeps_its_session_until_something_goes_wrong(warehouse: SnowflakeWarehouse) -> None:
     with warehouse.reading():
         warehouse.query("select 1 as one")
         session = warehouse._session.connection
+        assert session is not None
         warehouse.replace_days("raw.events", rows((DAY, 1)), DAY, DAY)
         assert stored(warehouse) == [(DAY, 1)]
-        assert warehouse._session.connection is session is not None
-    assert session.is_closed()
+        assert warehouse._session.connection is session
+    with pytest.raises(QueryError):
+        warehouse.query("select nothing from raw.events")
+    assert stored(warehouse) == [(DAY, 1)]
+    assert warehouse._session.connection is not session
 
 
 def test_a_server_that_is_not_there_is_told_with_the_settings(tmp_path: Path, stand_in: StandIn) -> None:
