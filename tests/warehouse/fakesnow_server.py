@@ -64,7 +64,9 @@ def execute(cursor: FakeSnowflakeCursor, *arguments: object, **options: object) 
     except snowflake.connector.errors.Error:
         raise
     except Exception as error:
-        raise snowflake.connector.errors.ProgrammingError(msg=f"fakesnow: {error}", errno=1, sqlstate="XX000") from error
+        raise snowflake.connector.errors.ProgrammingError(
+            msg=f"fakesnow: {error}", errno=1, sqlstate="XX000"
+        ) from error
 
 
 def columns_of(table: exp.Table, connection: duckdb.DuckDBPyConnection, *_place: object) -> list[str]:
