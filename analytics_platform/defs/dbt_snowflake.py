@@ -13,7 +13,7 @@ from analytics_platform.warehouse.snowflake import SnowflakeAccount
 from analytics_platform.warehouse.work import Work
 
 _PREFIX = "ANALYTICS_SNOWFLAKE_"
-_SECRET_VARIABLE = "DBT_ENV_SECRET_SNOWFLAKE_PASSPHRASE"
+_SECRET_VARIABLE = "DBT_ENV_SECRET_SNOWFLAKE_PASSPHRASE"  # noqa: S105 - a name
 """dbt keeps the values of variables of this prefix out of its logs and out of its manifest."""
 
 
