@@ -10,6 +10,7 @@ from analytics_platform.warehouse.port import (
     Warehouse,
     WarehouseBusyError,
     WarehouseMissingError,
+    WarehouseUnreachableError,
     has_table,
     table_columns,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Warehouse",
     "WarehouseBusyError",
     "WarehouseMissingError",
+    "WarehouseUnreachableError",
     "has_table",
     "table_columns",
 ]

@@ -1,0 +1,95 @@
+"""fakesnow's server with what it does not do like Snowflake put right; run by the Python of its own environment.
+
+Belongs here: nothing but corrections of the stand-in, each with its reason, so that neither the platform nor the tests
+bend to it. Stays out: anything of the project's, which that environment does not have.
+
+    python fakesnow_server.py PORT
+"""
+
+from __future__ import annotations
+
+import sys
+
+import duckdb
+import fakesnow.arrow
+import fakesnow.copy_into
+import fakesnow.server
+import pyarrow as pa
+import pyarrow.compute as pc
+import snowflake.connector.errors
+import uvicorn
+from fakesnow.cursor import FakeSnowflakeCursor
+from sqlglot import exp
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+_TIMESTAMPS = fakesnow.arrow.timestamp_to_sf_struct
+_EXECUTE = FakeSnowflakeCursor.execute
+_TRANSFORM = FakeSnowflakeCursor._transform
+_NOT_ITS_BUSINESS = [
+    # It parses SET of a session's parameters by a list of names that lacks this one, which changes no row.
+    r"alter\s+session\s+(un)?set\s+query_tag",
+]
+
+
+def timestamps_with_nulls(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Timestamps as Snowflake sends them; fakesnow forgets which are NULL, and the client reads 1970-01-01."""
+    plain = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    sent = _TIMESTAMPS(pc.fill_null(plain, pa.scalar(0, pa.timestamp("us")).cast(plain.type)))
+    return pa.StructArray.from_arrays(sent.flatten(), fields=list(sent.type), mask=pc.is_null(plain))
+
+
+def transform(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: object) -> exp.Expr:
+    """The statement for DuckDB: CREATE TABLE as dbt writes it is beyond it or beyond fakesnow."""
+    if isinstance(statement, exp.Create) and statement.kind == "TABLE" and statement.find(exp.Table).db:
+        # DuckDB has temporary tables in no schema; these are plain ones to it, and dbt drops them.
+        for temporary in list(statement.find_all(exp.TemporaryProperty)):
+            temporary.pop()
+        name_columns(statement)
+    return _TRANSFORM(cursor, statement, parameters)
+
+
+def name_columns(statement: exp.Create) -> None:
+    """What a clustered table selects with a star; fakesnow asks DuckDB for the names in Snowflake's dialect."""
+    query = statement.expression and statement.expression.unnest()
+    if isinstance(query, exp.Select) and query.is_star and isinstance(statement.this, exp.Schema):
+        query.set("expressions", [exp.column(each.this.copy()) for each in statement.this.expressions])
+
+
+def execute(cursor: FakeSnowflakeCursor, *arguments: object, **options: object) -> FakeSnowflakeCursor:
+    """What fakesnow cannot do is an error of the statement; as one of the server the client would try it for ever."""
+    try:
+        return _EXECUTE(cursor, *arguments, **options)
+    except snowflake.connector.errors.Error:
+        raise
+    except Exception as error:
+        raise snowflake.connector.errors.ProgrammingError(
+            msg=f"fakesnow: {error}", errno=1, sqlstate="XX000"
+        ) from error
+
+
+def columns_of(table: exp.Table, connection: duckdb.DuckDBPyConnection, *_place: object) -> list[str]:
+    """Columns that COPY matches by name; fakesnow looks for temporary tables in the schema, where DuckDB has none."""
+    named = table.sql(dialect="duckdb")
+    return [name.upper() for name, *_ in connection.execute(f"describe {named}").fetchall()]
+
+
+async def nothing_to_tell(_request: Request) -> JSONResponse:
+    """Where dbt's sessions send telemetry as they close; without an answer the connector leaves them open."""
+    return JSONResponse({"success": True})
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    FakeSnowflakeCursor.execute = execute
+    FakeSnowflakeCursor._transform = transform
+    fakesnow.copy_into._get_table_columns = columns_of
+    fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
+    fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
+    fakesnow.server.app.routes.append(Route("/telemetry/send", nothing_to_tell, methods=["POST"]))
+    uvicorn.run(fakesnow.server.app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+
+
+if __name__ == "__main__":
+    main()
