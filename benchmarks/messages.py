@@ -13,7 +13,7 @@ import zstandard
 
 from analytics_platform.catalog import Catalog
 
-_FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
+FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
 _DUPLICATES, _BROKEN = 0.02, 0.01
 _STATUSES = ("available", "reserved", "picked", "checked_out", "in_transit", "on_site", "returned", "in_inspection")
 _LIBRARY = {"name": "analytics-python", "version": "2.4.0"}
@@ -42,7 +42,7 @@ def _lines(catalog: Catalog, events: int, days: int, rng: random.Random) -> Iter
         elif chance < _BROKEN + _DUPLICATES and recent:
             yield rng.choice(recent)
         else:
-            moment = _FIRST_DAY + timedelta(days=days * number / events)
+            moment = FIRST_DAY + timedelta(days=days * number / events)
             line = orjson.dumps(message(rng, rng.choice(tenants), moment), option=orjson.OPT_APPEND_NEWLINE)
             recent = [*recent[-99:], line]
             yield line
