@@ -12,7 +12,7 @@ Belongs here: the port's words as loads and statements. Stays out: how jobs are 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,8 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from google.cloud import bigquery
 
-from analytics_platform.warehouse.bigquery_jobs import BigQueryJobs, BigQueryPlace
+from analytics_platform.warehouse.bigquery_jobs import BigQueryJobs
+from analytics_platform.warehouse.bigquery_place import BigQueryPlace
 from analytics_platform.warehouse.bigquery_sql import STAGED_PREFIX, bigquery_query, bigquery_statement
+from analytics_platform.warehouse.work import Work, no_work
 
 _DAY, _TENANT = "day", "tenant_id"
 _STAGED_FOR = timedelta(hours=6)
@@ -34,12 +36,13 @@ class BigQueryWarehouse:
     """BigQuery behind the warehouse port; nothing connects before the first question or load.
 
     Args:
-        place: project, region, limits and labels.
+        place: project, region and limits.
+        work: says what is at work, for the labels of jobs and their priority.
     """
 
-    def __init__(self, place: BigQueryPlace) -> None:
+    def __init__(self, place: BigQueryPlace, work: Callable[[], Work] = no_work) -> None:
         self._place = place
-        self._jobs = BigQueryJobs(place)
+        self._jobs = BigQueryJobs(place, work)
 
     @property
     def address(self) -> str:

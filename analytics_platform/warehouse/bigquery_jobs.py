@@ -20,12 +20,11 @@ from decimal import Decimal
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 from google.api_core.client_options import ClientOptions
 from google.api_core.exceptions import (
-    BadRequest,
     Conflict,
     Forbidden,
     GoogleAPICallError,
@@ -38,10 +37,16 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
+from analytics_platform.warehouse.bigquery_place import BigQueryPlace
 from analytics_platform.warehouse.bigquery_sql import over_all_days, tables_of
-from analytics_platform.warehouse.port import QueryError, WarehouseBusyError, WarehouseMissingError
+from analytics_platform.warehouse.port import (
+    QueryError,
+    WarehouseBusyError,
+    WarehouseMissingError,
+    WarehouseUnreachableError,
+)
+from analytics_platform.warehouse.work import Work, no_work
 
-Workload = Literal["hourly", "nightly", "backfill"]
 Answer = TypeVar("Answer")
 
 _LABEL_LENGTH = 63
@@ -52,36 +57,12 @@ _TOO_MUCH = "bytesBilledLimitExceeded"
 _NO_DATASET = "Not found: Dataset"
 
 
-@dataclass(frozen=True)
-class BigQueryPlace:
-    """Where BigQuery is, who asks, and what a job may cost.
-
-    Attributes:
-        project: project of the datasets and of the jobs.
-        region: location of both, such as ``eu`` or ``europe-west4``.
-        prefix: what the names of a branch environment's datasets begin with.
-        environment: label of every job, beside what it works on.
-        workload: another one; a backfill's queries wait for slots that nobody else wants.
-        maximum_bytes_billed: BigQuery refuses a query that would read more, before it costs anything.
-        api_endpoint: address of a stand-in; Google's own where there is none.
-        anonymous: ask a stand-in without credentials.
-    """
-
-    project: str
-    region: str
-    prefix: str = ""
-    environment: str = "local"
-    workload: Workload = "nightly"
-    maximum_bytes_billed: int = 100 * 1024**3
-    api_endpoint: str | None = None
-    anonymous: bool = False
-
-
 @dataclass
 class BigQueryJobs:
     """Jobs in one project; connects with the first of them."""
 
     place: BigQueryPlace
+    work: Callable[[], Work] = no_work
     _datasets: set[str] = field(default_factory=set)
 
     @cached_property
@@ -89,7 +70,7 @@ class BigQueryJobs:
         """The library's client, with the environment's own credentials.
 
         Raises:
-            QueryError: the environment has none.
+            WarehouseUnreachableError: the environment has none.
         """
         place = self.place
         options = ClientOptions(api_endpoint=place.api_endpoint) if place.api_endpoint else None
@@ -101,7 +82,7 @@ class BigQueryJobs:
                 client_options=options,
             )
         except GoogleAuthError as error:
-            raise QueryError(
+            raise WarehouseUnreachableError(
                 f"the environment has no credentials for BigQuery ({error}); run where a service account is, "
                 "or `gcloud auth application-default login`"
             ) from error
@@ -167,9 +148,9 @@ class BigQueryJobs:
             self.client.delete_table(table, not_found_ok=True)
 
     def labels(self, asset: str) -> dict[str, str]:
-        """What BigQuery's bills are told apart by."""
-        place = self.place
-        said = {"asset": asset, "workload": place.workload, "environment": place.environment}
+        """What BigQuery's bills are told apart by: the asset at work, or what is read where nothing is."""
+        now = self.work()
+        said = {"asset": now.asset or asset, "workload": now.workload, "environment": self.place.environment}
         return {key: label_value(value) for key, value in said.items()}
 
     def _dataset(self, name: str) -> bigquery.DatasetReference:
@@ -191,7 +172,7 @@ class BigQueryJobs:
                 sql = filtered
 
     def _asked(self, sql: str, parameters: Sequence[object]) -> bigquery.QueryJob:
-        backfills = self.place.workload == "backfill"
+        backfills = self.work().workload == "backfill"
         asset = (tables_of(sql) or ["none"])[0]
         config = bigquery.QueryJobConfig(
             query_parameters=[_parameter(value) for value in parameters],
@@ -223,7 +204,7 @@ class BigQueryJobs:
         if isinstance(error, (TooManyRequests, RetryError)) or any(busy in said for busy in _BUSY):
             return WarehouseBusyError(f"BigQuery had no room for the job: {text}; start it again later")
         if isinstance(error, (Forbidden, GoogleAuthError)):
-            return QueryError(f"{text}; see docs/bigquery.md for the roles that the service account needs")
+            return WarehouseUnreachableError(f"{text}; docs/bigquery.md lists the roles that the service account needs")
         return QueryError(text)
 
 

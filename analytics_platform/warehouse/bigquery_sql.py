@@ -103,7 +103,9 @@ def _listing(table: exp.Table, prefix: str, region: str) -> exp.Subquery:
     ours = ", ".join(f"'{prefix}{schema}'" for schema in SCHEMAS)
     listed = exp.select(f"* replace (substr(table_schema, {len(prefix) + 1}) as table_schema)", dialect=DIALECT)
     listed = listed.from_(f"`region-{region}`.INFORMATION_SCHEMA.{view.upper()}", dialect=DIALECT)
-    listed = listed.where(f"table_schema in ({ours}) and not starts_with(table_name, '{STAGED_PREFIX}')", dialect=DIALECT)
+    listed = listed.where(
+        f"table_schema in ({ours}) and not starts_with(table_name, '{STAGED_PREFIX}')", dialect=DIALECT
+    )
     return listed.subquery(table.alias or view)
 
 

@@ -54,7 +54,7 @@ def loads_replace_a_partition() -> None:
         table, _, partition = named.partition("$")
         if not partition:
             return run(cur, config, upload)
-        day = datetime.datetime.strptime(partition, "%Y%m%d").date()
+        day = datetime.date.fromisoformat(partition)
         kept = f"{table}_without_{partition}"
         whole = tables.name(project, dataset, table)
         staged = tables.name(project, dataset, kept)
@@ -65,7 +65,9 @@ def loads_replace_a_partition() -> None:
         with database.cursor() as writer:
             [(strangers,)] = writer.sql(f"select count(*) from {staged} where day <> date '{day}'").fetchall()
             if strangers:
-                raise ValueError(f"Some rows belong to different partitions rather than destination partition {partition}")
+                raise ValueError(
+                    f"Some rows belong to different partitions rather than destination partition {partition}"
+                )
             writer.execute("begin")
             writer.execute(f"delete from {whole} where day = date '{day}'")
             writer.execute(f"insert into {whole} by name select * from {staged}")
