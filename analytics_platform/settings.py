@@ -444,7 +444,9 @@ class Settings(BaseSettings):
         missing = [name for name in needed if getattr(self, name) is None]
         if self.warehouse == "snowflake" and missing:
             raise ValueError(f"warehouse is snowflake, which needs {' and '.join(missing)} too")
+        return self
 
+    @model_validator(mode="after")
     def _strangers_ask_a_stand_in(self) -> Self:
         if self.bigquery_anonymous and self.bigquery_api_endpoint is None:
             raise ValueError("bigquery_anonymous is for a stand-in; set bigquery_api_endpoint too, or leave it out")

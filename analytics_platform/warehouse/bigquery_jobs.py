@@ -20,7 +20,7 @@ from decimal import Decimal
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 from google.api_core.client_options import ClientOptions
@@ -117,10 +117,12 @@ class BigQueryJobs:
             job_id = f"{_job_prefix(asset)}{uuid.uuid4()}"
             with file.open("rb") as content:
                 try:
-                    job = self.client.load_table_from_file(content, destination, job_id=job_id, job_config=config)
+                    job = self.client.load_table_from_file(
+                        content, destination, size=file.stat().st_size, job_id=job_id, job_config=config
+                    )
                 except Conflict:
                     # The answer to the upload was lost and the upload sent again: the job is there, and ours.
-                    job = self.client.get_job(job_id)
+                    job = cast("bigquery.LoadJob", self.client.get_job(job_id))
             return int(job.result().output_rows or 0)
 
         with self.explained():
@@ -245,14 +247,14 @@ _TYPES: tuple[tuple[type, str], ...] = (
 )
 
 
-def _parameter(value: object) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
+def _parameter(value: Any) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
     """A value for a `?`."""
     if isinstance(value, (list, tuple)):
         return bigquery.ArrayQueryParameter(None, _type_of(value[0] if value else ""), list(value))
     return bigquery.ScalarQueryParameter(None, _type_of(value), value)
 
 
-def _type_of(value: object) -> str:
+def _type_of(value: Any) -> str:
     if isinstance(value, datetime):
         return "DATETIME" if value.tzinfo is None else "TIMESTAMP"
     return next((name for kind, name in _TYPES if isinstance(value, kind)), "STRING")

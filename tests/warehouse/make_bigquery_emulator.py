@@ -1,8 +1,9 @@
 """Make the environment of BigQuery's emulator: `make bigquery-emulator`, or `python make_bigquery_emulator.py FOLDER`.
 
-It is one of its own because the emulator wants Python 3.13 and a DuckDB that the project does not have. What is installed
-stands in bigquery_emulator.txt with its hashes; it pins DuckDB below what the emulator asks for, the newest for which the
-extensions that it loads are on the registry. Exits with 3 where there is no Python 3.13: nobody can mend that from here.
+It is one of its own because the emulator wants Python 3.13 and a DuckDB that the project does not have. What is
+installed stands in bigquery_emulator.txt with its hashes; it pins DuckDB below what the emulator asks for, the newest
+for which the extensions that it loads are on the registry. Exits with 3 where there is no Python 3.13: what is to be
+done about that, the machine's owner knows.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def main(folder: Path) -> int:
         return 0
     python = python_313()
     if python is None:
-        print("no Python 3.13 on PATH or among pyenv's versions; BigQuery's emulator needs one", file=sys.stderr)
+        sys.stderr.write("no Python 3.13 on PATH or among pyenv's versions; BigQuery's emulator needs one\n")
         return NO_PYTHON
     subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
     installed = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
