@@ -1,7 +1,7 @@
 -- One row for each registered item and day: where it stood when the tenant's business day closed.
 {{ config(
     materialized="incremental", incremental_strategy="replace_days", on_schema_change="append_new_columns", full_refresh=false,
-    partition_by={"field": "day", "data_type": "date"}
+    partition_by={"field": "day", "data_type": "date"} if target.type == "bigquery" else none
 ) }}
 
 with registrations as (
