@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without compiled bytecode `import dbt` takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run demo test lint types bench lock docs manifest generate check node fakesnow clean
+.PHONY: help env run demo test lint types bench lock docs manifest generate check node fakesnow bigquery-emulator clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -88,6 +88,9 @@ node: ## Install the npm packages of the TypeScript types and of the client test
 fakesnow: $(READY) ## Install the stand-in for Snowflake that tests start (.venv-fakesnow)
 	$(PYTHON) -m venv .venv-fakesnow
 	$(BIN)/uv pip sync --quiet --require-hashes --python .venv-fakesnow/bin/python tests/warehouse/fakesnow.txt
+
+bigquery-emulator: ## The environment of BigQuery's emulator, for the tests that want one (needs Python 3.13)
+	@$(PYTHON) tests/warehouse/make_bigquery_emulator.py .venv-bigquery
 
 generate: $(READY) ## Write what is generated from catalogue and settings, and committed
 	$(BIN)/analytics taxonomy generate

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     lake_object_lock: Literal["none", "governance", "compliance"] = Field(
         default="none", description="The bucket's Object Lock; in compliance mode nobody can erase what it covers."
     )
-    warehouse: Literal["duckdb", "snowflake"] = Field(
+    warehouse: Literal["duckdb", "snowflake", "bigquery"] = Field(
         default="duckdb", description="Product that holds the tables: duckdb is one file of the home folder."
     )
     warehouse_schema_prefix: str = Field(
@@ -356,9 +356,24 @@ class Settings(BaseSettings):
         default="https", description="http for a stand-in on the same machine alone."
     )
     bigquery_project: str = Field(
-        default="analytics", pattern=r"^[a-z][a-z0-9-]*$", description="BigQuery's project, for its grants."
+        default="analytics",
+        pattern=r"^[a-z][a-z0-9-]*$",
+        description="BigQuery's project: of the datasets and the jobs.",
     )
-    bigquery_region: str = Field(default="eu", pattern=r"^[a-z0-9-]+$", description="The project's region.")
+    bigquery_region: str = Field(
+        default="eu", pattern=r"^[a-z0-9-]+$", description="Where both are, such as eu or europe-west4."
+    )
+    bigquery_maximum_bytes_billed: int = Field(
+        default=100 * 1024**3,
+        ge=10 * 1024**2,
+        description="What one query of BigQuery may read; more is refused before it costs anything.",
+    )
+    bigquery_api_endpoint: str | None = Field(
+        default=None, pattern="^https?://", description="A stand-in for BigQuery, or its private address."
+    )
+    bigquery_anonymous: bool = Field(
+        default=False, description="Ask that stand-in without credentials; Google's own address never."
+    )
     bigquery_writer: str = Field(
         default="analytics@analytics.iam.gserviceaccount.com",
         pattern=r"^[^@\s]+@[^@\s]+$",
@@ -429,6 +444,12 @@ class Settings(BaseSettings):
         missing = [name for name in needed if getattr(self, name) is None]
         if self.warehouse == "snowflake" and missing:
             raise ValueError(f"warehouse is snowflake, which needs {' and '.join(missing)} too")
+        return self
+
+    @model_validator(mode="after")
+    def _strangers_ask_a_stand_in(self) -> Self:
+        if self.bigquery_anonymous and self.bigquery_api_endpoint is None:
+            raise ValueError("bigquery_anonymous is for a stand-in; set bigquery_api_endpoint too, or leave it out")
         return self
 
     @model_validator(mode="after")

@@ -5,6 +5,8 @@ Belongs here: choosing the adapters that settings ask for. Stays out: what they 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from analytics_platform.alerting.delivery import Delivery
 from analytics_platform.alerting.desk import AlertDesk
 from analytics_platform.alerting.messages import Places
@@ -12,6 +14,7 @@ from analytics_platform.alerting.slack import SlackClient
 from analytics_platform.alerting.store import SqliteStore
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs.attribution import work_at_hand
+from analytics_platform.defs.dbt_bigquery import bigquery_connection
 from analytics_platform.defs.dbt_build import DbtBuild, DbtConnection, duckdb_connection
 from analytics_platform.defs.dbt_snowflake import snowflake_connection
 from analytics_platform.governance.access.desk import reference_key
@@ -22,7 +25,11 @@ from analytics_platform.lake.store import ObjectStore
 from analytics_platform.lake.stores import BucketPlace, open_store
 from analytics_platform.settings import Settings, SettingsError
 from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
+from analytics_platform.warehouse.bigquery_place import BigQueryPlace
 from analytics_platform.warehouse.snowflake import SnowflakeAccount, SnowflakeWarehouse
+
+if TYPE_CHECKING:
+    from analytics_platform.warehouse.bigquery import BigQueryWarehouse
 
 
 def store_from(settings: Settings) -> ObjectStore:
@@ -63,6 +70,8 @@ def warehouse_from(settings: Settings, patience: float | None = None) -> Warehou
             return embedded_warehouse(settings, patience)
         case "snowflake":
             return snowflake_warehouse(settings, patience)
+        case "bigquery":
+            return bigquery_warehouse(settings)
 
 
 def embedded_warehouse(settings: Settings, patience: float | None = None) -> DuckDBWarehouse:
@@ -104,6 +113,26 @@ def _snowflake_account(settings: Settings) -> SnowflakeAccount:
     )
 
 
+def bigquery_warehouse(settings: Settings) -> BigQueryWarehouse:
+    """The project of BigQuery that settings name; nothing connects yet."""
+    from analytics_platform.warehouse.bigquery import BigQueryWarehouse
+
+    return BigQueryWarehouse(bigquery_place(settings), work_at_hand)
+
+
+def bigquery_place(settings: Settings) -> BigQueryPlace:
+    """Where BigQuery is, and what a job there may cost."""
+    return BigQueryPlace(
+        project=settings.bigquery_project,
+        region=settings.bigquery_region,
+        prefix=settings.warehouse_schema_prefix,
+        environment=settings.environment,
+        maximum_bytes_billed=settings.bigquery_maximum_bytes_billed,
+        api_endpoint=settings.bigquery_api_endpoint,
+        anonymous=settings.bigquery_anonymous,
+    )
+
+
 def dbt_from(settings: Settings) -> DbtBuild:
     """Dbt on the warehouse."""
     return DbtBuild(
@@ -120,6 +149,8 @@ def _dbt_connection(settings: Settings) -> DbtConnection:
             return duckdb_connection(settings.warehouse_path)
         case "snowflake":
             return snowflake_connection(_snowflake_account(settings), work_at_hand)
+        case "bigquery":
+            return bigquery_connection(bigquery_place(settings), work_at_hand)
 
 
 def alert_store_from(settings: Settings) -> SqliteStore:

@@ -17,3 +17,7 @@
     select {{ columns }}
     from {{ arg_dict["temp_relation"] }}
 {%- endmacro %}
+
+{% macro bigquery__replace_days_sql(arg_dict) -%}
+    {{ bigquery_replacing(arg_dict, built_days("built." ~ config.get("day_column", "day"))) }}
+{%- endmacro %}

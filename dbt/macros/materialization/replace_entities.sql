@@ -20,6 +20,35 @@
     from {{ arg_dict["temp_relation"] }}
 {%- endmacro %}
 
+{# One MERGE, as for days: entities to be removed stand in its source beside the rows to be inserted. #}
+{% macro bigquery__replace_entities_sql(arg_dict) -%}
+    {%- set names = arg_dict["dest_columns"] | map(attribute="name") | list -%}
+    {%- set columns = get_quoted_csv(names) -%}
+    {%- set keys = config.require("entity_columns") -%}
+    merge into {{ arg_dict["target_relation"] }} as built
+    using (
+        select false as is_removed, {{ columns }} from {{ arg_dict["temp_relation"] }}
+        union all
+        select
+            true as is_removed,
+            {%- for name in names %}
+            {{ name if name in keys else "null" }} as {{ name }}{{ "," if not loop.last }}
+            {%- endfor %}
+        from (
+            select {{ keys | join(", ") }} from {{ arg_dict["temp_relation"] }}
+            union distinct
+            select {{ keys | join(", ") }} from {{ arg_dict["target_relation"] }} as built
+            where not exists (
+                select 1 from {{ ref(config.require("entities")) }} as live where {{ same_entity("live", "built", keys) }}
+            )
+        )
+    ) as fresh
+        on fresh.is_removed and {{ same_entity("fresh", "built", keys) }}
+    when matched then
+        delete
+    when not matched by target and not fresh.is_removed then
+        insert ({{ columns }}) values ({{ columns }})
+{%- endmacro %}
 
 {% macro same_entity(left_side, right_side, keys) -%}
     {%- for key in keys -%}

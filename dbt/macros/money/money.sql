@@ -3,7 +3,7 @@
   `rate` is a decimal(18,8); the result is NULL, never 0, when the rate is unknown.
 #}
 {% macro converted(amount_minor, rate) -%}
-    cast(round(cast({{ amount_minor }} as decimal(18, 0)) * {{ rate }}, 0) as bigint)
+    cast(round({{ to_decimal(amount_minor, 18, 0) }} * {{ rate }}, 0) as bigint)
 {%- endmacro %}
 
 {# Booking-value band of an amount in minor units, for drill-down; NULL when there is no value. #}

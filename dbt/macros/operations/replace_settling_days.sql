@@ -26,3 +26,7 @@
     select {{ columns }}
     from {{ arg_dict["temp_relation"] }}
 {%- endmacro %}
+
+{% macro bigquery__replace_settling_days_sql(arg_dict) -%}
+    {{ bigquery_replacing(arg_dict, settling_days("built.day")) }}
+{%- endmacro %}

@@ -61,10 +61,8 @@
 
 {% macro bigquery__wall_clock(day, clock) -%}
     datetime_add(
-        cast({{ day }} as datetime),
-        interval (
-            cast(split({{ clock }}, ':')[offset(0)] as int64) * 60 + cast(split({{ clock }}, ':')[offset(1)] as int64)
-        ) minute
+        datetime_add(cast({{ day }} as datetime), interval cast(split({{ clock }}, ':')[offset(0)] as int64) hour),
+        interval cast(split({{ clock }}, ':')[offset(1)] as int64) minute
     )
 {%- endmacro %}
 

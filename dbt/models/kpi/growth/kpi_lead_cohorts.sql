@@ -1,6 +1,6 @@
 -- Leads by the month of their creation and the channel that it states, followed month by month. A month that was not
 -- built to its end is NULL.
-{{ config(materialized="table") }}
+{{ config(materialized="table", partition_by=none) }}
 
 with months as (
     select

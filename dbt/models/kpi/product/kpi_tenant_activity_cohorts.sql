@@ -1,6 +1,6 @@
 -- Tenants by the first month in which their people used the product, followed month by month: a tenant is active in a
 -- month in which a step of a flow was taken. A month that was not built to its end is NULL.
-{{ config(materialized="table") }}
+{{ config(materialized="table", partition_by=none) }}
 
 with months as (
     select

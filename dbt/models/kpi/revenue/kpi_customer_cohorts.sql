@@ -1,5 +1,5 @@
 {# The customer, not the customer's currency, belongs to a cohort: amounts are brought to one currency at the rates of the cohort month. #}
-{{ config(materialized="table") }}
+{{ config(materialized="table", partition_by=none) }}
 {% set amounts = ["mrr_minor", "mrr_reporting_minor"] %}
 
 with months as (

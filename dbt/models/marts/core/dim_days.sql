@@ -1,4 +1,4 @@
-{{ config(materialized="incremental", incremental_strategy="replace_days", full_refresh=false) }}
+{{ config(materialized="incremental", incremental_strategy="replace_days", full_refresh=false, cluster_by=none) }}
 
 select
     day,

@@ -122,8 +122,8 @@ shared as (
     -- Shares are exact decimals; what rounding leaves over goes to the last touch.
     select
         *,
-        cast(round(1.0 / touch_count, 9) as decimal(18, 9)) as even_share,
-        cast(round(0.2 / greatest(touch_count - 2, 1), 9) as decimal(18, 9)) as middle_share
+        {{ to_decimal("1.0 / touch_count", 18, 9) }} as even_share,
+        {{ to_decimal("0.2 / greatest(touch_count - 2, 1)", 18, 9) }} as middle_share
     from numbered
 )
 
@@ -138,22 +138,22 @@ select
     s.campaign,
     s.touched_at,
     l.converted_at,
-    cast(case when s.touch_no = 1 then 1 else 0 end as decimal(18, 9)) as first_touch_weight,
-    cast(case when s.touch_no = s.touch_count then 1 else 0 end as decimal(18, 9)) as last_touch_weight,
-    cast(
-        case
+    {{ to_decimal("case when s.touch_no = 1 then 1 else 0 end", 18, 9) }} as first_touch_weight,
+    {{ to_decimal("case when s.touch_no = s.touch_count then 1 else 0 end", 18, 9) }} as last_touch_weight,
+    {{ to_decimal(
+        "case
             when s.touch_no < s.touch_count then s.even_share
             else 1 - (s.touch_count - 1) * s.even_share
-        end as decimal(18, 9)
-    ) as linear_weight,
-    cast(
-        case
+        end", 18, 9
+    ) }} as linear_weight,
+    {{ to_decimal(
+        "case
             when s.touch_count = 1 then 1
             when s.touch_count = 2 then 0.5
             when s.touch_no = 1 then 0.4
             when s.touch_no < s.touch_count then s.middle_share
             else 0.6 - (s.touch_count - 2) * s.middle_share
-        end as decimal(18, 9)
-    ) as position_weight
+        end", 18, 9
+    ) }} as position_weight
 from shared as s
 inner join leads as l on s.tenant_id = l.tenant_id and s.lead_id = l.lead_id

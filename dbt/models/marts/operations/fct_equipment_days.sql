@@ -1,5 +1,8 @@
 -- One row for each registered item and day: where it stood when the tenant's business day closed.
-{{ config(materialized="incremental", incremental_strategy="replace_days", on_schema_change="append_new_columns", full_refresh=false) }}
+{{ config(
+    materialized="incremental", incremental_strategy="replace_days", on_schema_change="append_new_columns", full_refresh=false,
+    partition_by={"field": "day", "data_type": "date"} if target.type == "bigquery" else none
+) }}
 
 with registrations as (
     -- What a later registration corrects holds from its own day.

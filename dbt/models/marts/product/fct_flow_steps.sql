@@ -1,5 +1,8 @@
 -- How far people come in a flow of the product: runs that reached each step, and how the step ended.
-{{ config(materialized="incremental", incremental_strategy="replace_days", on_schema_change="append_new_columns", full_refresh=false) }}
+{{ config(
+    materialized="incremental", incremental_strategy="replace_days", on_schema_change="append_new_columns", full_refresh=false,
+    partition_by={"field": "day", "data_type": "date"} if target.type == "bigquery" else none
+) }}
 
 select
     occurred_on as day,

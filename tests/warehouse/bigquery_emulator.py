@@ -1,0 +1,85 @@
+"""The emulator's process: local-bigquery with what BigQuery does and its release 0.4.0 does not.
+
+Run by the Python of the emulator's own environment (`emulator.py`), so nothing of the project is imported here.
+Arguments are local-bigquery's own.
+"""
+
+import contextvars
+import datetime
+
+from local_bigquery.catalog import tables
+from local_bigquery.cli import main
+from local_bigquery.engine import database
+from local_bigquery.jobs import merge, runner
+from local_bigquery.models import JobStatistics2, TableReference
+from local_bigquery.sql.rules import tables as table_rules
+
+merging = contextvars.ContextVar("merging", default=False)
+
+
+def statements_name_their_table() -> None:
+    """A job that makes a table names it as its destination: dbt asks for its number of rows."""
+    execute = runner.query.execute
+
+    def execute_and_name(*arguments, **named):
+        statistics, children, destination = execute(*arguments, **named)
+        return statistics, children, destination or statistics.ddlTargetTable
+
+    runner.query.execute = execute_and_name
+
+
+def merges_are_filtered_as_a_whole() -> None:
+    """A MERGE is made of queries here, and each of them is asked for the filter that stands in one of its clauses."""
+    run, check = merge.run, table_rules._check
+
+    def run_as_merge(cur, tree, context) -> JobStatistics2:
+        token = merging.set(True)
+        try:
+            return run(cur, tree, context)
+        finally:
+            merging.reset(token)
+
+    def check_unless_merging(tree, table, is_target) -> None:
+        check(tree, table, is_target or merging.get())
+
+    merge.run, table_rules._check = run_as_merge, check_unless_merging
+
+
+def loads_replace_a_partition() -> None:
+    """A load into `table$20260131` that truncates replaces the rows of that day, and refuses those of another."""
+    run = runner.HANDLERS["load"]
+
+    def run_into_partition(cur, config, upload):
+        project, dataset, named = tables.reference(config.destinationTable)
+        table, _, partition = named.partition("$")
+        if not partition:
+            return run(cur, config, upload)
+        day = datetime.date.fromisoformat(partition)
+        kept = f"{table}_without_{partition}"
+        whole = tables.name(project, dataset, table)
+        staged = tables.name(project, dataset, kept)
+        database.execute(f"create or replace table {staged} as select * from {whole} limit 0")
+        destination = TableReference(projectId=project, datasetId=dataset, tableId=kept)
+        staging = config.replace(destinationTable=destination, writeDisposition="WRITE_APPEND")
+        statistics = run(cur, staging, upload)
+        with database.cursor() as writer:
+            [(strangers,)] = writer.sql(f"select count(*) from {staged} where day <> date '{day}'").fetchall()
+            if strangers:
+                raise ValueError(
+                    f"Some rows belong to different partitions rather than destination partition {partition}"
+                )
+            writer.execute("begin")
+            writer.execute(f"delete from {whole} where day = date '{day}'")
+            writer.execute(f"insert into {whole} by name select * from {staged}")
+            writer.execute("commit")
+            writer.execute(f"drop table {staged}")
+        return statistics
+
+    runner.HANDLERS["load"] = run_into_partition
+
+
+if __name__ == "__main__":
+    statements_name_their_table()
+    merges_are_filtered_as_a_whole()
+    loads_replace_a_partition()
+    main()
