@@ -326,6 +326,10 @@ class Settings(BaseSettings):
         pattern=r"^[^@\s]+@[^@\s]+$",
         description="Service account that loads and builds in BigQuery: the one for whom no row is filtered.",
     )
+    access_grants: Literal["by_hand", "apply"] = Field(
+        default="by_hand",
+        description="Whether the platform runs the compiled grants in Snowflake or BigQuery, or somebody else does.",
+    )
     groups_domain: str = Field(
         default="example.com",
         pattern=r"^[a-z0-9.-]+$",

@@ -7,6 +7,7 @@ Models and KPI logic stay out: they are dbt's.
 from analytics_platform.warehouse.duckdb import DuckDBWarehouse
 from analytics_platform.warehouse.port import (
     QueryError,
+    SharedWarehouse,
     Warehouse,
     WarehouseBusyError,
     WarehouseMissingError,
@@ -17,6 +18,7 @@ from analytics_platform.warehouse.port import (
 __all__ = [
     "DuckDBWarehouse",
     "QueryError",
+    "SharedWarehouse",
     "Warehouse",
     "WarehouseBusyError",
     "WarehouseMissingError",

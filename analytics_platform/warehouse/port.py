@@ -71,6 +71,20 @@ class Warehouse(Protocol):
         """Hold the warehouse for writing by another program (dbt) while no connection of ours is open."""
 
 
+class SharedWarehouse(Warehouse, Protocol):
+    """A product that others use too, with users, grants and a dialect of its own: Snowflake or BigQuery."""
+
+    def native(self, sql: str) -> pa.Table:
+        """Run one statement as it is, in the product's own dialect: no translation, no schema prefix.
+
+        For what the port has no word for (grants, policies, schemas and their age). A statement that answers nothing
+        gives a table without rows.
+
+        Raises:
+            QueryError: the product refused it; the text is its own.
+        """
+
+
 def has_table(warehouse: Warehouse, table: str) -> bool:
     """Whether a table, given as ``schema.table``, was ever written; tables are made by their first write."""
     schema, _, name = table.partition(".")
