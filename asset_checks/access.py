@@ -33,7 +33,7 @@ def access_checks(settings: Settings, catalog: Catalog, manifest: Manifest) -> l
     """All checks of who holds a role and who sees what."""
 
     def desk(scope: Scope) -> AccessDesk:
-        return access_desk(settings, catalog, manifest, scope.store)
+        return access_desk(settings, catalog, manifest, scope.store, scope.warehouse)
 
     return [*_policy_checks(desk), *_membership_checks(settings)]
 

@@ -156,8 +156,8 @@ def _rows(path: Path | None, target: str) -> Mapping[str, Sequence[Mapping[str, 
         raise LiveRowsError("duckdb is looked at, in a home whose warehouse it is; give neither --target nor --rows")
     if path is None:
         raise LiveRowsError(
-            f"{target} is not the configured warehouse: run what `analytics access compile` wrote to questions/, put the "
-            "answers into one JSON object by question, and give it with --rows"
+            f"{target} is not the configured warehouse: run what `analytics access compile` wrote to questions/, put "
+            "the answers into one JSON object by question, and give it with --rows"
         )
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

@@ -16,10 +16,11 @@ from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import Manifest
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.defs.pools import WAREHOUSE_POOL
-from analytics_platform.defs.resources import embedded_warehouse, rbac_key, rbac_source, store_from, warehouse_from
+from analytics_platform.defs.resources import rbac_key, rbac_source, store_from, warehouse_from
 from analytics_platform.governance.access.audience_files import AudienceFiles
 from analytics_platform.governance.access.bigquery import Project
 from analytics_platform.governance.access.desk import AccessDesk, Applied, Names
+from analytics_platform.governance.access.dialects import BigQueryDialect, SnowflakeDialect
 from analytics_platform.governance.access.drift import extra
 from analytics_platform.governance.access.memberships import MEMBERSHIPS_TABLE, Export, memberships
 from analytics_platform.governance.access.power_bi import ModelTables
@@ -31,7 +32,7 @@ from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.power_bi.model import Model, model_of
 from analytics_platform.reporting.power_bi.sources import Source
 from analytics_platform.settings import Settings
-from analytics_platform.warehouse import SharedWarehouse, Warehouse
+from analytics_platform.warehouse import DuckDBWarehouse, RequestedWarehouse, SharedWarehouse, Warehouse
 
 APPLIER = "dagster"
 """Who answers for the daily application of the policy."""
@@ -43,18 +44,23 @@ NO_SOURCE = (
 
 
 def access_desk(
-    settings: Settings, catalog: Catalog, manifest: Manifest, store: ObjectStore | None = None
+    settings: Settings,
+    catalog: Catalog,
+    manifest: Manifest,
+    store: ObjectStore | None = None,
+    warehouse: Warehouse | None = None,
 ) -> AccessDesk:
-    """Access of a deployment."""
+    """Access of a deployment; its lake and its warehouse are given where they are open already."""
     model = power_bi_model(settings, catalog)
+    warehouse = warehouse or warehouse_from(settings)
     return AccessDesk(
         catalog,
         dbt_tables(manifest),
         store or store_from(settings),
-        embedded_warehouse(settings),
+        warehouse,
         settings.access_root,
         names_from(settings),
-        partial(target_from, settings),
+        partial(target_from, settings, warehouse),
         ModelTables(model.shared, frozenset(fact.dataset for fact in model.facts)),
     )
 
@@ -66,21 +72,28 @@ def names_from(settings: Settings) -> Names:
     return Names(account, project, settings.bigquery_region)
 
 
-def target_from(settings: Settings, tables: Mapping[str, Table]) -> Target:
+def target_from(settings: Settings, warehouse: Warehouse, tables: Mapping[str, Table]) -> Target:
     """Where audiences read tables: files of the home, or the shared warehouse itself."""
+    if isinstance(warehouse, DuckDBWarehouse):
+        return AudienceFiles(settings.access_root, warehouse)
+    if not isinstance(warehouse, SharedWarehouse):
+        raise TypeError(f"{type(warehouse).__name__} is neither DuckDB's file nor a SharedWarehouse")
     if settings.warehouse_schema_prefix:
-        return BranchTarget(settings.warehouse)
-    match settings.warehouse:
-        case "duckdb":
-            return AudienceFiles(settings.access_root, embedded_warehouse(settings))
+        return BranchTarget(warehouse.dialect)
+    record = settings.access_root / f"applied_{warehouse.dialect}.json"
+    applies = settings.access_grants == "apply"
+    return SharedTarget(warehouse, _dialect(names_from(settings), warehouse), tables, record, applies=applies)
 
 
-def shared_target(
-    settings: Settings, warehouse: SharedWarehouse, dialect: Dialect, tables: Mapping[str, Table]
-) -> SharedTarget:
-    """Grants in a shared warehouse; what was applied last is remembered in the home."""
-    record = settings.access_root / f"applied_{dialect.name}.json"
-    return SharedTarget(warehouse, dialect, tables, record, applies=settings.access_grants == "apply")
+def _dialect(names: Names, warehouse: SharedWarehouse) -> Dialect:
+    if isinstance(warehouse, RequestedWarehouse):
+        return BigQueryDialect(names.project, names.region, warehouse.request)
+    return SnowflakeDialect(names.account)
+
+
+def after_models(settings: Settings, catalog: Catalog, manifest: Manifest) -> dict[str, list[str]]:
+    """By model of dbt, the statements that protect its table again once a build has made it anew."""
+    return access_desk(settings, catalog, manifest).after_models()
 
 
 def power_bi_model(settings: Settings, catalog: Catalog) -> Model:
@@ -149,8 +162,10 @@ def _policies_asset(
         ),
         kinds={"python", settings.warehouse, "html", "pdf"},
     )
-    def access_policies(store: dg.ResourceParam[ObjectStore]) -> dg.MaterializeResult[None]:
-        desk = access_desk(settings, catalog, manifest, store)
+    def access_policies(
+        store: dg.ResourceParam[ObjectStore], warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[None]:
+        desk = access_desk(settings, catalog, manifest, store, warehouse)
         now = datetime.now(UTC)
         applied = desk.apply(by=APPLIER, now=now)
         paths = desk.write_matrix(settings.access_root, now.date())

@@ -5,6 +5,8 @@ Belongs here: choosing the adapters that settings ask for. Stays out: what they 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 from analytics_platform.alerting.delivery import Delivery
 from analytics_platform.alerting.desk import AlertDesk
 from analytics_platform.alerting.messages import Places
@@ -20,6 +22,9 @@ from analytics_platform.lake.store import ObjectStore
 from analytics_platform.lake.stores import BucketPlace, open_store
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
+
+AfterModels = Callable[[], Mapping[str, Sequence[str]]]
+"""Gives what `DbtBuild` runs after models: whoever knows the policy."""
 
 
 def store_from(settings: Settings) -> ObjectStore:
@@ -66,13 +71,15 @@ def embedded_warehouse(settings: Settings, patience: float | None = None) -> Duc
     return DuckDBWarehouse(settings.warehouse_path, lock_timeout=timeout)
 
 
-def dbt_from(settings: Settings) -> DbtBuild:
-    """Dbt on the warehouse."""
+def dbt_from(settings: Settings, after_models: AfterModels | None = None) -> DbtBuild:
+    """Dbt on the warehouse; in one that others use too it protects the tables that it makes anew."""
+    shared = settings.warehouse != "duckdb"
     return DbtBuild(
         project_dir=settings.dbt_project_dir,
         connection=_dbt_connection(settings),
         target_dir=settings.dbt_target,
         schema_prefix=settings.warehouse_schema_prefix,
+        after_models=after_models if shared else None,
     )
 
 
@@ -101,12 +108,12 @@ def delivery_from(settings: Settings) -> Delivery | None:
     return Delivery(alert_store_from(settings), slack, read=store_from(settings).get)
 
 
-def build_resources(settings: Settings) -> dict[str, object]:
+def build_resources(settings: Settings, after_models: AfterModels | None = None) -> dict[str, object]:
     """Resources by name: `store`, `identity_keys`, `warehouse`, `dbt`, `alert_store`."""
     return {
         "store": store_from(settings),
         "identity_keys": identity_keys_from(settings),
         "warehouse": warehouse_from(settings),
-        "dbt": dbt_from(settings),
+        "dbt": dbt_from(settings, after_models),
         "alert_store": alert_store_from(settings),
     }

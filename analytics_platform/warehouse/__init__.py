@@ -7,6 +7,7 @@ Models and KPI logic stay out: they are dbt's.
 from analytics_platform.warehouse.duckdb import DuckDBWarehouse
 from analytics_platform.warehouse.port import (
     QueryError,
+    RequestedWarehouse,
     SharedWarehouse,
     Warehouse,
     WarehouseBusyError,
@@ -18,6 +19,7 @@ from analytics_platform.warehouse.port import (
 __all__ = [
     "DuckDBWarehouse",
     "QueryError",
+    "RequestedWarehouse",
     "SharedWarehouse",
     "Warehouse",
     "WarehouseBusyError",

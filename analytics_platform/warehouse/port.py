@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -71,8 +71,13 @@ class Warehouse(Protocol):
         """Hold the warehouse for writing by another program (dbt) while no connection of ours is open."""
 
 
+@runtime_checkable
 class SharedWarehouse(Warehouse, Protocol):
     """A product that others use too, with users, grants and a dialect of its own: Snowflake or BigQuery."""
+
+    @property
+    def dialect(self) -> str:
+        """Sqlglot's name of its dialect, which the setting `warehouse` uses too."""
 
     def native(self, sql: str) -> pa.Table:
         """Run one statement as it is, in the product's own dialect: no translation, no schema prefix.
@@ -82,6 +87,18 @@ class SharedWarehouse(Warehouse, Protocol):
 
         Raises:
             QueryError: the product refused it; the text is its own.
+        """
+
+
+@runtime_checkable
+class RequestedWarehouse(SharedWarehouse, Protocol):
+    """One that has to be asked for some things by its API, because no SQL tells them: BigQuery."""
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Send one request; the path begins below `/bigquery/v2`, such as `/projects/p/datasets/d/tables`.
+
+        Raises:
+            QueryError: it was refused; the text is the product's own.
         """
 
 

@@ -32,9 +32,7 @@ class SnowflakeDialect:
         steps = snowflake.statements(policy, tables, tenants, self.account)
         return [statement for step in steps.values() for statement in step]
 
-    def after_models(
-        self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]
-    ) -> dict[str, list[str]]:
+    def after_models(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> dict[str, list[str]]:
         """See `Dialect`."""
         return snowflake.after_models(policy, tables, tenants, self.account)
 
@@ -82,9 +80,7 @@ class BigQueryDialect:
         steps = bigquery.statements(policy, tables, tenants, self.project)
         return [statement for step in steps.values() for statement in step]
 
-    def after_models(
-        self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]
-    ) -> dict[str, list[str]]:
+    def after_models(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> dict[str, list[str]]:
         """See `Dialect`."""
         return bigquery.after_models(policy, tables, tenants, self.project)
 

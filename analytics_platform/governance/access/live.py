@@ -1,7 +1,8 @@
 """What Snowflake, BigQuery and a Power BI workspace really grant, from rows that they answer with.
 
 Belongs here: the questions to ask, and what the answers mean. Stays out: connecting. Rows come in under the names of
-the questions, from the warehouse that is configured (`targets`) or from a file in which somebody has put the answers (`analytics access diff --rows`).
+the questions, from the warehouse that is configured (`targets`), or from a file in which somebody has put the answers
+(`analytics access diff --rows`).
 None of it was run against the real products: the questions follow their documentation, the answers in the tests are
 written by hand in its form.
 """

@@ -124,9 +124,7 @@ class Dialect(Protocol):
     def statements(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> list[str]:
         """All that puts the policy in force, in order; each does nothing where it stands already."""
 
-    def after_models(
-        self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]
-    ) -> dict[str, list[str]]:
+    def after_models(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> dict[str, list[str]]:
         """By model of dbt, what its table loses when it is made anew: policies first, then grants."""
 
     def expected(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> Access:
@@ -290,7 +288,9 @@ def built(
         if not table.is_extract and name in columns and table.tenant_column in {None, *columns[name]}
     }
     roles = (
-        replace(role, grants=tuple(_within(each, columns[each.dataset]) for each in role.grants if each.dataset in there))
+        replace(
+            role, grants=tuple(_within(each, columns[each.dataset]) for each in role.grants if each.dataset in there)
+        )
         for role in policy.roles
     )
     return Policy(tuple(roles)), there
