@@ -189,7 +189,7 @@ def _told_memberships(export: Export, rows: int, principals: int) -> Mapping[str
 
 def _told_policies(applied: Applied, target: Target) -> Mapping[str, dg.MetadataValue | str | int]:
     found, files = list(applied.found), applied.carried.files
-    told = {
+    told: dict[str, dg.MetadataValue | str | int] = {
         "policy_sha256": applied.policy_sha256,
         "target": target.name,
         "extra_privileges_found": extra(found),

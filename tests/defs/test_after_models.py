@@ -56,7 +56,7 @@ def test_statements_run_after_each_build_of_their_table_and_after_no_other(tmp_p
 
 def test_a_table_that_stays_keeps_what_it_has_and_is_left_alone(tmp_path: Path) -> None:
     emptied(tmp_path)
-    assert built(tmp_path, lambda: {}) == []
+    assert built(tmp_path, dict) == []
     assert built(tmp_path, lambda: {"marts.dim_days": ["comment on table marts.nothing is 'x'"]}) == []
 
 

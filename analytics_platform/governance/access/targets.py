@@ -115,11 +115,21 @@ class Target(Protocol):
 class Dialect(Protocol):
     """The policy in the words of one product."""
 
-    name: str
-    is_late: bool
-    by_hand: tuple[str, ...]
-    everybody: frozenset[str]
-    """The names that every principal has there, whoever it is."""
+    @property
+    def name(self) -> str:
+        """As the setting `warehouse` calls it."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its answers are older than what was run last."""
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """What of the compiled no statement does."""
+
+    @property
+    def everybody(self) -> frozenset[str]:
+        """The names that every principal has there, whoever it is."""
 
     def statements(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> list[str]:
         """All that puts the policy in force, in order; each does nothing where it stands already."""
@@ -219,8 +229,9 @@ class SharedTarget:
         return [statement for statement in wanted if statement is not None]
 
     def _run(self, statements: Iterable[str]) -> None:
-        for statement in statements:
-            self._warehouse.native(statement)
+        with self._warehouse.reading():  # one connection: to log in costs more than most of them
+            for statement in statements:
+                self._warehouse.native(statement)
 
     def _built(self, policy: Policy, tables: Mapping[str, Table]) -> tuple[Policy, Mapping[str, Table]]:
         found = {name.lower(): {column.lower() for column in of} for name, of in table_columns(self._warehouse).items()}
