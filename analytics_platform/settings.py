@@ -35,6 +35,9 @@ _REFRESH = ("workspace_id", "dataset_id", "tenant_id", "client_id", "client_secr
 RBAC_EXPORT = "rbac.json"
 """Export of the product's RBAC that is read where no source is set; the demo writes it."""
 
+_NEVER_A_BRANCHS = ("power_bi_client_secret", "segment_token", "slack_token")
+"""What a branch's environment could write to other systems with."""
+
 _SECRETS = (
     "collector_webhooks",
     "dagster_postgres_password",
@@ -387,7 +390,20 @@ class Settings(BaseSettings):
             raise ValueError(
                 "warehouse_schema_prefix is for a shared warehouse; for duckdb give the branch its own home"
             )
+        if self.warehouse_schema_prefix and (problem := self._not_a_branchs()):
+            raise ValueError(f"warehouse_schema_prefix makes this a branch's environment: {problem}")
         return self
+
+    def _not_a_branchs(self) -> str | None:
+        """What a branch's environment may not have, because it would reach what is another's."""
+        name = self.warehouse_schema_prefix.rstrip("_")
+        if self.environment != "ci":
+            return "set environment to ci, which has no schedules, sensors or alerts"
+        if self.lake_url is not None and name not in self.lake_url.split("/")[3:]:
+            return f"lake_url has to have the folder {name}, so that no other lake is written to"
+        own = [each for each in _NEVER_A_BRANCHS if getattr(self, each) is not None]
+        own += ["access_grants"] if self.access_grants == "apply" else []
+        return f"unset {', '.join(own)}, which reaches people or other systems" if own else None
 
     @model_validator(mode="after")
     def _refresh_is_whole_or_absent(self) -> Self:

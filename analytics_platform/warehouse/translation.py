@@ -35,7 +35,13 @@ def translated(sql: str, dialect: str, prefix: str = "") -> str:
     if len(statements) != 1 or statements[0] is None:
         raise QueryError(f"{len(statements)} statements where one is expected: {sql}")
     statement = statements[0]
-    for table in statement.find_all(exp.Table):
-        if prefix and table.db in SCHEMAS:
-            table.set("db", exp.to_identifier(f"{prefix}{table.db}"))
+    if prefix:
+        _put_prefix(statement, prefix)
     return statement.sql(dialect=dialect)
+
+
+def _put_prefix(statement: exp.Expression, prefix: str) -> None:
+    """On the platform's schemas, however they are written, before tables and before columns of tables."""
+    for named in statement.find_all(exp.Table, exp.Column):
+        if named.db.lower() in SCHEMAS:
+            named.set("db", exp.to_identifier(f"{prefix}{named.db.lower()}"))

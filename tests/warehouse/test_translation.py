@@ -24,6 +24,27 @@ def test_a_branch_environment_has_its_own_schemas() -> None:
     assert "pr_7_raw.tenants" in said
 
 
+@pytest.mark.parametrize("dialect", ["snowflake", "bigquery"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from KPI.kpi_mrr",
+        'select * from "kpi".kpi_mrr',
+        "select kpi.kpi_mrr.day from kpi.kpi_mrr",
+        "update kpi.kpi_mrr set x = incoming.y from incoming where cast(kpi.kpi_mrr.x as varchar) = incoming.z",
+        "delete from kpi.kpi_mrr where exists (select 1 from marts.dim_days d where d.day = kpi.kpi_mrr.day)",
+        "with x as (select * from kpi.kpi_mrr) select * from x union all select * from raw.tenants",
+        "select * from analytics.kpi.kpi_mrr",
+    ],
+)
+def test_no_statement_of_a_branch_reaches_a_schema_without_its_prefix(sql: str, dialect: str) -> None:
+    said = translated(sql, dialect, "pr_7_")
+    found = sqlglot.parse_one(said, read=dialect).find_all(sqlglot.exp.Table, sqlglot.exp.Column)
+    schemas = {named.db.lower() for named in found if named.db}
+    assert schemas
+    assert all(schema.startswith("pr_7_") for schema in schemas)
+
+
 def test_tables_that_are_not_the_platforms_keep_their_names() -> None:
     said = translated("with kpi as (select * from information_schema.tables) select * from kpi", "bigquery", "pr_7_")
 
