@@ -40,8 +40,9 @@ def translated(sql: str, dialect: str, prefix: str = "") -> str:
     return statement.sql(dialect=dialect)
 
 
-def _put_prefix(statement: exp.Expression, prefix: str) -> None:
+def _put_prefix(statement: exp.Expr, prefix: str) -> None:
     """On the platform's schemas, however they are written, before tables and before columns of tables."""
     for named in statement.find_all(exp.Table, exp.Column):
-        if named.db.lower() in SCHEMAS:
-            named.set("db", exp.to_identifier(f"{prefix}{named.db.lower()}"))
+        schema = named.args.get("db")
+        if schema is not None and schema.name.lower() in SCHEMAS:
+            named.set("db", exp.to_identifier(f"{prefix}{schema.name.lower()}"))
