@@ -13,6 +13,7 @@ from analytics_platform.warehouse.port import (
     WarehouseBusyError,
     WarehouseMissingError,
     has_table,
+    row_text,
     table_columns,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "WarehouseBusyError",
     "WarehouseMissingError",
     "has_table",
+    "row_text",
     "table_columns",
 ]

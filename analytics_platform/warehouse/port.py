@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any, Protocol, runtime_checkable
@@ -123,3 +123,11 @@ def table_columns(warehouse: Warehouse) -> dict[str, set[str]]:
     for row in rows:
         found.setdefault(row["name"], set()).add(row["column_name"])
     return found
+
+
+def row_text(columns: Iterable[str]) -> str:
+    """SQL of all that stands in a row as one text, with a control character between two columns; never null.
+
+    Written out, because what a whole row is called as a value is different in every product.
+    """
+    return " || chr(31) || ".join(f"coalesce(cast({name} as varchar), '')" for name in sorted(columns))

@@ -35,9 +35,31 @@ def translated(sql: str, dialect: str, prefix: str = "") -> str:
     if len(statements) != 1 or statements[0] is None:
         raise QueryError(f"{len(statements)} statements where one is expected: {sql}")
     statement = statements[0]
+    statement = statement.transform(_REWRITTEN.get(dialect, _as_it_is))
     if prefix:
         _put_prefix(statement, prefix)
     return statement.sql(dialect=dialect)
+
+
+def _snowflakes(node: exp.Expr) -> exp.Expr:
+    """Its REGEXP_LIKE has to match the whole text, where DuckDB's regexp_matches finds a part."""
+    if isinstance(node, exp.RegexpLike):
+        return exp.GT(this=exp.func("regexp_instr", node.this, node.expression), expression=exp.Literal.number(0))
+    return node
+
+
+def _bigquerys(node: exp.Expr) -> exp.Expr:
+    """It has no `hash`."""
+    if isinstance(node, exp.Anonymous) and node.name.lower() == "hash":
+        return exp.func("farm_fingerprint", *node.expressions)
+    return node
+
+
+def _as_it_is(node: exp.Expr) -> exp.Expr:
+    return node
+
+
+_REWRITTEN = {"snowflake": _snowflakes, "bigquery": _bigquerys}
 
 
 def _put_prefix(statement: exp.Expr, prefix: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import sqlglot
 
-from analytics_platform.warehouse import QueryError
+from analytics_platform.warehouse import QueryError, row_text
 from analytics_platform.warehouse.translation import translated
 
 
@@ -15,6 +15,19 @@ def test_values_keep_their_places(dialect: str) -> None:
     assert [table.sql() for table in sqlglot.parse_one(said, read=dialect).find_all(sqlglot.exp.Table)] == [
         "kpi.kpi_mrr"
     ]
+
+
+def test_a_pattern_is_found_within_a_text_and_need_not_be_all_of_it() -> None:
+    said = translated("select regexp_matches(a, ?) as found from raw.x where not regexp_matches(b, ?)", "snowflake")
+    assert "REGEXP_INSTR(a, ?) > 0" in said
+    assert "REGEXP_LIKE" not in said
+    assert "REGEXP_CONTAINS" in translated("select regexp_matches(a, ?) as found from raw.x", "bigquery")
+
+
+def test_a_row_has_a_mark_in_every_product() -> None:
+    sql = f"select cast(bit_xor(hash({row_text(['b', 'a'])})) as varchar) as mark from raw.x"
+    assert "BITXORAGG(HASH(COALESCE(CAST(a AS VARCHAR), '') || CHR(31) ||" in translated(sql, "snowflake")
+    assert "BIT_XOR(FARM_FINGERPRINT(COALESCE(CAST(a AS STRING), '') || CHR(31) ||" in translated(sql, "bigquery")
 
 
 def test_a_branch_environment_has_its_own_schemas() -> None:
