@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     deleted_rows_kept_days: int = Field(
         default=0,
         ge=0,
-        description="How long the warehouse keeps deleted rows: Snowflake's time travel and 7 days, BigQuery's and 7.",
+        description="Days for which the warehouse keeps deleted rows: Snowflake's time travel, BigQuery's and 7 more.",
     )
     deleted_objects_kept_days: int = Field(
         default=0,
@@ -390,6 +390,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "warehouse_schema_prefix is for a shared warehouse; for duckdb give the branch its own home"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _branch_reaches_nothing_of_others(self) -> Self:
         if self.warehouse_schema_prefix and (problem := self._not_a_branchs()):
             raise ValueError(f"warehouse_schema_prefix makes this a branch's environment: {problem}")
         return self
