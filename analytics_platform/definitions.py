@@ -99,7 +99,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     assets += access_assets(settings, catalog, manifest, governed)
     assets.append(processing_records_asset(settings, catalog))
     return dg.Definitions(
-        assets=with_policies(assets, catalog, settings.reporting_time_zone),
+        assets=with_policies(assets, catalog, settings.reporting_time_zone, settings.warehouse),
         asset_checks=_checks(settings, catalog, manifest, partitions),
         jobs=all_jobs,
         schedules=existing_in(settings.environment, _schedules(settings, catalog, partitions)),

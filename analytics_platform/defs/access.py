@@ -160,7 +160,7 @@ def _policies_asset(
             "What each audience may see: as views and a file of its own, filtered, masked, then written; in Snowflake "
             "and BigQuery as what is granted there, compared with the policy, and applied where the setting says so."
         ),
-        kinds={"python", settings.warehouse, "html", "pdf"},
+        kinds={"python", "duckdb", "html", "pdf"},
     )
     def access_policies(
         store: dg.ResourceParam[ObjectStore], warehouse: dg.ResourceParam[Warehouse]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from analytics_platform.cli import branch as command
 from analytics_platform.cli import main
-from analytics_platform.settings import Settings
+from analytics_platform.settings import PROJECT_ROOT, Settings
 from analytics_platform.warehouse import DuckDBWarehouse, QueryError
 from analytics_platform.warehouse.branches import (
     BranchSchemas,
@@ -231,3 +231,11 @@ def test_a_branch_has_nothing_that_reaches_people_or_anothers_lake(chosen: dict[
 def test_a_branch_with_its_own_lake_is_one() -> None:
     assert branch_of()._not_a_branchs() is None
     assert branch_of(lake_url=f"s3://acme/branches/{MINE.rstrip('_')}")._not_a_branchs() is None
+
+
+def test_the_guide_shows_what_the_command_says() -> None:
+    guide = (PROJECT_ROOT / "docs" / "environments.md").read_text()
+    shown = command.branch_settings(
+        Settings(lake_url="s3://example-analytics-staging/lake"), branch_prefix("feature/new-kpi")
+    )
+    assert all(f"{name}={value}" in guide for name, value in shown.items())
