@@ -393,6 +393,13 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _refresh_is_whole_or_absent(self) -> Self:
+        missing = [f"power_bi_{name}" for name in _REFRESH if getattr(self, f"power_bi_{name}") is None]
+        if missing and len(missing) < len(_REFRESH):
+            raise ValueError(f"a refresh of Power BI needs {', '.join(missing)} too; set all of them or none")
+        return self
+
+    @model_validator(mode="after")
     def _branch_reaches_nothing_of_others(self) -> Self:
         if self.warehouse_schema_prefix and (problem := self._not_a_branchs()):
             raise ValueError(f"warehouse_schema_prefix makes this a branch's environment: {problem}")
@@ -408,13 +415,6 @@ class Settings(BaseSettings):
         own = [each for each in _NEVER_A_BRANCHS if getattr(self, each) is not None]
         own += ["access_grants"] if self.access_grants == "apply" else []
         return f"unset {', '.join(own)}, which reaches people or other systems" if own else None
-
-    @model_validator(mode="after")
-    def _refresh_is_whole_or_absent(self) -> Self:
-        missing = [f"power_bi_{name}" for name in _REFRESH if getattr(self, f"power_bi_{name}") is None]
-        if missing and len(missing) < len(_REFRESH):
-            raise ValueError(f"a refresh of Power BI needs {', '.join(missing)} too; set all of them or none")
-        return self
 
     @property
     def refreshes_power_bi(self) -> bool:

@@ -6,6 +6,7 @@ Belongs here: choosing the adapters that settings ask for. Stays out: what they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from analytics_platform.alerting.delivery import Delivery
 from analytics_platform.alerting.desk import AlertDesk
@@ -71,15 +72,13 @@ def embedded_warehouse(settings: Settings, patience: float | None = None) -> Duc
     return DuckDBWarehouse(settings.warehouse_path, lock_timeout=timeout)
 
 
-def dbt_from(settings: Settings, after_models: AfterModels | None = None) -> DbtBuild:
-    """Dbt on the warehouse; in one that others use too it protects the tables that it makes anew."""
-    shared = settings.warehouse != "duckdb"
+def dbt_from(settings: Settings) -> DbtBuild:
+    """Dbt on the warehouse."""
     return DbtBuild(
         project_dir=settings.dbt_project_dir,
         connection=_dbt_connection(settings),
         target_dir=settings.dbt_target,
         schema_prefix=settings.warehouse_schema_prefix,
-        after_models=after_models if shared else None,
     )
 
 
@@ -109,11 +108,17 @@ def delivery_from(settings: Settings) -> Delivery | None:
 
 
 def build_resources(settings: Settings, after_models: AfterModels | None = None) -> dict[str, object]:
-    """Resources by name: `store`, `identity_keys`, `warehouse`, `dbt`, `alert_store`."""
+    """Resources by name: `store`, `identity_keys`, `warehouse`, `dbt`, `alert_store`.
+
+    Args:
+        settings: the deployment.
+        after_models: what dbt runs after models in a warehouse that others use too, to protect tables made anew.
+    """
+    protected = after_models if settings.warehouse != "duckdb" else None
     return {
         "store": store_from(settings),
         "identity_keys": identity_keys_from(settings),
         "warehouse": warehouse_from(settings),
-        "dbt": dbt_from(settings, after_models),
+        "dbt": replace(dbt_from(settings), after_models=protected),
         "alert_store": alert_store_from(settings),
     }
