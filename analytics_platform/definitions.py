@@ -2,12 +2,13 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from analytics_platform.catalog import Catalog, load_catalog
-from analytics_platform.defs.access import access_assets
+from analytics_platform.defs.access import access_assets, after_models
 from analytics_platform.defs.alerts import alerts_sensor, daily_digest, heartbeat
 from analytics_platform.defs.anomalies import anomalies_asset
 from analytics_platform.defs.automation import (
@@ -98,12 +99,12 @@ def _definitions(settings: Settings) -> dg.Definitions:
     assets += access_assets(settings, catalog, manifest, governed)
     assets.append(processing_records_asset(settings, catalog))
     return dg.Definitions(
-        assets=with_policies(assets, catalog, settings.reporting_time_zone),
+        assets=with_policies(assets, catalog, settings.reporting_time_zone, settings.warehouse),
         asset_checks=_checks(settings, catalog, manifest, partitions),
         jobs=all_jobs,
         schedules=existing_in(settings.environment, _schedules(settings, catalog, partitions)),
         sensors=existing_in(settings.environment, _sensors(settings, partitions, all_jobs)),
-        resources=build_resources(settings),
+        resources=build_resources(settings, partial(after_models, settings, catalog, manifest)),
         executor=dg.in_process_executor,
     )
 

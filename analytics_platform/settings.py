@@ -36,6 +36,9 @@ _REFRESH = ("workspace_id", "dataset_id", "tenant_id", "client_id", "client_secr
 RBAC_EXPORT = "rbac.json"
 """Export of the product's RBAC that is read where no source is set; the demo writes it."""
 
+_NEVER_A_BRANCHS = ("power_bi_client_secret", "segment_token", "slack_token")
+"""What a branch's environment could write to other systems with."""
+
 _SECRETS = (
     "collector_webhooks",
     "dagster_postgres_password",
@@ -105,7 +108,7 @@ class Settings(BaseSettings):
     deleted_rows_kept_days: int = Field(
         default=0,
         ge=0,
-        description="How long the warehouse keeps deleted rows: Snowflake's time travel and 7 days, BigQuery's and 7.",
+        description="Days for which the warehouse keeps deleted rows: Snowflake's time travel, BigQuery's and 7 more.",
     )
     deleted_objects_kept_days: int = Field(
         default=0,
@@ -379,6 +382,10 @@ class Settings(BaseSettings):
         pattern=r"^[^@\s]+@[^@\s]+$",
         description="Service account that loads and builds in BigQuery: the one for whom no row is filtered.",
     )
+    access_grants: Literal["by_hand", "apply"] = Field(
+        default="by_hand",
+        description="Whether the platform runs the compiled grants in Snowflake or BigQuery, or somebody else does.",
+    )
     groups_domain: str = Field(
         default="example.com",
         pattern=r"^[a-z0-9.-]+$",
@@ -458,6 +465,23 @@ class Settings(BaseSettings):
         if missing and len(missing) < len(_REFRESH):
             raise ValueError(f"a refresh of Power BI needs {', '.join(missing)} too; set all of them or none")
         return self
+
+    @model_validator(mode="after")
+    def _branch_reaches_nothing_of_others(self) -> Self:
+        if self.warehouse_schema_prefix and (problem := self._not_a_branchs()):
+            raise ValueError(f"warehouse_schema_prefix makes this a branch's environment: {problem}")
+        return self
+
+    def _not_a_branchs(self) -> str | None:
+        """What a branch's environment may not have, because it would reach what is another's."""
+        name = self.warehouse_schema_prefix.rstrip("_")
+        if self.environment != "ci":
+            return "set environment to ci, which has no schedules, sensors or alerts"
+        if self.lake_url is not None and name not in self.lake_url.split("/")[3:]:
+            return f"lake_url has to have the folder {name}, so that no other lake is written to"
+        own = [each for each in _NEVER_A_BRANCHS if getattr(self, each) is not None]
+        own += ["access_grants"] if self.access_grants == "apply" else []
+        return f"unset {', '.join(own)}, which reaches people or other systems" if own else None
 
     @property
     def refreshes_power_bi(self) -> bool:

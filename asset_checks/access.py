@@ -33,7 +33,7 @@ def access_checks(settings: Settings, catalog: Catalog, manifest: Manifest) -> l
     """All checks of who holds a role and who sees what."""
 
     def desk(scope: Scope) -> AccessDesk:
-        return access_desk(settings, catalog, manifest, scope.store)
+        return access_desk(settings, catalog, manifest, scope.store, scope.warehouse)
 
     return [*_policy_checks(desk), *_membership_checks(settings)]
 
@@ -41,10 +41,11 @@ def access_checks(settings: Settings, catalog: Catalog, manifest: Manifest) -> l
 def _policy_checks(desk: Callable[[Scope], AccessDesk]) -> list[dg.AssetChecksDefinition]:
     def live(scope: Scope) -> Facts:
         its = desk(scope)
-        return compiled_is_live(its.diff(), its.drift_today(datetime.now(UTC).date()))
+        return compiled_is_live(its.diff(), its.drift_today(datetime.now(UTC).date()), its.target.next_step)
 
     def missing(scope: Scope) -> Facts:
-        return every_privilege_is_there(desk(scope).changed_since_applied())
+        its = desk(scope)
+        return every_privilege_is_there(its.changed_since_applied(), its.target.next_step)
 
     def stranger(scope: Scope) -> Facts:
         return unknown_principal_sees_nothing(desk(scope))
@@ -55,8 +56,8 @@ def _policy_checks(desk: Callable[[Scope], AccessDesk]) -> list[dg.AssetChecksDe
             "compiled_is_live",
             live,
             description=(
-                "Views and audiences' files show nothing beyond the policy, now and before today's application, which "
-                "would have taken a grant by hand away; an extra privilege is critical."
+                "Audiences' files, or the grants of the warehouse, show nothing beyond the policy, now and before "
+                "today's application; an extra privilege is critical."
             ),
             dimension="consistency",
         ),
@@ -64,7 +65,7 @@ def _policy_checks(desk: Callable[[Scope], AccessDesk]) -> list[dg.AssetChecksDe
             keys.ACCESS_POLICIES,
             "every_privilege_is_there",
             missing,
-            description="Views and audiences' files still have all that the policy granted when it was applied.",
+            description="Audiences' files, or the grants of the warehouse, have all that the policy grants.",
             dimension="completeness",
             severity=_WARN,
         ),
@@ -72,7 +73,7 @@ def _policy_checks(desk: Callable[[Scope], AccessDesk]) -> list[dg.AssetChecksDe
             keys.ACCESS_POLICIES,
             "unknown_principal_sees_nothing",
             stranger,
-            description="A principal that the RBAC does not know reads 0 rows, where every audience reads its own.",
+            description="A principal that the RBAC does not know reads nothing, where every audience reads its own.",
             dimension="validity",
         ),
     ]
@@ -116,34 +117,42 @@ def _membership_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     ]
 
 
-def compiled_is_live(drifts: Sequence[Drift], looks: pa.Table) -> Facts:
+def compiled_is_live(drifts: Sequence[Drift], looks: pa.Table, next_step: str) -> Facts:
     """Nothing is granted beyond the policy, now or at any look of today.
 
     Args:
         drifts: how what is live differs now.
         looks: today's rows of `ops.access_drift`.
+        next_step: the mend.
     """
     beyond = [str(each) for each in drifts if each.severity == "critical"]
     earlier = max(looks["extra_privileges"].to_pylist(), default=0)
     found = max(len(beyond), earlier)
     mended = f"; {earlier} were found and taken away today" if earlier and not beyond else ""
     counts = {"extra_privileges": len(beyond), "extra_privileges_today": earlier, "looks": looks.num_rows}
-    return Facts(not found, f"{len(beyond)} privileges are beyond the policy{mended}", counts, beyond)
+    summary = f"{len(beyond)} privileges are beyond the policy{mended}"
+    return Facts(not found, f"{summary}. {next_step}" if beyond else summary, counts, beyond)
 
 
-def every_privilege_is_there(drifts: Sequence[Drift]) -> Facts:
-    """Nothing that was granted is missing."""
+def every_privilege_is_there(drifts: Sequence[Drift], next_step: str) -> Facts:
+    """Nothing that was granted, or should be, is missing."""
     lacking = [str(each) for each in drifts if each.severity == "warning"]
-    return Facts(not lacking, f"{len(lacking)} privileges that were granted are missing", {}, lacking)
+    summary = f"{len(lacking)} privileges of the policy are missing"
+    return Facts(not lacking, f"{summary}. {next_step}" if lacking else summary, {}, lacking)
 
 
 def unknown_principal_sees_nothing(desk: AccessDesk) -> Facts:
-    """A stranger reads no row; the audiences do, or the count would prove nothing."""
+    """A stranger reads nothing; the audiences do, or the count would prove nothing.
+
+    Where somebody else grants, it may be that nothing is granted yet: `every_privilege_is_there` speaks of that.
+    """
     held = held_by(STRANGER, desk.held())
-    seen = desk.rows_seen(desk.policy.audiences_of(held))
-    control = desk.rows_seen(desk.policy.audiences(desk.tenants))
-    summary = f"an unknown principal reads {seen} rows; all audiences together read {control:,}"
-    return Facts(seen == 0 and control > 0, summary, {"rows": seen, "rows_of_audiences": control})
+    seen = desk.readable(desk.policy.audiences_of(held))
+    control = desk.readable(desk.policy.audiences(desk.tenants))
+    unit = "rows" if desk.target.name == "duckdb" else "tables"
+    summary = f"an unknown principal reads {seen} {unit}; all audiences together read {control:,}"
+    proven = control > 0 or not desk.target.applies
+    return Facts(seen == 0 and proven, summary, {unit: seen, f"{unit}_of_audiences": control})
 
 
 def every_role_is_known(today: Sequence[Mapping[str, Any]]) -> Facts:

@@ -4,7 +4,7 @@ They look for themselves: every subject value in the lake and the warehouse is h
 that keep the erased away; whom those are about nobody knows any more.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -27,7 +27,7 @@ from analytics_platform.identities.suppression import Suppressions, read_suppres
 from analytics_platform.lake.layout import placed, raw_prefix
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
-from analytics_platform.warehouse import Warehouse
+from analytics_platform.warehouse import Warehouse, row_text
 from asset_checks.factory import Facts, Judge, Scope, check
 
 UNDER_WAY_WITHIN = timedelta(weeks=3)
@@ -147,9 +147,9 @@ def severed_rows_go_at_their_term(
     offenders, judged = [], 0
     for tenant, erased in suppressions.by_tenant.items():
         stand_ins = "|".join(sorted({stand_in for each in erased for stand_in in each.stand_ins.values()}))
-        for table, last in _overdue_streams(warehouse, catalog, tenant, today):
-            sql = f"select count(*) as rows from {table} t where tenant_id = ? and day <= ? and "
-            sql += "regexp_matches(cast(t as varchar), ?)"
+        for table, columns, last in _overdue_streams(warehouse, catalog, tenant, today):
+            sql = f"select count(*) as rows from {table} where tenant_id = ? and day <= ? and "
+            sql += f"regexp_matches({row_text(columns)}, ?)"
             rows = warehouse.query(sql, [tenant, last, stand_ins])["rows"][0].as_py()
             judged += 1
             if rows:
@@ -165,14 +165,16 @@ def no_lock_forbids_erasure(mode: str) -> Facts:
     return Facts(not locked, summary, {}, ["lake"] if locked else [])
 
 
-def _overdue_streams(warehouse: Warehouse, catalog: Catalog, tenant: str, today: date) -> Iterator[tuple[str, date]]:
-    """Tables of streams that are severed, and the newest day that may not be kept any more of each."""
+def _overdue_streams(
+    warehouse: Warehouse, catalog: Catalog, tenant: str, today: date
+) -> Iterator[tuple[str, Iterable[str], date]]:
+    """Tables of streams that are severed, their columns, and the newest day that may not be kept any more of each."""
     built, known = columns_of(warehouse), catalog.tenants.get(tenant)
     for name, stream in catalog.streams.items():
         retention = catalog.retention_classes[stream.retention_class]
         last = last_overdue(today, retention, known.financial_year_end if known else None)
         if retention.on_erasure == "sever" and last is not None and f"raw.{name}" in built:
-            yield f"raw.{name}", last
+            yield f"raw.{name}", built[f"raw.{name}"], last
 
 
 def _in_raw(store: ObjectStore, catalog: Catalog, tenant: str, held: Held) -> Iterator[_Seen]:

@@ -13,6 +13,7 @@ from analytics_platform.cli import (
     access,
     alerts,
     bi,
+    branch,
     collector,
     dead_letters,
     erase,
@@ -59,3 +60,4 @@ main.add_command(erase.erase)
 main.add_command(access.access)
 main.add_command(governance.governance)
 main.add_command(bi.bi)
+main.add_command(branch.branch)

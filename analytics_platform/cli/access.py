@@ -15,7 +15,7 @@ from analytics_platform.cli.answers import show
 from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
 
 if TYPE_CHECKING:
-    from analytics_platform.governance.access.desk import AccessDesk
+    from analytics_platform.governance.access.desk import AccessDesk, Applied
     from analytics_platform.governance.access.drift import Drift
     from analytics_platform.governance.access.signoff import PolicyStanding
 
@@ -49,9 +49,7 @@ def compile_(out: Path | None, as_json: bool) -> None:
 @click.option(
     "--target",
     type=click.Choice(["duckdb", "snowflake", "bigquery", "power_bi"]),
-    default="duckdb",
-    show_default=True,
-    help="DuckDB is looked at; the others by the rows that they answered with.",
+    help="By default the configured warehouse, which is asked; another one by the rows that it answered with.",
 )
 @click.option(
     "--rows",
@@ -59,13 +57,18 @@ def compile_(out: Path | None, as_json: bool) -> None:
     help="JSON of the answers to the compiled questions/, by question: {grants: [{…}], …}.",
 )
 @as_json
-def diff(target: str, rows: Path | None, as_json: bool) -> None:
+def diff(target: str | None, rows: Path | None, as_json: bool) -> None:
     """Compare what is granted with the policy; fails on any difference."""
     with expected_failures():
         desk = _desk()
-        drifts = desk.diff() if target == "duckdb" else desk.diff_external(target, _rows(rows, target))
-    answer = {"target": target, "policy_sha256": desk.policy.sha256, **_counted(drifts)}
-    show(answer, as_json, _drift_lines(target, drifts))
+        name = target or desk.target.name
+        is_asked = name == desk.target.name and rows is None
+        drifts = desk.diff() if is_asked else desk.diff_external(name, _rows(rows, name))
+        mend = desk.target.mend(drifts) if is_asked else []
+    answer = {"target": name, "policy_sha256": desk.policy.sha256, **_counted(drifts), "mend": mend}
+    lines = _drift_lines(name, drifts)
+    lines += [desk.target.next_step] if drifts and is_asked else []
+    show(answer, as_json, [*lines, *(f"  {each};" for each in mend)])
     sys.exit(1 if drifts else 0)
 
 
@@ -73,23 +76,32 @@ def diff(target: str, rows: Path | None, as_json: bool) -> None:
 @click.option("--by", required=True, metavar="NAME", help="Who answers for this; goes on record.")
 @as_json
 def apply(by: str, as_json: bool) -> None:
-    """Make DuckDB's views and audiences' files anew; fails when anything was or is granted beyond the policy."""
+    """Carry the policy out in the configured warehouse; fails when anything was or is granted beyond the policy.
+
+    For DuckDB views and audiences' files are made anew. Elsewhere the compiled statements are run where the setting
+    access_grants lets the platform grant; else what is granted is only compared.
+    """
     with expected_failures():
-        applied = _desk().apply(by=by, now=datetime.now(UTC))
+        desk = _desk()
+        applied = desk.apply(by=by, now=datetime.now(UTC))
+    carried, name = applied.carried, desk.target.name
     files = [
-        {"audience": f.audience.name, "path": str(f.path), "rows": f.rows, "bytes": f.bytes} for f in applied.files
+        {"audience": f.audience.name, "path": str(f.path), "rows": f.rows, "bytes": f.bytes} for f in carried.files
     ]
     answer = {
         "policy_sha256": applied.policy_sha256,
         "found": _counted(applied.found),
         "left": _counted(applied.left),
         "files": files,
+        "target": name,
+        "statements": carried.statements,
+        "still_by_hand": carried.by_hand,
     }
     lines = [f"Policy {applied.policy_sha256}"]
-    lines += [f"  {f.audience.name:<36} {f.datasets:>3} datasets {f.rows:>10,} rows  {f.path}" for f in applied.files]
+    lines += [f"  {f.audience.name:<36} {f.datasets:>3} datasets {f.rows:>10,} rows  {f.path}" for f in carried.files]
     if applied.found:
-        lines += ["Before:", *_drift_lines("duckdb", applied.found)]
-    show(answer, as_json, [*lines, *_drift_lines("duckdb", applied.left)])
+        lines += ["Before:", *_drift_lines(name, applied.found)]
+    show(answer, as_json, [*lines, *_after(desk, applied)])
     sys.exit(1 if applied.left or any(each.severity == "critical" for each in applied.found) else 0)
 
 
@@ -117,6 +129,17 @@ def matrix(out: Path | None, role: str | None, name: str | None, shown: str | No
     show(answer, as_json, [*lines, *(str(path) for path in paths)])
 
 
+def _after(desk: AccessDesk, applied: Applied) -> list[str]:
+    target, carried = desk.target, applied.carried
+    if not target.applies:
+        return [f"{target.name}: nothing was granted. {target.next_step}"]
+    lines = [f"{target.name}: {carried.statements} statements were run"] if carried.statements else []
+    lines += [f"Still by hand: {each}" for each in carried.by_hand]
+    if target.is_late:
+        return [*lines, "What is granted now shows up to two hours later: look with `analytics access diff`"]
+    return lines + _drift_lines(target.name, applied.left)
+
+
 def _desk() -> AccessDesk:
     from analytics_platform.defs.access import access_desk
     from analytics_platform.defs.manifest import ensure_manifest, load_manifest
@@ -129,10 +152,12 @@ def _desk() -> AccessDesk:
 def _rows(path: Path | None, target: str) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     from analytics_platform.governance.access.live import LiveRowsError
 
+    if target == "duckdb":
+        raise LiveRowsError("duckdb is looked at, in a home whose warehouse it is; give neither --target nor --rows")
     if path is None:
         raise LiveRowsError(
-            f"{target} is not asked from here: run what `analytics access compile` wrote to questions/, put the "
-            "answers into one JSON object by question, and give it with --rows"
+            f"{target} is not the configured warehouse: run what `analytics access compile` wrote to questions/, put "
+            "the answers into one JSON object by question, and give it with --rows"
         )
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

@@ -71,10 +71,15 @@ def backup(by: str, as_json: bool) -> None:
 def restore(home: Path, path: Path | None, as_json: bool) -> None:
     """Restore a backup into a new home, without what was removed or erased since."""
     with expected_failures():
+        from analytics_platform.defs.resources import warehouse_from
         from analytics_platform.defs.restoring import restore_home
+        from analytics_platform.warehouse import SharedWarehouse
 
-        restored = restore_home(read_settings(), path, home)
+        settings = read_settings()
+        restored, warehouse = restore_home(settings, path, home), warehouse_from(settings)
     lines = [*_lines(restored), f"Build its warehouse with: ANALYTICS_HOME={home} analytics run"]
+    if isinstance(warehouse, SharedWarehouse):
+        lines.append(f"That builds in {warehouse.address}, where the living lake's days are: set another place first")
     show({"home": str(home), **restored.as_dict()}, as_json, lines)
 
 

@@ -100,12 +100,14 @@ class DbtBuild:
         connection: the warehouse that dbt writes.
         target_dir: where dbt writes artifacts and logs; never inside the project, which may be read-only.
         schema_prefix: what the names of its schemas begin with.
+        after_models: gives, by `schema.name`, statements that protect a table again which its build has made anew.
     """
 
     project_dir: Path
     connection: DbtConnection
     target_dir: Path
     schema_prefix: str = ""
+    after_models: Callable[[], Mapping[str, Sequence[str]]] | None = field(default=None, repr=False)
     _manifest: Any = field(default=None, repr=False)
 
     def build(
@@ -118,7 +120,9 @@ class DbtBuild:
         Raises:
             DbtBuildError: dbt could not even start on the nodes (a parse or connection error).
         """
-        variables = {"start_day": first.isoformat(), "end_day": last.isoformat()}
+        variables: dict[str, Any] = {"start_day": first.isoformat(), "end_day": last.isoformat()}
+        if self.after_models is not None:
+            variables["after_models"] = self.after_models()
         arguments = ["build", "--indirect-selection", "empty", "--vars", json.dumps(variables)]
         arguments += [*_NO_UNIT_TESTS, _NO_ARTIFACTS]
         arguments += ["--select", *select] if select else []

@@ -4,7 +4,7 @@ Belongs here: the places and what follows from an erasure elsewhere, the daily a
 person is found, erased and searched for (`governance.erasure`), and the checks (`asset_checks.erasure`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -76,6 +76,13 @@ ERASURES_SCHEMA = pa.schema(
 _NOT_BY_FILE = frozenset({"spool", "access_files", "backups"})
 """Files of the home that are erased by a way of their own: shipped, made anew, or erased when they are restored."""
 
+_KEPT_BY_PRODUCT: Mapping[str, tuple[int, int]] = {"bigquery": (7 + 7, 2 + 7)}
+"""Days for which a product keeps deleted rows where nobody has said it, and at least: time travel, then Fail-safe.
+
+BigQuery's time travel is seven days where a dataset says nothing, and two at least. Snowflake's tables are transient
+here, without Fail-safe, and have the time travel that is set (`warehouse.snowflake`).
+"""
+
 EXECUTOR = "dagster"
 """Who carries out what somebody has approved."""
 
@@ -125,8 +132,10 @@ def erasure_desk(
 
 
 def purging_of(settings: Settings) -> Purging:
-    """How long a deployment's places keep what was deleted."""
-    return Purging(settings.deleted_rows_kept_days, settings.deleted_objects_kept_days)
+    """How long a deployment's places keep what was deleted; never less than the warehouse's product does by itself."""
+    said = settings.deleted_rows_kept_days
+    unsaid, least = _KEPT_BY_PRODUCT.get(settings.warehouse, (0, 0))
+    return Purging(max(said, least) if said else unsaid, settings.deleted_objects_kept_days)
 
 
 def erasure_asset(settings: Settings, catalog: Catalog) -> dg.AssetsDefinition:

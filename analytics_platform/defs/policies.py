@@ -28,11 +28,14 @@ _QUARTER = timedelta(days=92)
 _WORKING_DAY_AFTER = timedelta(days=7)
 """No quarter's first working day comes later than this after the one before it is over."""
 
+_EMBEDDED = "duckdb"
+"""Stands for the warehouse, whichever product it is."""
+
 _KINDS: Mapping[str, frozenset[str]] = {
     "landing": frozenset({"segment", "json"}),
     "raw": frozenset({"python", "parquet"}),
-    "ops": frozenset({"python", "duckdb"}),
-    "loaded": frozenset({"python", "duckdb"}),
+    "ops": frozenset({"python", _EMBEDDED}),
+    "loaded": frozenset({"python", _EMBEDDED}),
     "extract": frozenset({"python", "parquet"}),
     "dashboard": frozenset({"python", "html"}),
     "governance": frozenset({"python", "html", "pdf", "json"}),
@@ -57,14 +60,16 @@ class UndeclaredDatasetError(AnalyticsError):
     """An asset writes a table or file that the dataset registry does not know."""
 
 
-def with_policies(assets: Sequence[dg.AssetsDefinition], catalog: Catalog, time_zone: str) -> list[dg.AssetsDefinition]:
+def with_policies(
+    assets: Sequence[dg.AssetsDefinition], catalog: Catalog, time_zone: str, warehouse: str = _EMBEDDED
+) -> list[dg.AssetsDefinition]:
     """Every asset with its owner, freshness policy, kinds, group and governance metadata.
 
     Raises:
         UndeclaredDatasetError: naming all assets without an entry in datasets.yaml.
     """
     _refuse_undeclared(assets, catalog)
-    mapped = dg.map_asset_specs(_policy(catalog, time_zone), assets)
+    mapped = dg.map_asset_specs(_policy(catalog, time_zone, warehouse), assets)
     return [asset for asset in mapped if isinstance(asset, dg.AssetsDefinition)]
 
 
@@ -112,7 +117,7 @@ def freshness_policy(layer: str, tier: SlaTier, time_zone: str, *, weekly: bool 
     )
 
 
-def _policy(catalog: Catalog, time_zone: str) -> Callable[[dg.AssetSpec], dg.AssetSpec]:
+def _policy(catalog: Catalog, time_zone: str, warehouse: str) -> Callable[[dg.AssetSpec], dg.AssetSpec]:
     def apply(spec: dg.AssetSpec) -> dg.AssetSpec:
         dataset = catalog.datasets[dataset_name(spec.key)]
         layer = keys.layer(spec.key)
@@ -121,7 +126,7 @@ def _policy(catalog: Catalog, time_zone: str) -> Callable[[dg.AssetSpec], dg.Ass
             owners=[f"team:{dataset.owner}"],
             group_name=keys.group(spec.key),
             freshness_policy=freshness_policy(layer, tier, time_zone, weekly=spec.key == keys.WEEKLY_REPORT),
-            kinds=set(spec.kinds) or set(_KINDS[layer]),
+            kinds={warehouse if each == _EMBEDDED else each for each in spec.kinds or _KINDS[layer]},
             metadata={**spec.metadata, **_governance(catalog, dataset, tier)},
         )
 

@@ -5,6 +5,8 @@ Belongs here: choosing the adapters that settings ask for. Stays out: what they 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analytics_platform.alerting.delivery import Delivery
@@ -30,6 +32,9 @@ from analytics_platform.warehouse.snowflake import SnowflakeAccount, SnowflakeWa
 
 if TYPE_CHECKING:
     from analytics_platform.warehouse.bigquery import BigQueryWarehouse
+
+AfterModels = Callable[[], Mapping[str, Sequence[str]]]
+"""Gives what `DbtBuild` runs after models: whoever knows the policy."""
 
 
 def store_from(settings: Settings) -> ObjectStore:
@@ -172,12 +177,18 @@ def delivery_from(settings: Settings) -> Delivery | None:
     return Delivery(alert_store_from(settings), slack, read=store_from(settings).get)
 
 
-def build_resources(settings: Settings) -> dict[str, object]:
-    """Resources by name: `store`, `identity_keys`, `warehouse`, `dbt`, `alert_store`."""
+def build_resources(settings: Settings, after_models: AfterModels | None = None) -> dict[str, object]:
+    """Resources by name: `store`, `identity_keys`, `warehouse`, `dbt`, `alert_store`.
+
+    Args:
+        settings: the deployment.
+        after_models: what dbt runs after models in a warehouse that others use too, to protect tables made anew.
+    """
+    protected = after_models if settings.warehouse != "duckdb" else None
     return {
         "store": store_from(settings),
         "identity_keys": identity_keys_from(settings),
         "warehouse": warehouse_from(settings),
-        "dbt": dbt_from(settings),
+        "dbt": replace(dbt_from(settings), after_models=protected),
         "alert_store": alert_store_from(settings),
     }

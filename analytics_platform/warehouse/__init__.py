@@ -7,21 +7,27 @@ Models and KPI logic stay out: they are dbt's.
 from analytics_platform.warehouse.duckdb import DuckDBWarehouse
 from analytics_platform.warehouse.port import (
     QueryError,
+    RequestedWarehouse,
+    SharedWarehouse,
     Warehouse,
     WarehouseBusyError,
     WarehouseMissingError,
     WarehouseUnreachableError,
     has_table,
+    row_text,
     table_columns,
 )
 
 __all__ = [
     "DuckDBWarehouse",
     "QueryError",
+    "RequestedWarehouse",
+    "SharedWarehouse",
     "Warehouse",
     "WarehouseBusyError",
     "WarehouseMissingError",
     "WarehouseUnreachableError",
     "has_table",
+    "row_text",
     "table_columns",
 ]

@@ -31,10 +31,7 @@ def bigquery_query(sql: str, prefix: str, region: str) -> str:
     Raises:
         QueryError: it is not one statement that only reads.
     """
-    statement = _parsed(translated(sql, DIALECT, prefix))
-    if not isinstance(statement, exp.Query):
-        raise QueryError(f"only a query may be asked, and this is {statement.key.upper()}: {sql}")
-    return _rewritten(statement, prefix, region).sql(dialect=DIALECT)
+    return _rewritten(_parsed(translated(sql, DIALECT, prefix, reads=True)), prefix, region).sql(dialect=DIALECT)
 
 
 @lru_cache(maxsize=1024)
@@ -94,6 +91,9 @@ def _rewritten(statement: exp.Expr, prefix: str, region: str) -> exp.Expr:
             table.replace(_listing(table, prefix, region))
     for order in statement.find_all(exp.Order):
         _name_all(order)
+    for call in list(statement.find_all(exp.Anonymous)):
+        if call.name.lower() == "hash":
+            call.replace(exp.func("farm_fingerprint", *call.expressions))
     return statement
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -75,6 +75,37 @@ class Warehouse(Protocol):
         """Hold the warehouse for writing by another program (dbt) while no connection of ours is open."""
 
 
+@runtime_checkable
+class SharedWarehouse(Warehouse, Protocol):
+    """A product that others use too, with users, grants and a dialect of its own: Snowflake or BigQuery."""
+
+    @property
+    def dialect(self) -> str:
+        """Sqlglot's name of its dialect, which the setting `warehouse` uses too."""
+
+    def native(self, sql: str) -> pa.Table:
+        """Run one statement as it is, in the product's own dialect: no translation, no schema prefix.
+
+        For what the port has no word for (grants, policies, schemas and their age). A statement that answers nothing
+        gives a table without rows.
+
+        Raises:
+            QueryError: the product refused it; the text is its own.
+        """
+
+
+@runtime_checkable
+class RequestedWarehouse(SharedWarehouse, Protocol):
+    """One that has to be asked for some things by its API, because no SQL tells them: BigQuery."""
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Send one request; the path begins below `/bigquery/v2`, such as `/projects/p/datasets/d/tables`.
+
+        Raises:
+            QueryError: it was refused; the text is the product's own.
+        """
+
+
 def has_table(warehouse: Warehouse, table: str) -> bool:
     """Whether a table, given as ``schema.table``, was ever written; tables are made by their first write."""
     schema, _, name = table.partition(".")
@@ -96,3 +127,11 @@ def table_columns(warehouse: Warehouse) -> dict[str, set[str]]:
     for row in rows:
         found.setdefault(row["name"], set()).add(row["column_name"])
     return found
+
+
+def row_text(columns: Iterable[str]) -> str:
+    """SQL of all that stands in a row as one text, with a control character between two columns; never null.
+
+    Written out, because what a whole row is called as a value is different in every product.
+    """
+    return " || chr(31) || ".join(f"coalesce(cast({name} as varchar), '')" for name in sorted(columns))

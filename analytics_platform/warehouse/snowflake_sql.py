@@ -1,7 +1,7 @@
 """What sqlglot leaves to do of DuckDB's SQL before Snowflake understands it as it was meant.
 
-Snowflake writes names in capitals where nobody quoted them, has its own names of types, and divides whole numbers to
-six decimals. Belongs here: rewriting a parsed statement. Stays out: parsing and prefixes (`translation`).
+Snowflake writes names in capitals where nobody quoted them, has its own names of types, divides whole numbers to
+six decimals, and matches whole texts. Belongs here: rewriting a parsed statement. Stays out: parsing and prefixes (`translation`).
 """
 
 from __future__ import annotations
@@ -33,10 +33,20 @@ def rewrite(statement: exp.Expr, prefix: str) -> exp.Expr:
     """The statement for Snowflake, before prefixes are put on its schemas."""
     for division in list(statement.find_all(exp.Div)):
         division.set("this", exp.cast(division.this, exp.DataType.Type.DOUBLE))
+    for match in list(statement.find_all(exp.RegexpLike)):
+        _look_within(match)
     for table in list(statement.find_all(exp.Table)):
         if table.db.lower() == _CATALOG:
             table.replace(_listing(table, prefix))
     return statement
+
+
+def _look_within(match: exp.RegexpLike) -> None:
+    """Its REGEXP_LIKE has to match the whole text, also over lines, where DuckDB's regexp_matches finds a part."""
+    if not match.args.get("flag"):
+        before, after = exp.Literal.string(".*("), exp.Literal.string(").*")
+        match.set("expression", exp.DPipe(this=exp.DPipe(this=before, expression=match.expression), expression=after))
+        match.set("flag", exp.Literal.string("s"))
 
 
 def _listing(table: exp.Table, prefix: str) -> exp.Subquery:

@@ -41,7 +41,14 @@ def translated(sql: str, dialect: str, prefix: str = "", *, reads: bool = False)
         raise QueryError(f"{statement.key}: only queries are answered here; write one that begins with select or with")
     if dialect == "snowflake":
         statement = snowflake_sql.rewrite(statement, prefix)
-    for table in statement.find_all(exp.Table):
-        if prefix and table.db in SCHEMAS:
-            table.set("db", exp.to_identifier(f"{prefix}{table.db}"))
+    if prefix:
+        _put_prefix(statement, prefix)
     return statement.sql(dialect=dialect)
+
+
+def _put_prefix(statement: exp.Expr, prefix: str) -> None:
+    """On the platform's schemas, however they are written, before tables and before columns of tables."""
+    for named in statement.find_all(exp.Table, exp.Column):
+        schema = named.args.get("db")
+        if schema is not None and schema.name.lower() in SCHEMAS:
+            named.set("db", exp.to_identifier(f"{prefix}{schema.name.lower()}"))

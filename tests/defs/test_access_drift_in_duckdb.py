@@ -18,6 +18,7 @@ from analytics_platform.catalog import Audience, Catalog, load_catalog
 from analytics_platform.defs.access import access_desk
 from analytics_platform.defs.manifest import build_manifest, load_manifest, manifest_path
 from analytics_platform.defs.resources import store_from
+from analytics_platform.governance.access.audience_files import AudienceFiles
 from analytics_platform.governance.access.desk import AccessDesk
 from analytics_platform.governance.access.policy import Policy
 from analytics_platform.governance.evidence import EvidenceChain
@@ -65,6 +66,10 @@ class Home:
         return access_desk(self.settings, catalog or small_catalog(), manifest())
 
     @property
+    def files(self) -> AudienceFiles:
+        return AudienceFiles(self.settings.access_root, DuckDBWarehouse(self.settings.warehouse_path))
+
+    @property
     def evidence(self) -> list[tuple[str, str, str]]:
         entries = EvidenceChain(store_from(self.settings)).entries()
         return [(each.kind, each.subject, each.by) for each in entries]
@@ -89,7 +94,7 @@ def home(template: Path, tmp_path: Path) -> Home:
 
 def tampered(home: Home, where: str, sql: str) -> None:
     role, _, tenant = where.partition("@")
-    path = home.settings.warehouse_path if where == "views" else home.desk().files.path(Audience(role, tenant or None))
+    path = home.settings.warehouse_path if where == "views" else home.files.path(Audience(role, tenant or None))
     with duckdb.connect(str(path)) as connection:
         connection.execute(sql)
 
@@ -138,7 +143,7 @@ def test_a_policy_without_a_filter_or_a_mask_shows_as_drift_once_it_is_applied(h
         grant = desk.policy.by_role[role].by_dataset[dataset]
         open_one = replace(grant, tenant_column=None, columns=(*grant.columns, *grant.masked), masked=())
         roles = [replace(each, grants=(open_one,)) if each.name == role else each for each in desk.policy.roles]
-        desk.files.apply(Policy(tuple(roles)), desk.tables, desk.tenants)
+        home.files.apply(Policy(tuple(roles)), desk.tables, desk.tenants)
         drifts = desk.diff()
         assert {each.severity for each in drifts} == {"critical"}
         assert {each.target for each in drifts} == {"duckdb_files", "duckdb_views"}
@@ -164,7 +169,7 @@ def test_a_table_is_made_anew_under_its_views_and_they_go_on(home: Home) -> None
 
 
 def test_a_file_that_nobody_should_have_is_critical_and_one_that_is_gone_a_warning(home: Home) -> None:
-    executive = home.desk().files.path(Audience("executive"))
+    executive = home.files.path(Audience("executive"))
     shutil.copy(executive, executive.with_name("intern.duckdb"))
     assert {(each.severity, each.audience) for each in home.desk().diff()} == {("critical", "intern")}
     executive.with_name("intern.duckdb").unlink()
@@ -175,7 +180,7 @@ def test_a_file_that_nobody_should_have_is_critical_and_one_that_is_gone_a_warni
 def test_applying_removes_files_of_audiences_that_are_gone(home: Home) -> None:
     catalog = small_catalog()
     without = catalog.model_copy(update={"tenants": {"albion-stage": catalog.tenants["albion-stage"]}})
-    gone = home.desk().files.path(Audience("tenant_viewer", "brabant-rental"))
+    gone = home.files.path(Audience("tenant_viewer", "brabant-rental"))
     assert gone.exists()
     applied = home.desk(without).apply(by="ann", now=NOW)
     assert (applied.found, applied.left) == ((), ())
@@ -187,7 +192,7 @@ def test_a_policy_that_became_narrower_is_no_drift_but_what_it_takes_is_gone(hom
     assert "critical" in {each.severity for each in desk.diff()}
     applied = desk.apply(by="ann", now=NOW)
     assert (applied.found, applied.left) == ((), ())
-    with desk.files.opened_for([Audience("growth")]) as connection:
+    with home.files.opened_for([Audience("growth")]) as connection:
         counted = connection.execute("select count(*), count(lead_id) from growth.marts.fct_touches").fetchall()
     assert counted == [(2, 0)]
     assert home.evidence[-1] == ("access_policy_applied", desk.policy.sha256, "ann")

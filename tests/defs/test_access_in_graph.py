@@ -215,11 +215,12 @@ def test_what_is_critical_fails_the_one_check_and_what_is_missing_the_other() ->
     extra = Drift("critical", "duckdb_files", "growth", "marts.x", "column y is granted, but not by the policy")
     lacking = Drift("warning", "duckdb_files", "growth", "marts.x", "column z is missing")
     quiet, noisy = ({"extra_privileges": [0, number]} for number in (0, 2))
-    assert compiled_is_live([lacking], pa.table(quiet)).passed
-    assert not compiled_is_live([extra], pa.table(quiet)).passed
-    assert not compiled_is_live([], pa.table(noisy)).passed
-    assert every_privilege_is_there([extra]).passed
-    assert not every_privilege_is_there([lacking]).passed
+    assert compiled_is_live([lacking], pa.table(quiet), "Mend.").passed
+    assert not compiled_is_live([extra], pa.table(quiet), "Mend.").passed
+    assert not compiled_is_live([], pa.table(noisy), "Mend.").passed
+    assert every_privilege_is_there([extra], "Mend.").passed
+    told = every_privilege_is_there([lacking], "Mend.")
+    assert (told.passed, told.summary) == (False, "1 privileges of the policy are missing. Mend.")
 
 
 def row(principal: str, role: str | None = "finance", at: datetime | None = None) -> dict[str, Any]:

@@ -38,6 +38,10 @@ class Built:
     tenants: dict[str, str]
 
     @property
+    def files(self) -> AudienceFiles:
+        return AudienceFiles(self.settings.access_root, self.warehouse)
+
+    @property
     def warehouse(self) -> DuckDBWarehouse:
         return DuckDBWarehouse(self.settings.warehouse_path)
 
@@ -50,7 +54,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     fill(settings.warehouse_path, TRUTH)
     catalog = load_catalog()
     desk = access_desk(settings, catalog, load_manifest(settings))
-    desk.files.apply(desk.policy, desk.tables, desk.tenants)
+    desk.target.apply(desk.policy, desk.tables, desk.tenants)
     return Built(desk, settings, {tenant.tenant_id: tenant.name for tenant in catalog.tenants.values()})
 
 
@@ -95,7 +99,7 @@ def joined(parts: Iterator[Seen]) -> Seen:
 def seen_in_files(built: Built) -> Seen:
     def parts() -> Iterator[Seen]:
         for audience in built.desk.policy.audiences(built.tenants):
-            with built.desk.files.opened_for([audience]) as connection:
+            with built.files.opened_for([audience]) as connection:
                 found = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
                 relations = {
                     f"{schema}.{name.replace('__', '.', 1) if schema == 'extracts' else name}": (
@@ -151,7 +155,7 @@ def test_files_show_what_the_truth_table_says_and_who_sees_everything_has_none(b
     cells, whose = expected(built)
     of_others = {cell: state for cell, state in cells.items() if cell.role != "admin"}
     assert in_files == (of_others, {key: value for key, value in whose.items() if key[0] != "admin"})
-    assert not built.desk.files.path(Audience("admin")).exists()
+    assert not built.files.path(Audience("admin")).exists()
 
 
 def mutations(policy: Policy) -> Iterator[tuple[str, Policy, str, Grant]]:
@@ -218,15 +222,15 @@ def test_the_bytes_of_a_tenants_file_hold_no_other_tenants_name_or_id(built: Bui
 
 def test_an_unknown_principal_reads_nothing_and_a_known_one_its_own(built: Built) -> None:
     desk = built.desk
-    assert desk.rows_seen(desk.policy.audiences_of([])) == 0
-    assert desk.rows_seen(desk.policy.audiences_of([("ghost", ["albion-stage"])])) == 0
-    assert desk.rows_seen(desk.policy.audiences_of([("tenant_viewer", [])])) == 0
-    assert desk.rows_seen(desk.policy.audiences_of([("tenant_viewer", ["albion-stage"])])) > 0
+    assert desk.readable(desk.policy.audiences_of([])) == 0
+    assert desk.readable(desk.policy.audiences_of([("ghost", ["albion-stage"])])) == 0
+    assert desk.readable(desk.policy.audiences_of([("tenant_viewer", [])])) == 0
+    assert desk.readable(desk.policy.audiences_of([("tenant_viewer", ["albion-stage"])])) > 0
 
 
 def test_a_connection_for_an_audience_reaches_no_other_file(built: Built) -> None:
-    path = built.desk.files.path(Audience("executive"))
-    with built.desk.files.opened_for([Audience("tenant_viewer", "albion-stage")]) as connection:
+    path = built.files.path(Audience("executive"))
+    with built.files.opened_for([Audience("tenant_viewer", "albion-stage")]) as connection:
         with pytest.raises(duckdb.PermissionException):
             connection.execute(f"attach '{path}' as stolen")
         with pytest.raises(duckdb.Error):

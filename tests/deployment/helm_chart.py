@@ -16,7 +16,13 @@ import yaml
 
 from analytics_platform.settings_schema import CHART
 
-VALUES_FILES = ("values.yaml", "values-local.yaml", "values-staging.yaml", "values-production.yaml")
+VALUES_FILES = (
+    "values.yaml",
+    "values-local.yaml",
+    "values-branch.yaml",
+    "values-staging.yaml",
+    "values-production.yaml",
+)
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 BY_DIGEST: Mapping[str, Any] = {"image": {"digest": DIGEST}, "authProxy": {"image": {"digest": DIGEST}}}
 """What a deployment pipeline adds to the production values: the image that it has built."""

@@ -34,7 +34,7 @@ from kubernetes.client import ApiClient
 from analytics_platform.defs.instance import EVENT_BATCH_SIZE
 from analytics_platform.defs.runs import CODE_LOCATION
 from analytics_platform.defs.serve import LOCATION_NAME
-from analytics_platform.settings import _SECRETS, Settings
+from analytics_platform.settings import _NEVER_A_BRANCHS, _SECRETS, Settings
 from analytics_platform.settings_schema import CHART, SCHEMA, SET_BY_CHART, secret_settings, with_settings
 
 KUBERNETES = "1.33"
@@ -87,6 +87,16 @@ def everything(file: str) -> list[Manifest]:
 def test_a_values_file_lints_and_only_the_official_chart_is_missing(file: str) -> None:
     messages = helm_python.lint(CHART, values_of(file), strict=True, kube_version=f"v{KUBERNETES}.0")["messages"]
     assert [each["error"] for each in messages if each["severity"] > 1] == [MISSING_DEPENDENCY]
+
+
+def test_a_branch_takes_no_events_is_reached_by_nobody_outside_and_writes_to_no_other_system() -> None:
+    found = manifests_of("values-branch.yaml")
+    named_so = {each["metadata"]["name"] for each in found if each["kind"] in ("Deployment", "StatefulSet")}
+    assert named_so == {"analytics-user-code", "analytics-webserver-operator"}
+    assert not of_kind(found, "Ingress")
+    told = variables(pod_of(found, "analytics-user-code").container("user-code"))
+    assert told["ANALYTICS_ENVIRONMENT"]["value"] == "ci"
+    assert not {f"ANALYTICS_{name.upper()}" for name in _NEVER_A_BRANCHS} & told.keys()
 
 
 def test_the_official_chart_is_asked_for_in_the_installed_version_and_is_not_here() -> None:

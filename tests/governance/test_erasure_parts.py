@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -165,3 +166,10 @@ def test_a_restored_backup_is_erased_again_by_hash_alone(verified: tuple[Rooms, 
     stand_in = {row["user_id"] for row in living.rows("billing")}
     assert {row["user_id"] for row in restored.rows("billing")} == stand_in
     assert erase_again(restored.store, living.keys, places, nothing_held) == 0
+
+
+def test_the_pattern_for_warehouses_is_written_in_what_all_of_them_know() -> None:
+    """Snowflake has no groups that begin with a question mark, so no flags and no look-around either."""
+    assert "(?" not in PERSON.pattern
+    assert re.search(PERSON.pattern, "write to ANN.LEE@EXAMPLE.ORG today")
+    assert not re.search(PERSON.pattern, "CUST-7")

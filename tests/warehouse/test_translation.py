@@ -3,7 +3,8 @@
 import pytest
 import sqlglot
 
-from analytics_platform.warehouse import QueryError
+from analytics_platform.warehouse import QueryError, row_text
+from analytics_platform.warehouse.bigquery_sql import bigquery_query
 from analytics_platform.warehouse.translation import translated
 
 
@@ -17,11 +18,45 @@ def test_values_keep_their_places(dialect: str) -> None:
     ]
 
 
+def test_a_pattern_is_found_within_a_text_and_need_not_be_all_of_it() -> None:
+    said = translated("select regexp_matches(a, ?) as found from raw.x where not regexp_matches(b, ?)", "snowflake")
+    assert "REGEXP_LIKE(a, '.*(' || ? || ').*', 's')" in said
+    assert "REGEXP_LIKE(b, '.*(' || ? || ').*', 's')" in said
+    assert "REGEXP_CONTAINS" in translated("select regexp_matches(a, ?) as found from raw.x", "bigquery")
+
+
+def test_a_row_has_a_mark_in_every_product() -> None:
+    sql = f"select cast(bit_xor(hash({row_text(['b', 'a'])})) as varchar) as mark from raw.x"
+    assert "BITXORAGG(HASH(COALESCE(CAST(a AS VARCHAR), '') || CHR(31) ||" in translated(sql, "snowflake")
+    assert "BIT_XOR(FARM_FINGERPRINT(COALESCE(CAST(a AS STRING), '') || CHR(31) ||" in bigquery_query(sql, "", "eu")
+
+
 def test_a_branch_environment_has_its_own_schemas() -> None:
     said = translated("select * from kpi.kpi_mrr join raw.tenants using (tenant_id)", "snowflake", "pr_7_")
 
     assert "pr_7_kpi.kpi_mrr" in said
     assert "pr_7_raw.tenants" in said
+
+
+@pytest.mark.parametrize("dialect", ["snowflake", "bigquery"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from KPI.kpi_mrr",
+        'select * from "kpi".kpi_mrr',
+        "select kpi.kpi_mrr.day from kpi.kpi_mrr",
+        "update kpi.kpi_mrr set x = incoming.y from incoming where cast(kpi.kpi_mrr.x as varchar) = incoming.z",
+        "delete from kpi.kpi_mrr where exists (select 1 from marts.dim_days d where d.day = kpi.kpi_mrr.day)",
+        "with x as (select * from kpi.kpi_mrr) select * from x union all select * from raw.tenants",
+        "select * from analytics.kpi.kpi_mrr",
+    ],
+)
+def test_no_statement_of_a_branch_reaches_a_schema_without_its_prefix(sql: str, dialect: str) -> None:
+    said = translated(sql, dialect, "pr_7_")
+    found = sqlglot.parse_one(said, read=dialect).find_all(sqlglot.exp.Table, sqlglot.exp.Column)
+    schemas = {named.db.lower() for named in found if named.db}
+    assert schemas
+    assert all(schema.startswith("pr_7_") for schema in schemas)
 
 
 def test_tables_that_are_not_the_platforms_keep_their_names() -> None:

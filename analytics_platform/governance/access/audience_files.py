@@ -9,16 +9,14 @@ byte of what was in clear before can stay in it. A role that sees everything has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import orjson
 
 from analytics_platform.catalog import Audience
-from analytics_platform.governance.access.drift import Access, Privilege, Restriction, parse_access
+from analytics_platform.governance.access.drift import Access, Drift, Privilege, Restriction, compare
 from analytics_platform.governance.access.duckdb import (
     VIEW_SCHEMA,
     Live,
@@ -28,8 +26,9 @@ from analytics_platform.governance.access.duckdb import (
     sees_everything,
     selects,
 )
-from analytics_platform.governance.access.policy import Policy, PolicyError, parse_policy
+from analytics_platform.governance.access.policy import Policy, PolicyError
 from analytics_platform.governance.access.tables import Table, place_of
+from analytics_platform.governance.access.targets import Before, Carried, Written, read_applied, write_applied
 from analytics_platform.warehouse import DuckDBWarehouse, WarehouseMissingError
 
 VIEWS, FILES = "duckdb_views", "duckdb_files"
@@ -37,33 +36,19 @@ _ENDING = ".duckdb"
 _HIDDEN, _IN_CLEAR, _OWN = "null in every row", "values in clear", "own rows alone"
 
 
-@dataclass(frozen=True)
-class Written:
-    """One file as it was written."""
-
-    audience: Audience
-    path: Path
-    datasets: int
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Before:
-    """What was applied last: the policy, and what views and files then showed."""
-
-    policy: Policy
-    access: Access
-
-
 class AudienceFiles:
-    """The files and views of one deployment.
+    """The files and views of one deployment (a `Target`).
 
     Args:
         folder: where the files lie, and what was applied last.
         warehouse: the embedded warehouse.
         compression: how a file's values are packed; None leaves it to DuckDB. Bytes can be searched in `uncompressed`.
     """
+
+    name = "duckdb"
+    applies = True
+    is_late = False
+    next_step = "`analytics access apply --by NAME` makes all of it anew."
 
     def __init__(self, folder: Path, warehouse: DuckDBWarehouse, *, compression: str | None = None) -> None:
         self._folder = folder / "files"
@@ -81,17 +66,18 @@ class AudienceFiles:
         Raises:
             PolicyError: it cannot be read any more.
         """
-        if not self._applied.exists():
-            return None
-        try:
-            told = orjson.loads(self._applied.read_bytes())
-            return Before(parse_policy(told["policy"]), parse_access(told["access"]))
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise PolicyError(
-                f"{self._applied} cannot be read; see who changed it, remove it and apply again"
-            ) from error
+        return read_applied(self._applied)
 
-    def apply(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> list[Written]:
+    def changed(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> list[Drift]:
+        """How views and files differ from what they were when the policy was applied last.
+
+        Nobody else writes them, so without word of that everything that is there is beyond the policy.
+        """
+        before = self.applied()
+        access, judged_by = (before.access, before.policy) if before else (Access(), policy)
+        return compare(access, self.live(judged_by))
+
+    def apply(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> Carried:
         """Make every view and file anew, and remove those of audiences that are gone."""
         audiences = policy.audiences(tenants)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -103,9 +89,8 @@ class AudienceFiles:
         for path in self._folder.iterdir():
             if path not in kept:
                 path.unlink()
-        told = {"policy": orjson.loads(policy.as_bytes()), "access": self.expected(policy, tables, tenants).as_json()}
-        _replace(self._applied, orjson.dumps(told))
-        return written
+        write_applied(self._applied, Before(policy, self.expected(policy, tables, tenants)))
+        return Carried(tuple(written))
 
     def expected(self, policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str]) -> Access:
         """What views and files show when the policy is in force over the tables that are built."""
@@ -136,6 +121,24 @@ class AudienceFiles:
             role, _, tenant = path.name.removesuffix(_ENDING).partition("@")
             _read_file(path, Audience(role, tenant or None), policy, (privileges, restrictions))
         return Access(frozenset(privileges), restrictions)
+
+    def readable(self, policy: Policy, audiences: Sequence[Audience]) -> int:
+        """Rows that a principal of these audiences can read, counted in their files."""
+        with self.opened_for(audiences) as connection:
+            tables = connection.execute("select database_name, schema_name, table_name from duckdb_tables()").fetchall()
+            counts = [
+                connection.execute(f'select count(*) from "{db}"."{schema}"."{name}"').fetchall()[0][0]
+                for db, schema, name in tables
+            ]
+        return sum(counts)
+
+    def after_models(self, policy: Policy, tenants: Iterable[str]) -> dict[str, list[str]]:
+        """Nothing: files are made anew, and views outlive the tables below them."""
+        return {}
+
+    def mend(self, drifts: Iterable[Drift]) -> list[str]:
+        """Nothing to run: each application makes all of it anew."""
+        return []
 
     @contextmanager
     def opened_for(self, audiences: Iterable[Audience]) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -317,9 +320,3 @@ def _mask(audience: Audience, name: str, column: str) -> Restriction:
 
 def _rows(audience: Audience, name: str) -> Restriction:
     return Restriction(FILES, audience.name, name, "filter of rows")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f".{path.name}")
-    fresh.write_bytes(data)
-    fresh.replace(path)

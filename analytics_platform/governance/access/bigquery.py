@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from analytics_platform.catalog import Audience
-from analytics_platform.governance.access.drift import Access, Privilege, Restriction
+from analytics_platform.governance.access.drift import Access, Drift, Privilege, Restriction
 from analytics_platform.governance.access.duckdb import literal
 from analytics_platform.governance.access.policy import Policy, Role
 from analytics_platform.governance.access.snowflake import Reader, flat, readers
@@ -28,6 +28,9 @@ TARGET = "bigquery"
 VIEWER = "roles/bigquery.dataViewer"
 WRITER_POLICY = "writer"
 """Name of the TRUE policy of whoever writes."""
+
+AUTHORIZED = "bigquery/3_authorized_datasets.json"
+"""What somebody enters into the datasets' access lists once per role; no SQL does it."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +101,49 @@ def view_statements(policy: Policy, tables: Mapping[str, Table], role: Role, pro
     return statements if len(statements) > 1 else []
 
 
+def statements(
+    policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], project: Project
+) -> dict[str, list[str]]:
+    """All DDL by step; run in this order, with the views authorized before the last."""
+    tenants = list(tenants)
+    views = {role.name: view_statements(policy, tables, role, project) for role in policy.roles}
+    return {
+        "1_rows": [each for reader in readers(policy, tables, tenants) for each in row_statements(reader, project)],
+        "2_views": [each for of_role in views.values() for each in of_role],
+        "4_iam": list(_iam(policy.audiences(tenants), views, project)),
+    }
+
+
 def compile_bigquery(
     policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], project: Project
 ) -> dict[str, str]:
-    """All DDL by file, and the entries that authorize the views, which BigQuery takes by its API alone."""
-    tenants = list(tenants)
-    found = readers(policy, tables, tenants)
-    views = {role.name: view_statements(policy, tables, role, project) for role in policy.roles}
+    """The same by file, and the entries that authorize the views, which BigQuery takes by its API alone."""
+    steps = statements(policy, tables, tenants, project)
     return {
-        "bigquery/1_rows.sql": _script(each for reader in found for each in row_statements(reader, project)),
-        "bigquery/2_views.sql": _script(each for statements in views.values() for each in statements),
-        "bigquery/3_authorized_datasets.json": _authorized(policy, tables, project),
-        "bigquery/4_iam.sql": _script(_iam(policy.audiences(tenants), views, project)),
+        **{f"bigquery/{step}.sql": _script(each) for step, each in steps.items()},
+        AUTHORIZED: _authorized(policy, tables, project),
     }
+
+
+def after_models(
+    policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], project: Project
+) -> dict[str, list[str]]:
+    """By dataset that dbt builds, what brings back the row policies that `create or replace table` takes."""
+    found = readers(policy, tables, tenants)
+    return {
+        reader.table.dataset: hooks
+        for reader in found
+        if reader.table.dbt_path is not None and (hooks := row_statements(reader, project))
+    }
+
+
+def revocation(drift: Drift, project: Project) -> str | None:
+    """The statement that takes a role on a dataset, table or view away; None where what differs is a row policy."""
+    right, _, granted = drift.what.partition(" is granted")
+    if not granted or not right.startswith("roles/"):
+        return None
+    kind = "table" if "." in drift.object else "schema"
+    return f"revoke `{right}` on {kind} `{project.name}.{drift.object}` from {json.dumps(drift.audience)}"
 
 
 def expected(policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], project: Project) -> Access:

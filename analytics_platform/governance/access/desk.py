@@ -1,4 +1,4 @@
-"""Access of one deployment: compile the policy for all targets, compare what is live with it, apply what is ours.
+"""Access of one deployment: compile the policy for all targets, compare what is live with it, apply it.
 
 Joins the parts of this room; who calls it (the command line, the daily asset) adds nothing to what is decided here.
 """
@@ -18,7 +18,6 @@ import pyarrow as pa
 from analytics_platform.catalog import Audience, Catalog
 from analytics_platform.documents import render_html, render_pdf
 from analytics_platform.governance.access import bigquery, live, power_bi, snowflake
-from analytics_platform.governance.access.audience_files import AudienceFiles, Written
 from analytics_platform.governance.access.dbt_grants import compile_dbt
 from analytics_platform.governance.access.drift import Access, Drift, compare, extra
 from analytics_platform.governance.access.duckdb import create_views, whole
@@ -27,10 +26,11 @@ from analytics_platform.governance.access.memberships import MEMBERSHIPS_TABLE
 from analytics_platform.governance.access.pages import compile_pages
 from analytics_platform.governance.access.policy import Policy, policy_of
 from analytics_platform.governance.access.signoff import PolicySignature, PolicyStanding, sign, standing
-from analytics_platform.governance.access.tables import DbtTable, tables_of
+from analytics_platform.governance.access.tables import DbtTable, Table, tables_of
+from analytics_platform.governance.access.targets import Carried, Target
 from analytics_platform.governance.evidence import EvidenceChain
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.warehouse import DuckDBWarehouse, has_table
+from analytics_platform.warehouse import Warehouse, has_table
 
 DRIFT_TABLE = "ops.access_drift"
 DRIFT_SCHEMA = pa.schema(
@@ -45,8 +45,6 @@ DRIFT_SCHEMA = pa.schema(
 """One row per look, so that what was found and mended within a day stays known."""
 
 APPLIED = "access_policy_applied"
-EXTERNAL = (snowflake.TARGET, bigquery.TARGET, power_bi.TARGET)
-"""Targets that this platform does not grant by itself: somebody runs what was compiled."""
 
 _LIVE_READERS = "questions"
 
@@ -72,15 +70,16 @@ class Applied:
 
     Attributes:
         policy_sha256: the policy.
-        found: how DuckDB differed, before, from what was applied last.
-        left: how it differs afterwards from this one: nothing, unless something is wrong.
-        files: what was written.
+        found: how the target differed, before, from what was applied last.
+        left: how it differs afterwards from this one: nothing, unless something is wrong. Nothing is said where
+            nothing was applied, or where it would show only later.
+        carried: what was done.
     """
 
     policy_sha256: str
     found: tuple[Drift, ...]
     left: tuple[Drift, ...]
-    files: tuple[Written, ...]
+    carried: Carried
 
 
 class AccessDesk:
@@ -90,9 +89,10 @@ class AccessDesk:
         catalog: roles, datasets and tenants.
         dbt: models by `schema.name`.
         store: the lake, for the chain of evidence.
-        warehouse: the embedded warehouse.
-        folder: where files, policy and matrix lie.
+        warehouse: the warehouse.
+        folder: where the policy and the matrix lie.
         names: of targets outside.
+        target: where audiences read tables, made for the tables that are declared.
         power_bi_model: which of its tables the roles of Power BI name beside the extracts.
     """
 
@@ -101,9 +101,10 @@ class AccessDesk:
         catalog: Catalog,
         dbt: Mapping[str, DbtTable],
         store: ObjectStore,
-        warehouse: DuckDBWarehouse,
+        warehouse: Warehouse,
         folder: Path,
         names: Names,
+        target: Callable[[Mapping[str, Table]], Target],
         power_bi_model: power_bi.ModelTables = power_bi.ALL_EXTRACTS,
     ) -> None:
         self._catalog = catalog
@@ -113,7 +114,7 @@ class AccessDesk:
         self._power_bi_model = power_bi_model
         self._chain = EvidenceChain(store)
         self.tables = tables_of(catalog, dbt)
-        self.files = AudienceFiles(folder, warehouse)
+        self.target = target(self.tables)
 
     @cached_property
     def policy(self) -> Policy:
@@ -155,18 +156,20 @@ class AccessDesk:
         return power_bi.power_bi_roles(self.policy, self.tables, self.tenants, self._power_bi_model)
 
     def diff(self) -> list[Drift]:
-        """How DuckDB's views and files differ from the policy."""
-        wanted = self.files.expected(self.policy, self.tables, self.tenants)
-        return compare(wanted, self.files.live(self.policy))
+        """How what audiences can read differs from the policy."""
+        wanted = self.target.expected(self.policy, self.tables, self.tenants)
+        return compare(wanted, self.target.live(self.policy))
 
     def changed_since_applied(self) -> list[Drift]:
-        """How views and files differ from what they were when the policy was applied last.
+        """How it differs from what it was when the policy was applied last.
 
         A table that was built since is nobody's yet, and is no difference here.
         """
-        before = self.files.applied()
-        access, policy = (before.access, before.policy) if before else (Access(), self.policy)
-        return compare(access, self.files.live(policy))
+        return self.target.changed(self.policy, self.tables, self.tenants)
+
+    def after_models(self) -> dict[str, list[str]]:
+        """By model of dbt, the statements that protect its table again once it is made anew."""
+        return self.target.after_models(self.policy, self.tenants)
 
     def diff_external(self, target: str, rows: live.Rows) -> list[Drift]:
         """How another target differs, by the rows that it answered with."""
@@ -187,21 +190,26 @@ class AccessDesk:
         return compare(*readers[target]())
 
     def apply(self, *, by: str, now: datetime) -> Applied:
-        """Look, put it on record, make DuckDB's views and files anew, and look again.
+        """Look, put it on record, carry the policy out where the platform does, and look again.
 
         What was live is compared with what was applied last: a policy that has become narrower since is no drift, but
         a grant by hand is, also when applying takes it away.
         """
-        before = self.files.applied()
+        target = self.target
+        before = target.applied()
         found = self.changed_since_applied()
         self._record(found, now)  # before, so that its table is there to be granted
-        files = self.files.apply(self.policy, self.tables, self.tenants)
-        left = self.diff()
-        self._record(left, now)
+        if not target.applies:
+            return Applied(self.policy.sha256, tuple(found), (), Carried())
+        carried = target.apply(self.policy, self.tables, self.tenants)
+        left = [] if target.is_late else self.diff()
+        if not target.is_late:
+            self._record(left, now)
         if before is None or before.policy.sha256 != self.policy.sha256:
-            said = {"files": len(files), "previous": before.policy.sha256 if before else None}
+            said = {"files": len(carried.files), "previous": before.policy.sha256 if before else None}
+            said |= {"target": target.name, "statements": carried.statements} if carried.statements else {}
             self._chain.record(APPLIED, self.policy.sha256, by, said, at=now)
-        return Applied(self.policy.sha256, tuple(found), tuple(left), tuple(files))
+        return Applied(self.policy.sha256, tuple(found), tuple(left), carried)
 
     def standing(self) -> PolicyStanding:
         """Who has signed the policy."""
@@ -229,15 +237,9 @@ class AccessDesk:
         rows: list[dict[str, Any]] = self._warehouse.query(newest).to_pylist()
         return rows
 
-    def rows_seen(self, audiences: Sequence[Audience]) -> int:
-        """Rows that a principal of these audiences can read, counted in their files."""
-        with self.files.opened_for(audiences) as connection:
-            tables = connection.execute("select database_name, schema_name, table_name from duckdb_tables()").fetchall()
-            counts = [
-                connection.execute(f'select count(*) from "{db}"."{schema}"."{name}"').fetchall()[0][0]
-                for db, schema, name in tables
-            ]
-        return sum(counts)
+    def readable(self, audiences: Sequence[Audience]) -> int:
+        """How much a principal of these audiences alone can read (`Target`)."""
+        return self.target.readable(self.policy, audiences)
 
     def drift_today(self, day: date) -> pa.Table:
         """The rows of `ops.access_drift` of a day."""

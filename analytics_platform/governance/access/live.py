@@ -1,15 +1,17 @@
 """What Snowflake, BigQuery and a Power BI workspace really grant, from rows that they answer with.
 
 Belongs here: the questions to ask, and what the answers mean. Stays out: connecting. Rows come in under the names of
-the questions, from a connection or from a file in which somebody has put the answers (`analytics access diff --rows`).
+the questions, from the warehouse that is configured (`targets`), or from a file in which somebody has put the answers
+(`analytics access diff --rows`).
 None of it was run against the real products: the questions follow their documentation, the answers in the tests are
 written by hand in its form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.access import bigquery, power_bi, snowflake
@@ -20,6 +22,9 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 Ask = Callable[[str], Sequence[Mapping[str, Any]]]
 """A connection: SQL in, rows out, names of columns in lower case."""
+
+Request = Callable[[str, str, Mapping[str, Any] | None], Mapping[str, Any]]
+"""A request of BigQuery's API: method, path below /bigquery/v2 and body in, the answer's JSON out."""
 
 WORKSPACE = "workspace"
 PERSON = "a person"
@@ -72,6 +77,38 @@ def bigquery_questions(project: str, region: str, datasets: Sequence[str]) -> di
 def asked(questions: Mapping[str, str], ask: Ask) -> Rows:
     """The answers to all questions."""
     return {name: ask(sql) for name, sql in questions.items()}
+
+
+def bigquery_row_policies(request: Request, project: str, tables: Iterable[str]) -> list[dict[str, Any]]:
+    """Each row access policy of the tables with those that it grants rows to; no SQL tells either.
+
+    Args:
+        request: sends one request.
+        project: the project.
+        tables: `dataset.table` each; they have to be there.
+    """
+    found = []
+    for dataset in tables:
+        schema, _, name = dataset.partition(".")
+        path = f"/projects/{project}/datasets/{schema}/tables/{name}/rowAccessPolicies"
+        for listed in _listed(request, path):
+            policy = listed["rowAccessPolicyReference"]["policyId"]
+            said = request("POST", f"{path}/{policy}:getIamPolicy", {})
+            who = [member for binding in said.get("bindings", ()) for member in binding["members"]]
+            rows = listed["filterPredicate"]
+            found.append({"dataset": dataset, "policy": policy, "filter_predicate": rows, "grantees": who})
+    return found
+
+
+def _listed(request: Request, path: str) -> Iterator[Mapping[str, Any]]:
+    """All pages of a list of row access policies."""
+    token = ""
+    while True:
+        answer = request("GET", f"{path}?pageToken={quote(token)}" if token else path, None)
+        yield from answer.get("rowAccessPolicies", ())
+        token = answer.get("nextPageToken", "")
+        if not token:
+            return
 
 
 def snowflake_access(rows: Rows) -> Access:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from analytics_platform.catalog import Audience
-from analytics_platform.governance.access.drift import Access, Privilege, Restriction
+from analytics_platform.governance.access.drift import Access, Drift, Privilege, Restriction
 from analytics_platform.governance.access.duckdb import literal
 from analytics_platform.governance.access.policy import Policy
 from analytics_platform.governance.access.tables import Column, Table
@@ -126,20 +126,45 @@ def mask_name(table: Table, column: str) -> str:
     return f"mask_of_{table.dataset.replace('.', '__')}__{column}"
 
 
-def compile_snowflake(
+def statements(
     policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], account: Account
-) -> dict[str, str]:
-    """All DDL by file, in the order in which it is run."""
+) -> dict[str, list[str]]:
+    """All DDL by step, in the order in which it is run; each statement does nothing where it stands already."""
     tenants = list(tenants)
     found = readers(policy, tables, tenants)
     return {
-        "snowflake/1_roles.sql": _script(_roles(policy.audiences(tenants), account.database)),
-        "snowflake/2_policies.sql": _script(_policies(policy, found, account)),
-        "snowflake/3_attach.sql": _script(
-            each for reader in found for each in attachments(policy, reader, account.database)
-        ),
-        "snowflake/4_grants.sql": _script(_grants(found, account.database)),
+        "1_roles": list(_roles(policy.audiences(tenants), account.database)),
+        "2_policies": list(_policies(policy, found, account)),
+        "3_attach": [each for reader in found for each in attachments(policy, reader, account.database)],
+        "4_grants": list(_grants(found, account.database)),
     }
+
+
+def compile_snowflake(
+    policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], account: Account
+) -> dict[str, str]:
+    """The same by file."""
+    steps = statements(policy, tables, tenants, account)
+    return {f"snowflake/{step}.sql": _script(each) for step, each in steps.items()}
+
+
+def after_models(
+    policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], account: Account
+) -> dict[str, list[str]]:
+    """By dataset that dbt builds, what brings back what `create or replace table` takes: policies, then grants."""
+    return {
+        reader.table.dataset: [*attachments(policy, reader, account.database), *_grants([reader], account.database)]
+        for reader in readers(policy, tables, tenants)
+        if reader.table.dbt_path is not None
+    }
+
+
+def revocation(drift: Drift, account: Account) -> str | None:
+    """The statement that takes a privilege away; None where what differs is a policy."""
+    right, _, granted = drift.what.partition(" is granted")
+    if not granted:
+        return None
+    return f"revoke {right.lower()} on table {account.database}.{drift.object} from role {drift.audience}"
 
 
 def expected(policy: Policy, tables: Mapping[str, Table], tenants: Iterable[str], account: Account) -> Access:

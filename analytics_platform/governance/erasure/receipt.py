@@ -34,6 +34,10 @@ _REASONS: Mapping[str, str] = {
     "not_about_the_person": "speaks of things; the person is taken out",
     "legal_hold": "kept as it is by a legal hold (GDPR art. 17(3)(e))",
 }
+_KEPT_ON = (
+    "Between the two dates deleted rows and objects lie where a warehouse or bucket keeps them for its own recovery "
+    "(time travel, Fail-safe, old versions): the platform reads nothing there and cannot end it sooner."
+)
 _BACKUPS = "backups"
 ANSWER_WITHIN = timedelta(days=30)
 """One month (GDPR art. 12(3)), counted so that it fits the shortest but February."""
@@ -283,7 +287,9 @@ def _places(receipt: Receipt) -> Section:
         Column("Logically deleted on"),
         Column("Physically purged by"),
     ]
-    return Section("Place by place", [Table("Everything that was found", columns, rows, "Nothing was found.")])
+    return Section(
+        "Place by place", [Table("Everything that was found", columns, rows, "Nothing was found.", _KEPT_ON)]
+    )
 
 
 def _search(receipt: Receipt) -> Section:

@@ -47,7 +47,7 @@ from analytics_platform.lake.layout import (
     governance_prefix,
 )
 from analytics_platform.lake.store import ObjectMissingError, ObjectStore
-from analytics_platform.warehouse import Warehouse, table_columns
+from analytics_platform.warehouse import Warehouse, row_text, table_columns
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
@@ -205,11 +205,12 @@ class Search:
     def _also_others(self, person: Person) -> frozenset[str]:
         """What other tenants know somebody by as well: in files of all tenants it tells nothing."""
         others = [
-            f"select cast(t as varchar) as said from {name} t where tenant_id <> ?" for name in self._raw_tables()
+            f"select {row_text(columns)} as said from {name} where tenant_id <> ?"
+            for name, columns in self._raw_tables().items()
         ]
         if not others:
             return frozenset()
-        sql = f"select count(*) as rows from ({' union all '.join(others)}) where regexp_matches(said, ?)"
+        sql = f"select count(*) as rows from ({' union all '.join(others)}) as texts where regexp_matches(said, ?)"
         tenants = [person.tenant for _ in others]
 
         def is_known(to: Person) -> bool:
@@ -219,12 +220,9 @@ class Search:
             return frozenset()
         return frozenset(term for term in person.terms if is_known(_known_by(person, term)))
 
-    def _raw_tables(self) -> list[str]:
-        return [
-            n
-            for n, columns in table_columns(self._warehouse).items()
-            if n.startswith("raw.") and "tenant_id" in columns
-        ]
+    def _raw_tables(self) -> dict[str, set[str]]:
+        found = table_columns(self._warehouse).items()
+        return {name: columns for name, columns in found if name.startswith("raw.") and "tenant_id" in columns}
 
     def _in_file(self, path: Path, person: Person) -> int:
         if not path.exists() or not path.stat().st_size:
@@ -245,7 +243,7 @@ def _rows_with(name: str, columns: set[str], catalog: Catalog) -> str:
     own = "tenant_id = ? or tenant_id is null" if "tenant_id" in columns else "? is not null"
     return (
         f"select '{name}' as name, day, count(*) as units from "
-        f"(select {selected} as day, cast(t as varchar) as said from {name} t where {own}) "
+        f"(select {selected} as day, {row_text(columns)} as said from {name} where {own}) as texts "
         "where regexp_matches(said, ?) group by 2"
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from analytics_platform.catalog import Catalog, Dataset
 from analytics_platform.governance.retention.sink import CannotCountError, Tally, Waiting
 from analytics_platform.governance.retention.terms import NO_TENANT, Term, Terms
-from analytics_platform.warehouse import QueryError, Warehouse, WarehouseMissingError, table_columns
+from analytics_platform.warehouse import QueryError, Warehouse, WarehouseMissingError, row_text, table_columns
 
 SCHEMAS = ("raw", "staging", "marts", "kpi", "ops")
 
@@ -43,7 +43,7 @@ class WarehouseTables:
             if dataset.clock_column not in columns[name]:
                 yield self._undated(dataset, terms.today)
             elif terms.newest(name) is not None:
-                yield from self._of(dataset, terms)
+                yield from self._of(dataset, terms, columns[name])
 
     def remove(self, term: Term) -> None:
         """See `Sink`."""
@@ -65,18 +65,17 @@ class WarehouseTables:
             raise CannotCountError(f"the rows of {term.dataset} cannot be counted: {error}") from error
         return sum(row["rows"] for row in counted if row["day"] is not None and term.covers(row["day"]))
 
-    def _of(self, dataset: Dataset, terms: Terms) -> Iterator[Tally]:
+    def _of(self, dataset: Dataset, terms: Terms, columns: set[str]) -> Iterator[Tally]:
         tenant, day = _tenant(dataset), _day(dataset)
         present = self._warehouse.query(f"select distinct {tenant} as tenant from {dataset.name}")
         due = [term for name in present["tenant"].to_pylist() if (term := terms.term(dataset.name, name))]
         if not due:
             return
         sql = (
-            f"with due(tenant, through) as (values {_values(len(due), 2)})"
-            f"{_held(due)} "
+            f"with due as ({_listed(_DUE, len(due))}){_held(due)} "
             f"select due.tenant, due.through, min({day}) as first, max({day}) as last, count(*) as rows, "
-            "cast(bit_xor(hash(t)) as varchar) as mark "
-            f"from {dataset.name} t join due on due.tenant = {tenant} and {day} <= due.through "
+            f"cast(bit_xor(hash({row_text(columns)})) as varchar) as mark "
+            f"from {dataset.name} join due on due.tenant = {tenant} and {day} <= due.through "
             f"{_unless_held(due, day)} group by all order by 1"
         )
         by_tenant = {term.tenant: term for term in due}
@@ -105,14 +104,19 @@ def _day(dataset: Dataset) -> str:
     return f"last_day({day})" if dataset.clock_unit == "month" else day
 
 
-def _values(rows: int, columns: int) -> str:
-    row = ", ".join("?" for _ in range(columns))
-    return ", ".join(f"({row})" for _ in range(rows))
+_DUE = {"tenant": "varchar", "through": "date"}
+_HELD = {"tenant": "varchar", "first": "date", "last": "date"}
+
+
+def _listed(columns: Mapping[str, str], rows: int) -> str:
+    """Rows of bound values as a query: not all products can name the columns of `values`."""
+    row = "select " + ", ".join(f"cast(? as {kind}) as {name}" for name, kind in columns.items())
+    return " union all ".join([row] * rows)
 
 
 def _held(due: Sequence[Term]) -> str:
     spans = sum(len(term.held) for term in due)
-    return f", held(tenant, first, last) as (values {_values(spans, 3)})" if spans else ""
+    return f", held as ({_listed(_HELD, spans)})" if spans else ""
 
 
 def _unless_held(due: Sequence[Term], day: str) -> str:
