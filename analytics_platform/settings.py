@@ -8,6 +8,7 @@ business declares (events, KPIs, tenants, owners) is not a setting: it lives in 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -48,6 +49,10 @@ _SECRETS = (
     "slack_token",
 )
 """Settings whose values stand in no message."""
+
+
+_OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
+"""What Kubernetes tells a pod about each Service beside it, also about one whose name begins like a setting."""
 
 
 class SettingsError(AnalyticsError):
@@ -508,9 +513,13 @@ def temporary_environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def unknown_variables() -> list[str]:
-    """Variables of the environment that look like a setting's and are none: most likely misspelt, and without effect."""
+    """Variables of the environment that look like a setting's and are none: misspelt, and without effect."""
     known = {f"{PREFIX}{name}".upper() for name in (*Settings.model_fields, "settings_file")}
-    return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    return sorted(
+        name
+        for name in os.environ
+        if name.upper().startswith(PREFIX) and name.upper() not in known and not _OF_A_SERVICE.search(name)
+    )
 
 
 def settings_file() -> Path:

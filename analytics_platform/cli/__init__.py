@@ -15,6 +15,7 @@ from analytics_platform.cli import (
     bi,
     collector,
     dead_letters,
+    doctor,
     erase,
     extracts,
     governance,
@@ -43,6 +44,7 @@ main.add_command(pipeline.sql)
 main.add_command(pipeline.demo)
 main.add_command(pipeline.up)
 main.add_command(pipeline.manifest)
+main.add_command(doctor.doctor)
 main.add_command(taxonomy.taxonomy)
 main.add_command(segment.segment)
 main.add_command(keys.keys)
