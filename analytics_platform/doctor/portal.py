@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analytics_platform.doctor.deployment import Deployment
 from analytics_platform.doctor.findings import Finding, fail, ok, skipped, told_by, warn
-from analytics_platform.portal.service import PortalRefusedError, refuse_open_door
+from analytics_platform.portal.door import PortalRefusedError, refuse_open_door
 from analytics_platform.portal.tokens import KeySet, KeysUnknownError
 from analytics_platform.portal.users import UserError, users_of
 from analytics_platform.settings import Settings
