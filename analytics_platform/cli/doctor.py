@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analytics_platform.doctor.findings import Outcome
 
 _COLOURS: dict[Outcome, str] = {"ok": "green", "warn": "yellow", "fail": "red", "skipped": "dim"}
-_TOLD: dict[Outcome, str] = {"ok": "ok", "warn": "warnings", "fail": "failed", "skipped": "skipped"}
+_TOLD: dict[Outcome, str] = {"ok": "ok", "warn": "to look at", "fail": "failed", "skipped": "skipped"}
 _NAME, _OUTCOME = 11, 7
 _INDENT = _NAME + _OUTCOME + 2
 _WIDEST, _NARROWEST = 110, 30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,13 +33,15 @@ class CannotLookError(AnalyticsError):
 
 @dataclass
 class Deployment:
-    """The deployment that the environment describes.
+    """A deployment.
 
     Attributes:
         is_thorough: whether to look also at what takes long.
+        read: gives its settings; those that the environment describes.
     """
 
     is_thorough: bool = False
+    read: Callable[[], Settings] = Settings.from_environment
 
     @property
     def now(self) -> datetime:
@@ -95,7 +97,7 @@ class Deployment:
     @cached_property
     def _settings(self) -> Settings | SettingsError:
         try:
-            return Settings.from_environment()
+            return self.read()
         except SettingsError as error:
             return error
 

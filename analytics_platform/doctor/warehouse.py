@@ -57,7 +57,7 @@ def look(deployment: Deployment) -> Iterator[Finding]:
     settings = deployment.settings
     with _warehouse(settings) as warehouse:
         try:
-            yield _connected(warehouse)
+            yield _connected(warehouse, settings)
             yield from tried(warehouse)
         except WarehouseBusyError as error:
             found, _, _ = str(error).rpartition("; ")
@@ -85,11 +85,11 @@ def tried(warehouse: Warehouse) -> Iterator[Finding]:
         warehouse.drop_table(TABLE)
 
 
-def _connected(warehouse: Warehouse) -> Finding:
+def _connected(warehouse: Warehouse, settings: Settings) -> Finding:
     try:
         rows = warehouse.query("select table_schema from information_schema.tables").to_pylist()
     except WarehouseMissingError:
-        return ok("warehouse", f"{warehouse.address} is made by the first run")
+        return ok("warehouse", f"{settings.warehouse_path} is made by the first run")
     # With the prefix of a branch environment, and in the letters that the product prefers.
     ours = [row for row in rows if str(row["table_schema"]).lower().endswith(SCHEMAS)]
     return ok("warehouse", f"{warehouse.address} answers, with {len(ours):,} tables and views")
