@@ -22,7 +22,7 @@ _COLOURS: dict[Outcome, str] = {"ok": "green", "warn": "yellow", "fail": "red", 
 _TOLD: dict[Outcome, str] = {"ok": "ok", "warn": "to look at", "fail": "failed", "skipped": "skipped"}
 _NAME, _OUTCOME = 11, 7
 _INDENT = _NAME + _OUTCOME + 2
-_WIDEST, _NARROWEST = 110, 30
+_WIDEST, _NARROWEST, _ONE_LINE = 110, 30, 1_000_000
 _WHOLE = {"break_long_words": False, "break_on_hyphens": False}
 """A path, an address or a command is copied whole."""
 
@@ -88,13 +88,14 @@ def _show_findings(looked: Looked) -> None:
 
     # It sees by itself whether there is a terminal, how wide it is, and whether somebody has set NO_COLOR.
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    room = (min(console.width, _WIDEST) if console.is_terminal else _WIDEST) - _INDENT
+    # A log is searched line by line.
+    room = min(console.width, _WIDEST) - _INDENT if console.is_terminal else _ONE_LINE
     for number, finding in enumerate(looked.findings):
-        line = Text(f"{'' if number else looked.probe:<{_NAME}} ", style="bold")
+        line = Text().append(f"{'' if number else looked.probe:<{_NAME}} ", style="bold")
         line.append(f"{finding.outcome:<{_OUTCOME}} ", style=_COLOURS[finding.outcome])
         is_named = finding.looked_at.lower() != looked.probe
         text = f"{finding.looked_at}: {finding.found}" if is_named else finding.found
-        console.print(line.append(_wrapped(text, room), style="not bold"))
+        console.print(line.append(_wrapped(text, room)))
         if finding.mend:
             console.print(f"{'':{_INDENT}}→ {_wrapped(finding.mend, room - 2, 2)}")
 

@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -86,7 +87,8 @@ def has_records(settings: Settings) -> bool:
         InstanceUnreachableError: the database does not answer.
     """
     if settings.dagster_postgres_host is None:
-        return (settings.dagster_home / "history" / "runs.db").is_file()
+        told = (written_config(settings) or {}).get("run_storage", {}).get("config", {}).get("base_dir")
+        return Path(told or settings.dagster_home / "history", "runs.db").is_file()
     engine = create_engine(_url(settings), connect_args={"connect_timeout": _CONNECT_SECONDS})
     try:
         return _RUNS in inspect(engine).get_table_names()

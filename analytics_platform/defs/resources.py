@@ -36,6 +36,7 @@ def s3_options(settings: Settings) -> S3Options:
         settings.lake_s3_path_style,
         settings.lake_s3_encryption,
         settings.lake_s3_kms_key,
+        has_object_lock=settings.lake_object_lock != "none",
     )
 
 

@@ -16,6 +16,7 @@ from analytics_platform.lake.stores import bucket_of
 from analytics_platform.settings import Settings
 
 _NOT_TOLD = {"AccessDenied", "403", "Forbidden", "MethodNotAllowed", "NotImplemented", "501"}
+_SEALED = b"sealed?"
 _NO_LOCK = "ObjectLockConfigurationNotFoundError"
 
 
@@ -68,7 +69,7 @@ def _lock(settings: Settings, client: Any, bucket: str) -> Finding:
 
 
 def _encryption(settings: Settings, client: Any, at: dict[str, str], options: S3Options) -> Finding:
-    client.put_object(**at, Body=b"sealed?", **put_options(options))
+    client.put_object(**at, Body=_SEALED, **put_options(options, _SEALED))
     try:
         head = client.head_object(**at)
     finally:

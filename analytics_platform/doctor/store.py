@@ -32,6 +32,7 @@ _BY_ANSWER = {
     "credentials": "give this process credentials: a role of the pod or machine, or the cloud's own variables",
     "InvalidAccessKeyId": "give this process other credentials; the store does not know these",
     "SignatureDoesNotMatch": "look at the secret key, and at lake_s3_region",
+    "Content-MD5": "the bucket has Object Lock: set lake_object_lock to its mode",
     "PermanentRedirect": "set lake_s3_region to the bucket's own",
     "Could not connect": "look at lake_s3_endpoint, the network policy and the proxy",
     "timed out": "look at lake_s3_endpoint, the network policy and the proxy",
@@ -67,8 +68,10 @@ def tried(store: ObjectStore, where: str) -> Iterator[Finding]:
     """
     prefix = probe_key(f"doctor{uuid.uuid4().hex}")
     key = f"{prefix}0"
+    at = datetime.now(UTC)
+    store.put(key, b"first")  # where this fails there is nothing to tidy, and nobody to ask for it
     try:
-        yield from _reading(store, key, where)
+        yield from _reading(store, key, where, at)
         yield _listing(store, prefix, key)
         yield _racing(store)
         yield _deleting(store, key)
@@ -79,13 +82,11 @@ def tried(store: ObjectStore, where: str) -> Iterator[Finding]:
 
 def unavailable(error: Exception) -> Finding:
     """The failure of a store that does not answer or refuses."""
-    text = str(error)
+    text = str(error.__cause__ or error)
     return fail("store", text, next((mend for part, mend in _BY_ANSWER.items() if part in text), _LOOK))
 
 
-def _reading(store: ObjectStore, key: str, where: str) -> Iterator[Finding]:
-    at = datetime.now(UTC)
-    store.put(key, b"first")
+def _reading(store: ObjectStore, key: str, where: str, at: datetime) -> Iterator[Finding]:
     store.put(key, b"second")
     if (read := store.get(key)) != b"second" or store.local_path(key).read_bytes() != b"second":
         found = f"{where} gave {read!r} where an object had just been replaced: a reader sees yesterday's partition"

@@ -27,6 +27,7 @@ from analytics_platform.warehouse.port import SCHEMAS
 TABLE = "ops.doctor_probe"
 _PATIENCE_SECONDS = 3.0
 _LOOK = "look at the warehouse's address, credentials and role"
+_BUILD = "look at its disk; a damaged file is moved away, and `analytics run` builds it from the lake again"
 
 _TYPES = {
     "day": pa.date32(),
@@ -65,6 +66,10 @@ def look(deployment: Deployment) -> Iterator[Finding]:
             yield warn("warehouse", found or str(error), mend)
         except AnalyticsError as error:
             yield told_by("warehouse", error, mend=_LOOK)
+        except Exception as error:  # noqa: BLE001 - each product has its own ways to say that it cannot be used
+            yield fail(
+                "warehouse", f"{type(error).__name__}: {error}", _LOOK if settings.warehouse != "duckdb" else _BUILD
+            )
 
 
 def tried(warehouse: Warehouse) -> Iterator[Finding]:
