@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +24,7 @@ _TOLD: dict[Outcome, str] = {"ok": "ok", "warn": "to look at", "fail": "failed",
 _NAME, _OUTCOME = 11, 7
 _INDENT = _NAME + _OUTCOME + 2
 _WIDEST, _NARROWEST, _ONE_LINE = 110, 30, 1_000_000
-_WHOLE = {"break_long_words": False, "break_on_hyphens": False}
+_WRAPPER = partial(textwrap.TextWrapper, break_long_words=False, break_on_hyphens=False)
 """A path, an address or a command is copied whole."""
 
 
@@ -63,11 +64,8 @@ def doctor(only: tuple[str, ...], thorough: bool, timeout: float, as_json: bool)
     )
     counts = outcomes(looked)
     told = ", ".join(f"{counts[outcome]} {word}" for outcome, word in _TOLD.items() if counts[outcome])
-    answer = {
-        "ok": not counts["fail"],
-        **{outcome: counts[outcome] for outcome in _TOLD},
-        "probes": [asdict(each) for each in looked],
-    }
+    by_outcome = {str(outcome): counts[outcome] for outcome in _TOLD}
+    answer = {"passed": not counts["fail"], **by_outcome, "probes": [asdict(each) for each in looked]}
     show(answer, as_json, ["", told])
     _end(int(bool(counts["fail"])), looked)
 
@@ -102,5 +100,5 @@ def _show_findings(looked: Looked) -> None:
 
 def _wrapped(text: str, room: int, indent: int = 0) -> str:
     """A text in lines of at most so many characters; the second and all further ones begin below the first."""
-    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, max(room, _NARROWEST), **_WHOLE)]
+    lines = [part for line in text.splitlines() for part in _WRAPPER(max(room, _NARROWEST)).wrap(line)]
     return f"\n{'':{_INDENT + indent}}".join(lines)

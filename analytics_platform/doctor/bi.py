@@ -26,10 +26,11 @@ def look(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _power_bi(settings: Settings) -> Iterator[Finding]:
+    warehouse: str = settings.warehouse
     if "power_bi_source" in settings.model_fields_set and settings.power_bi_location is None:
         found = f"power_bi_source is {settings.power_bi_source}, and the project gets an example for its place"
         yield warn("Power BI", found, "set power_bi_location")
-    if settings.power_bi_source in ("snowflake", "bigquery") and settings.power_bi_source != settings.warehouse:
+    if settings.power_bi_source in ("snowflake", "bigquery") and settings.power_bi_source != warehouse:
         found = (
             f"power_bi_source is {settings.power_bi_source}, and its views are not: warehouse is {settings.warehouse}"
         )
@@ -46,7 +47,8 @@ def _looker(settings: Settings, dashboards: set[str]) -> Iterator[Finding]:
         yield warn("Looker Studio", f"no template for {', '.join(missing)}", "add their ids to looker_reports")
     if settings.looker_source == "gcs" and settings.looker_location is None:
         yield fail("Looker Studio", "looker_source is gcs without a bucket", "set looker_location to bucket/folder")
-    if settings.looker_source == "bigquery" and settings.warehouse != "bigquery":
+    warehouse: str = settings.warehouse
+    if settings.looker_source == "bigquery" and warehouse != "bigquery":
         found = f"looker_source is bigquery, and warehouse is {settings.warehouse}: nothing writes its views"
         yield warn("Looker Studio", found, "copy the extracts there yourself, or set looker_source to gcs")
     if settings.looker_credentials == "owner" and settings.looker_viewers_table is None:

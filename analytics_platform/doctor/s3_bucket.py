@@ -11,23 +11,22 @@ from botocore.exceptions import ClientError
 from analytics_platform.doctor.findings import Finding, fail, ok, skipped, warn
 from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.layout import probe_key
-from analytics_platform.lake.s3 import put_options, s3_client
+from analytics_platform.lake.s3 import s3_client
+from analytics_platform.lake.store import ObjectStore
 from analytics_platform.lake.stores import bucket_of
 from analytics_platform.settings import Settings
 
 _NOT_TOLD = {"AccessDenied", "403", "Forbidden", "MethodNotAllowed", "NotImplemented", "501"}
-_SEALED = b"sealed?"
 _NO_LOCK = "ObjectLockConfigurationNotFoundError"
 
 
-def look_at_bucket(settings: Settings, options: S3Options) -> Iterator[Finding]:
+def look_at_bucket(settings: Settings, options: S3Options, store: ObjectStore) -> Iterator[Finding]:
     """Versions, Object Lock and encryption."""
-    bucket, prefix = bucket_of(settings.lake_url or "")
+    bucket, _ = bucket_of(settings.lake_url or "")
     client = s3_client(options)
     yield _told("versions", lambda: _versions(settings, client.get_bucket_versioning(Bucket=bucket)))
     yield _told("object lock", lambda: _lock(settings, client, bucket))
-    key = "/".join(filter(None, (prefix, probe_key(f"doctor{uuid.uuid4().hex}"))))
-    yield _told("encryption", lambda: _encryption(settings, client, {"Bucket": bucket, "Key": key}, options))
+    yield _told("encryption", lambda: _encryption(settings, client, store))
 
 
 def _told(looked_at: str, look: Callable[[], Finding]) -> Finding:
@@ -68,12 +67,14 @@ def _lock(settings: Settings, client: Any, bucket: str) -> Finding:
     return fail("object lock", found, f"set lake_object_lock to {mode}, or change the bucket")
 
 
-def _encryption(settings: Settings, client: Any, at: dict[str, str], options: S3Options) -> Finding:
-    client.put_object(**at, Body=_SEALED, **put_options(options, _SEALED))
+def _encryption(settings: Settings, client: Any, store: ObjectStore) -> Finding:
+    key = probe_key(f"doctor{uuid.uuid4().hex}")
+    bucket, prefix = bucket_of(settings.lake_url or "")
+    store.put(key, b"sealed?")
     try:
-        head = client.head_object(**at)
+        head = client.head_object(Bucket=bucket, Key=f"{prefix}/{key}".lstrip("/"))
     finally:
-        client.delete_object(**at)
+        store.delete(key)
     got = head.get("ServerSideEncryption")
     if settings.lake_s3_encryption not in ("none", got):
         found = f"{settings.lake_s3_encryption} was asked for, and the object has {got or 'none'}"

@@ -49,7 +49,7 @@ def look(deployment: Deployment) -> Iterator[Finding]:
         with _store(settings) as (store, where):
             yield from tried(store, where)
             if settings.lake_url is not None:
-                yield from _of_bucket(settings)
+                yield from _of_bucket(settings, store)
     except StoreUrlError as error:
         yield told_by("store", error, mend=_LOOK)
     except StoreUnavailableError as error:
@@ -145,12 +145,12 @@ def _store(settings: Settings) -> Iterator[tuple[ObjectStore, str]]:
             yield LocalStore(standing_folder(settings.lake_root) / place), f"the disk of {folder}"
 
 
-def _of_bucket(settings: Settings) -> Iterator[Finding]:
+def _of_bucket(settings: Settings, store: ObjectStore) -> Iterator[Finding]:
     """The client of a bucket is only there where one is used."""
     if (settings.lake_url or "").startswith("s3://"):
         from analytics_platform.doctor.s3_bucket import look_at_bucket
 
-        yield from look_at_bucket(settings, s3_options(settings))
+        yield from look_at_bucket(settings, s3_options(settings), store)
     else:
         from analytics_platform.doctor.gcs_bucket import look_at_bucket as look_at_google
 

@@ -31,7 +31,7 @@ _DAGSTER_APART = 16
 def look(deployment: Deployment) -> Iterator[Finding]:
     """What is installed against what is needed."""
     yield python_version(metadata.metadata(PACKAGE)["Requires-Python"], sys.version.split()[0])
-    installed = {canonicalize_name(each.name): each.version for each in metadata.distributions()}
+    installed: dict[str, str] = {canonicalize_name(each.name): each.version for each in metadata.distributions()}
     extras = {"platform"}
     with suppress(CannotLookError):
         extras |= needed_extras(deployment.settings)

@@ -55,7 +55,7 @@ class S3Store:
         condition = {"IfNoneMatch": "*", "Metadata": {_ATTEMPT: attempt}} if if_none_match else {}
         with self._asking("put", key):
             try:
-                self._client.put_object(**self._at(key), Body=data, **condition, **put_options(self._options, data))
+                self._client.put_object(**self._at(key), Body=data, **condition, **self._put_options(data))
             except ClientError as error:
                 if not (if_none_match and _code(error) in _TAKEN):
                     raise
@@ -108,6 +108,12 @@ class S3Store:
         refuse_unsafe(key)
         return {"Bucket": self._bucket, "Key": self._prefix + key}
 
+    def _put_options(self, data: bytes) -> dict[str, str]:
+        chosen = put_options(self._options)
+        if self._options.has_object_lock:
+            chosen["ContentMD5"] = b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        return chosen
+
     def _head(self, key: str) -> Mapping[str, Any] | None:
         try:
             with self._asking("head", key):
@@ -159,13 +165,11 @@ def s3_client(options: S3Options) -> Any:
     )
 
 
-def put_options(options: S3Options, data: bytes) -> dict[str, str]:
-    """What goes with a put of some bytes."""
+def put_options(options: S3Options) -> dict[str, str]:
+    """What is asked for with each put."""
     chosen: dict[str, str] = {}
     if options.encryption != "none":
         chosen["ServerSideEncryption"] = options.encryption
     if options.kms_key is not None:
         chosen["SSEKMSKeyId"] = options.kms_key
-    if options.has_object_lock:
-        chosen["ContentMD5"] = b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
     return chosen

@@ -62,7 +62,7 @@ def test_a_broken_settings_file_is_a_finding_and_no_traceback(home: Path) -> Non
 def test_scripts_get_every_finding_as_json(home: Path) -> None:
     done = doctor("--only", "settings", "--only", "slack", "--json")
     answer: dict[str, Any] = json.loads(done.output)
-    assert (answer["ok"], answer["fail"], answer["skipped"]) == (True, 0, 1)
+    assert (answer["passed"], answer["ok"], answer["fail"], answer["skipped"]) == (True, 1, 0, 1)
     assert [probe["probe"] for probe in answer["probes"]] == ["settings", "slack"]
     assert set(answer["probes"][0]["findings"][0]) == {"outcome", "looked_at", "found", "mend"}
 
