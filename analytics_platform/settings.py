@@ -522,6 +522,11 @@ def unknown_variables() -> list[str]:
     )
 
 
+def default_home() -> Path:
+    """The home that the environment names, or else the one below where we are."""
+    return Path(os.environ.get(f"{PREFIX}HOME", ".analytics"))
+
+
 def settings_file() -> Path:
     """The file that settings are read from; it need not be there unless the environment names it.
 
@@ -533,7 +538,7 @@ def settings_file() -> Path:
         if not Path(named).is_file():
             raise SettingsError(f"{PREFIX}SETTINGS_FILE: there is no file {named}; name one, or unset the variable")
         return Path(named)
-    return Path(os.environ.get(f"{PREFIX}HOME", ".analytics")) / "settings.yaml"
+    return default_home() / "settings.yaml"
 
 
 def _explain(problem: object) -> str:

@@ -60,7 +60,7 @@ def doctor(only: tuple[str, ...], thorough: bool, timeout: float, as_json: bool)
 
     deployment = Deployment(is_thorough=thorough or "graph" in only)
     looked = examine(
-        deployment, list(chosen(only, deployment)), timeout=timeout, tell=None if as_json else _show_findings
+        deployment, list(chosen(only, deployment)), timeout=timeout, tell=None if as_json else show_findings
     )
     counts = outcomes(looked)
     told = ", ".join(f"{counts[outcome]} {word}" for outcome, word in _TOLD.items() if counts[outcome])
@@ -79,7 +79,7 @@ def _end(code: int, looked: Sequence[Looked]) -> None:
     raise SystemExit(code)
 
 
-def _show_findings(looked: Looked) -> None:
+def show_findings(looked: Looked) -> None:
     """Print a probe's findings: its name in front of the first, the mend under what is wrong."""
     from rich.console import Console
     from rich.text import Text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analytics_platform.catalog import Catalog, CatalogError, load_catalog
+from analytics_platform.catalog import Catalog, CatalogError, hash_write_key, load_catalog
 from analytics_platform.doctor.deployment import Deployment
 from analytics_platform.doctor.findings import Finding, fail, ok, warn
-from analytics_platform.intake.key_registry import effective_keys
+from analytics_platform.intake.key_registry import RegisteredKey, effective_keys
 from analytics_platform.settings import Settings
 
 MOST_PARTITIONS = 100_000
@@ -52,3 +52,12 @@ def _write_keys(deployment: Deployment, settings: Settings, catalog: Catalog) ->
         yield warn("write keys", f"without one, so nobody can send for them: {', '.join(silent)}", mend)
     else:
         yield ok("write keys", f"each tenant has one that is valid, {len(keys)} in all")
+    public = [key for key in keys if key.is_valid(deployment.now) and _is_public(key)]
+    if public and settings.environment == "production":
+        found = f"{len(public)} of the demo are valid: whoever has read its files can send for its tenants"
+        yield fail("write keys", found, f"analytics keys revoke {public[0].tenant} {public[0].name}, and so on")
+
+
+def _is_public(key: RegisteredKey) -> bool:
+    """Whether it is one of the demo's, whose text stands in the catalogue."""
+    return key.sha256 == hash_write_key(f"demo-{key.tenant}-{key.name}")

@@ -13,7 +13,9 @@ import pytest
 import yaml
 from examined import deployment, the_one, told
 
+from analytics_platform.catalog import load_catalog
 from analytics_platform.doctor import declared, manifest
+from analytics_platform.intake.key_registry import KeyRegistry
 from analytics_platform.settings import PROJECT_ROOT
 
 
@@ -110,3 +112,14 @@ def test_a_manifest_that_is_missing_broken_or_for_another_warehouse_is_told(proj
     assert "is no JSON" in look_at_manifest(project)[0]
     path.unlink()
     assert "is not there" in look_at_manifest(project)[0]
+
+
+def test_keys_that_anybody_can_read_fail_in_production_until_they_are_revoked(tmp_path: Path) -> None:
+    found = told(declared.look(deployment(tmp_path, environment="production")))
+    assert found == ["fail write keys: 20 of the demo are valid: whoever has read its files can send for its tenants"]
+    registry = KeyRegistry(load_catalog(), tmp_path / "write_keys.yaml")
+    for tenant in load_catalog().tenants.values():
+        for key in tenant.write_keys:
+            registry.revoke(tenant.tenant_id, key.name, now=datetime.now(UTC))
+    (left,) = told(declared.look(deployment(tmp_path, environment="production")))
+    assert left.startswith("warn write keys: without one")
