@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from analytics_platform.doctor.deployment import CannotLookError, Deployment
-from analytics_platform.doctor.findings import Finding, fail, ok, warn
+from analytics_platform.doctor.findings import Finding, fail, ok, skipped, warn
 from analytics_platform.settings import PROJECT_ROOT, Settings
 
 PACKAGE = "analytics-platform"
@@ -30,7 +30,14 @@ _DAGSTER_APART = 16
 
 def look(deployment: Deployment) -> Iterator[Finding]:
     """What is installed against what is needed."""
-    yield python_version(metadata.metadata(PACKAGE)["Requires-Python"], sys.version.split()[0])
+    try:
+        wanted = metadata.metadata(PACKAGE)["Requires-Python"]
+    except metadata.PackageNotFoundError:
+        yield skipped(
+            "packages", f"{PACKAGE} runs from its sources and is not installed, so none are known to be needed"
+        )
+        return
+    yield python_version(wanted, sys.version.split()[0])
     installed: dict[str, str] = {canonicalize_name(each.name): each.version for each in metadata.distributions()}
     extras = {"platform"}
     with suppress(CannotLookError):

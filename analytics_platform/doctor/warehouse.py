@@ -31,15 +31,15 @@ _BUILD = "look at its disk; a damaged file is moved away, and `analytics run` bu
 
 _TYPES = {
     "day": pa.date32(),
-    "count": pa.int64(),
+    "whole": pa.int64(),
     "ratio": pa.float64(),
-    "text": pa.string(),
+    "words": pa.string(),
     "is_so": pa.bool_(),
-    "at": pa.timestamp("us", tz="UTC"),
+    "happened_at": pa.timestamp("us", tz="UTC"),
     "amount": pa.decimal128(18, 2),
 }
 _ROWS = """\
-day,count,ratio,text,is_so,at,amount
+day,whole,ratio,words,is_so,happened_at,amount
 2024-02-29,9007199254740993,0.1,"Zoë 🚚 'n \\ \t",true,2026-03-29T00:59:59.123456Z,12345678901.23
 1999-12-31,,,,,,
 """
@@ -94,7 +94,7 @@ def _connected(warehouse: Warehouse, settings: Settings) -> Finding:
     try:
         rows = warehouse.query("select table_schema from information_schema.tables").to_pylist()
     except WarehouseMissingError:
-        return ok("warehouse", f"{settings.warehouse_path} is made by the first run")
+        return ok("warehouse", f"nothing was ever written; the first run makes {settings.warehouse_path}")
     # With the prefix of a branch environment, and in the letters that the product prefers.
     ours = [row for row in rows if str(row["table_schema"]).lower().endswith(SCHEMAS)]
     return ok("warehouse", f"{warehouse.address} answers, with {len(ours):,} tables and views")

@@ -107,7 +107,7 @@ def test_a_manifest_that_is_missing_broken_or_for_another_warehouse_is_told(proj
     built = json.loads(path.read_bytes())
     built["metadata"]["adapter_type"] = "snowflake"
     path.write_text(json.dumps(built))
-    assert look_at_manifest(project) == ["fail manifest: it was built for snowflake, and warehouse is duckdb"]
+    assert look_at_manifest(project) == ["warn manifest: it was built for snowflake, and warehouse is duckdb"]
     path.write_text("{")
     assert "is no JSON" in look_at_manifest(project)[0]
     path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from analytics_platform.doctor.examination import chosen, examine, outcomes
 from analytics_platform.doctor.findings import Finding, ok, told_by, warn
 from analytics_platform.doctor.probes import PROBES, Look, Probe
 from analytics_platform.errors import AnalyticsError
-from analytics_platform.settings import Settings, SettingsError
+from analytics_platform.settings import PROJECT_ROOT, Settings, SettingsError
 
 
 def probe(look: Look) -> Probe:
@@ -103,3 +104,9 @@ def test_probes_are_run_in_their_order_whatever_order_they_are_asked_for(tmp_pat
     assert [each.name for each in chosen(["rbac", "clock"], of)] == ["clock", "rbac"]
     assert list(chosen([], of)) == list(PROBES)
     assert len({each.name for each in PROBES}) == len(PROBES)
+
+
+def test_the_page_tells_of_every_probe_in_their_order() -> None:
+    page = (PROJECT_ROOT / "docs" / "doctor.md").read_text()
+    table = page.partition("## Probes")[2].partition("## ")[0]
+    assert re.findall(r"^\| `([a-z]+)` \|", table, flags=re.MULTILINE) == [each.name for each in PROBES]

@@ -73,6 +73,11 @@ def test_this_environment_has_what_the_package_says(tmp_path: Path) -> None:
     assert versions.python_version(">=3.11,<3.13", "3.14.1").outcome == "fail"
 
 
+def test_from_sources_nobody_knows_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "PACKAGE", "analytics-platform-of-nobody")
+    assert [each.outcome for each in versions.look(deployment(tmp_path))] == ["skipped"]
+
+
 def test_extras_follow_the_choices(tmp_path: Path) -> None:
     assert versions.needed_extras(Settings(home=tmp_path)) == set()
     chosen = Settings(home=tmp_path, lake_url="gs://lake", dagster_postgres_host="db")

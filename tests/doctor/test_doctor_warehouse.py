@@ -50,8 +50,8 @@ class Lossy(DuckDBWarehouse):
     """Keeps whole numbers as floating point and forgets what is null, as careless ways into a warehouse do."""
 
     def replace_table(self, table: str, rows: pa.Table) -> int:
-        kept = rows.set_column(1, "count", rows["count"].cast(pa.float64(), safe=False))
-        return super().replace_table(table, kept.set_column(3, "text", kept["text"].fill_null("")))
+        kept = rows.set_column(1, "whole", rows["whole"].cast(pa.float64(), safe=False))
+        return super().replace_table(table, kept.set_column(3, "words", kept["words"].fill_null("")))
 
 
 class Clinging(DuckDBWarehouse):
@@ -65,7 +65,7 @@ class Clinging(DuckDBWarehouse):
 def test_values_that_do_not_come_back_are_named(tmp_path: Path) -> None:
     lossy = Lossy(tmp_path / "warehouse.duckdb")
     found = the_one(warehouse.tried(lossy))
-    assert found.found == "another value came back than was sent: count (int64), text (string)"
+    assert found.found == "another value came back than was sent: whole (int64), words (string)"
     assert not has_table(lossy, warehouse.TABLE)
 
 
