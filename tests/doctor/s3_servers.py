@@ -1,7 +1,7 @@
 """Servers that speak S3's protocol: moto's, as it is and as stores are that people have met.
 
-`deaf` drops `If-None-Match`, as servers do that do not know it; `skewed` has a clock that is ahead. Neither is the
-real thing: what they prove is what the doctor says of one that behaves so.
+`deaf_to` a header is a server that does not know it; `skewed` has a clock that is ahead. Neither is the real thing:
+what they prove is what the doctor says of one that behaves so.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from werkzeug.serving import make_server
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def deaf(app: App) -> App:
-    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        environ.pop("HTTP_IF_NONE_MATCH", None)
-        return app(environ, start)
+def deaf_to(header: str) -> Callable[[App], App]:
+    def wrap(app: App) -> App:
+        def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+            environ.pop(f"HTTP_{header.upper().replace('-', '_')}", None)
+            return app(environ, start)
 
-    return answer
+        return answer
+
+    return wrap
 
 
 def skewed(ahead: timedelta) -> Callable[[App], App]:

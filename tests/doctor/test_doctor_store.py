@@ -12,13 +12,14 @@ from examined import deployment, the_one, told
 from gcs_server import gcs_server
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Bucket, Client
-from s3_servers import deaf, new_bucket, s3_server, skewed
+from s3_servers import deaf_to, new_bucket, s3_server, skewed
 
 from analytics_platform.doctor import store
 from analytics_platform.doctor.findings import Finding
 from analytics_platform.doctor.gcs_bucket import told_of
 from analytics_platform.lake.cache import ObjectCache
 from analytics_platform.lake.gcs import GcsStore
+from analytics_platform.lake.store import LocalStore, ObjectInfo
 from analytics_platform.settings import Settings
 
 
@@ -66,7 +67,7 @@ def test_a_bucket_passes_and_keeps_nothing(address: str, tmp_path: Path) -> None
 
 
 def test_a_server_that_does_not_know_the_condition_fails(tmp_path: Path) -> None:
-    with s3_server(deaf) as address:
+    with s3_server(deaf_to("If-None-Match")) as address:
         client, bucket = new_bucket(address)
         found = look(tmp_path, address, bucket)
         assert "Contents" not in client.list_objects_v2(Bucket=bucket)
@@ -74,6 +75,50 @@ def test_a_server_that_does_not_know_the_condition_fails(tmp_path: Path) -> None
     assert failed.looked_at == "conditional put"
     assert "8 of 8 racing conditional puts of one key won" in failed.found
     assert "Use a store with conditional writes" in (failed.mend or "")
+
+
+def test_encryption_that_is_asked_for_and_not_given_fails(tmp_path: Path) -> None:
+    with s3_server(deaf_to("X-Amz-Server-Side-Encryption")) as address:
+        found = look(tmp_path, address, new_bucket(address)[1], lake_s3_encryption="AES256")
+    failed = the_one(found)
+    assert (failed.looked_at, failed.found) == ("encryption", "AES256 was asked for, and the object has none")
+
+
+class Stale(LocalStore):
+    """Gives what was there first, as a cache in front of a store does."""
+
+    def put(self, key: str, data: bytes, *, if_none_match: bool = False) -> None:
+        if data != b"second":
+            super().put(key, data, if_none_match=if_none_match)
+
+
+class Forgetful(LocalStore):
+    """Names only the first object of a prefix, as listings do that lag behind."""
+
+    def list(self, prefix: str) -> list[ObjectInfo]:
+        return super().list(prefix)[:1]
+
+
+class Clinging(LocalStore):
+    """Takes a deletion and keeps the object."""
+
+    def delete(self, key: str) -> None:
+        del key
+
+
+@pytest.mark.parametrize(
+    ("kind", "failing", "says"),
+    [
+        (Stale, "store", "a reader sees yesterday's partition"),
+        (Forgetful, "listing", "raw partitions would miss events"),
+        (Clinging, "delete", "erasure would not hold"),
+    ],
+)
+def test_a_store_that_does_not_do_what_the_lake_relies_on_fails(
+    tmp_path: Path, kind: type[LocalStore], failing: str, says: str
+) -> None:
+    failed = the_one(store.tried(kind(tmp_path), "it"), "fail")
+    assert (failed.looked_at, says in failed.found) == (failing, True)
 
 
 @pytest.mark.parametrize(("ahead", "outcome"), [(60, "warn"), (-900, "fail")])
