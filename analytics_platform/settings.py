@@ -8,6 +8,7 @@ business declares (events, KPIs, tenants, owners) is not a setting: it lives in 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -22,6 +23,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError as VariableError
+from yaml import YAMLError
 
 from analytics_platform.errors import AnalyticsError
 
@@ -51,6 +54,10 @@ _SECRETS = (
     "snowflake_private_key_passphrase",
 )
 """Settings whose values stand in no message."""
+
+
+_OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
+"""What Kubernetes tells a pod about each Service beside it, also about one whose name begins like a setting."""
 
 
 class SettingsError(AnalyticsError):
@@ -493,12 +500,16 @@ class Settings(BaseSettings):
         """Read the settings file and the environment.
 
         Raises:
-            SettingsError: a value is not usable, or the file holds a name that is no setting.
+            SettingsError: a value is not usable, the file cannot be read or holds a name that is no setting.
         """
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
+            # What was to be made of another setting that is wrong itself is no news.
+            problems = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
+            raise SettingsError("\n".join(map(_explain, problems))) from error
+        except (OSError, YAMLError, ValueError) as error:
+            raise SettingsError(_explain_source(error)) from error
 
     @classmethod
     def settings_customise_sources(
@@ -511,7 +522,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments before variables before the settings file."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=_settings_file())
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=settings_file())
 
     @property
     def lake_root(self) -> Path:
@@ -592,20 +603,57 @@ def temporary_environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _settings_file() -> Path:
+def unknown_variables() -> list[str]:
+    """Variables of the environment that look like a setting's and are none: misspelt, and without effect."""
+    known = {f"{PREFIX}{name}".upper() for name in (*Settings.model_fields, "settings_file")}
+    return sorted(
+        name
+        for name in os.environ
+        if name.upper().startswith(PREFIX) and name.upper() not in known and not _OF_A_SERVICE.search(name)
+    )
+
+
+def default_home() -> Path:
+    """The home that the environment names, or else the one below where we are."""
+    return Path(os.environ.get(f"{PREFIX}HOME", ".analytics"))
+
+
+def settings_file() -> Path:
+    """The file that settings are read from; it need not be there unless the environment names it.
+
+    Raises:
+        SettingsError: the environment names one that is not there.
+    """
     named = os.environ.get(f"{PREFIX}SETTINGS_FILE")
     if named:
+        if not Path(named).is_file():
+            raise SettingsError(f"{PREFIX}SETTINGS_FILE: there is no file {named}; name one, or unset the variable")
         return Path(named)
-    return Path(os.environ.get(f"{PREFIX}HOME", ".analytics")) / "settings.yaml"
+    return default_home() / "settings.yaml"
 
 
 def _explain(problem: object) -> str:
     """One line for a pydantic error: which setting, what is wrong, where to mend it."""
     assert isinstance(problem, dict)
-    name = ".".join(str(part) for part in problem["loc"]) or "settings"
+    name = ".".join(str(part) for part in problem["loc"])
+    if not name:  # of several together; what was given are all of them, secrets too
+        return (
+            f"{problem['msg'].removeprefix('Value error, ')}; mend it in {settings_file()}, or by {PREFIX}* variables"
+        )
     if problem["type"] == "extra_forbidden":
         known = ", ".join(sorted(Settings.model_fields))
-        return f"{name}: no such setting in {_settings_file()}; known settings: {known}"
-    where = f"set {PREFIX}{name.partition('.')[0].upper()} or mend it in {_settings_file()}"
+        return f"{name}: no such setting in {settings_file()}; known settings: {known}"
+    where = f"set {PREFIX}{name.partition('.')[0].upper()} or mend it in {settings_file()}"
     given = "" if name.startswith(_SECRETS) else f" (got {problem['input']!r})"
     return f"{name}: {problem['msg']}{given}; {where}"
+
+
+def _explain_source(error: Exception) -> str:
+    """One line for a source that cannot be read; none of what stands in it."""
+    if isinstance(error, VariableError):
+        return f"{error}; write its variable as JSON"
+    if isinstance(error, OSError):
+        return f"{settings_file()}: cannot be read ({error.strerror}); mend its permissions"
+    mark = getattr(error, "problem_mark", None)
+    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{settings_file()}: is no YAML of settings by name{where}; write lines such as `environment: staging`"

@@ -57,6 +57,9 @@ class SlackServer(ThreadingHTTPServer):
         self.messages: dict[str, list[Json]] = {f"C{number}": [] for number in range(len(CHANNELS))}
         self.faults: dict[str, list[Fault]] = defaultdict(list)
         self.missing_scopes: set[str] = set()
+        self.scopes = "chat:write,files:write,channels:read,channels:history"
+        self.without_bot: set[str] = set()
+        self.date: str | None = None
         self.files: dict[str, Json] = {}
         self.page = 2  # small, so that a short history has several pages
         self.clock = time.time()
@@ -86,6 +89,7 @@ class SlackServer(ThreadingHTTPServer):
         if method in self.missing_scopes:
             return {"ok": False, "error": "missing_scope"}
         return {
+            "auth.test": lambda _: {"ok": True, "user": "analytics", "team": "Rental"},
             "chat.postMessage": self._post,
             "chat.update": self._update,
             "conversations.history": self._history,
@@ -167,7 +171,10 @@ class SlackServer(ThreadingHTTPServer):
 
     def _list(self, body: Json) -> Json:
         start = int(body.get("cursor") or 0)
-        shown = [{"id": f"C{n}", "name": CHANNELS[n]} for n in range(start, min(start + 2, len(CHANNELS)))]
+        shown = [
+            {"id": f"C{n}", "name": CHANNELS[n], "is_member": CHANNELS[n] not in self.without_bot}
+            for n in range(start, min(start + 2, len(CHANNELS)))
+        ]
         cursor = str(start + 2) if start + 2 < len(CHANNELS) else ""
         return {"ok": True, "channels": shown, "response_metadata": {"next_cursor": cursor}}
 
@@ -197,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._take(self.path.rsplit("?", 1)[-1], raw)
             return
         is_json = self.headers["Content-Type"].startswith("application/json")
-        body = json.loads(raw) if is_json else dict(parse_qsl(raw.decode()))
+        body = json.loads(raw or b"{}") if is_json else dict(parse_qsl(raw.decode()))
         method = self.path.rsplit("/", 1)[-1]
         self.server.calls.append((method, body))
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
@@ -237,10 +244,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, answer: Json | str, headers: Json | None = None) -> None:
         body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+        told = {"Content-Length": str(len(body)), "X-OAuth-Scopes": self.server.scopes, **(headers or {})}
+        for name, value in told.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.server.date or super().date_time_string(timestamp)
 
     def log_message(self, *arguments: object) -> None:
         del arguments

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics_platform.settings import Settings, SettingsError
+from analytics_platform.settings import Settings, SettingsError, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +69,41 @@ def test_a_schema_prefix_is_refused_where_a_branch_has_a_file_of_its_own(
     monkeypatch.setenv("ANALYTICS_WAREHOUSE_SCHEMA_PREFIX", "pr_7_")
     with pytest.raises(SettingsError, match="give the branch its own home"):
         Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["slack_token: [xoxb-SECRET", "- slack_token: xoxb-SECRET", "xoxb-SECRET", "slack_token: {a: *xoxb-SECRET}"],
+)
+def test_a_file_that_is_no_mapping_is_told_without_what_stands_in_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "settings.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"settings\.yaml: is no YAML of settings by name") as failure:
+        Settings.from_environment()
+    assert "SECRET" not in str(failure.value)
+
+
+def test_what_several_settings_do_wrong_together_shows_none_of_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_SLACK_TOKEN", "xoxb-SECRET")
+    monkeypatch.setenv("ANALYTICS_POWER_BI_CLIENT_ID", "11111111-1111-1111-1111-111111111111")
+    with pytest.raises(SettingsError, match="needs power_bi_workspace_id") as failure:
+        Settings.from_environment()
+    assert "SECRET" not in str(failure.value)
+
+
+def test_a_variable_that_should_be_json_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_COLLECTOR_WEBHOOKS", "[SECRET")
+    with pytest.raises(SettingsError, match=r"collector_webhooks.*write its variable as JSON") as failure:
+        Settings.from_environment()
+    assert "SECRET" not in str(failure.value)
+
+
+def test_a_file_that_is_named_and_not_there_is_no_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_SETTINGS_FILE", str(tmp_path / "nowhere.yaml"))
+    with pytest.raises(SettingsError, match=r"ANALYTICS_SETTINGS_FILE: there is no file .*nowhere\.yaml"):
+        Settings.from_environment()
+
+
+def test_variables_that_are_no_setting_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_LAKE_ULR", "s3://lake")
+    assert "ANALYTICS_LAKE_ULR" in unknown_variables()
+    assert "ANALYTICS_HOME" not in unknown_variables()

@@ -16,10 +16,12 @@ from analytics_platform.cli import (
     branch,
     collector,
     dead_letters,
+    doctor,
     erase,
     extracts,
     governance,
     identities,
+    init,
     keys,
     pipeline,
     portal,
@@ -44,6 +46,8 @@ main.add_command(pipeline.sql)
 main.add_command(pipeline.demo)
 main.add_command(pipeline.up)
 main.add_command(pipeline.manifest)
+main.add_command(init.init)
+main.add_command(doctor.doctor)
 main.add_command(taxonomy.taxonomy)
 main.add_command(segment.segment)
 main.add_command(keys.keys)

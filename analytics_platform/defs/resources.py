@@ -39,15 +39,19 @@ AfterModels = Callable[[], Mapping[str, Sequence[str]]]
 
 def store_from(settings: Settings) -> ObjectStore:
     """The lake's object store."""
-    options = S3Options(
+    place = BucketPlace(settings.lake_cache, settings.lake_cache_bytes, s3_options(settings))
+    return open_store(settings.lake_url, settings.lake_root, place)
+
+
+def s3_options(settings: Settings) -> S3Options:
+    """How a bucket of S3 is reached."""
+    return S3Options(
         settings.lake_s3_endpoint,
         settings.lake_s3_region,
         settings.lake_s3_path_style,
         settings.lake_s3_encryption,
         settings.lake_s3_kms_key,
-    )
-    return open_store(
-        settings.lake_url, settings.lake_root, BucketPlace(settings.lake_cache, settings.lake_cache_bytes, options)
+        has_object_lock=settings.lake_object_lock != "none",
     )
 
 

@@ -40,6 +40,10 @@ class IdentityKeysError(AnalyticsError):
     """The file of keys cannot be used; the text names the file, the field and the mend, never a secret."""
 
 
+class NoKeysOfTenantError(IdentityKeysError):
+    """The file holds none of a tenant, and whoever asked may not make any."""
+
+
 class _Version(BaseModel):
     """One secret of a tenant, and since when it is used."""
 
@@ -128,7 +132,7 @@ class IdentityKeys:
             self._look_again()
         if tenant not in self._known:
             if not self._makes_missing:
-                raise IdentityKeysError(
+                raise NoKeysOfTenantError(
                     f"{self._file}: has no keys of tenant {tenant!r}; add them with `analytics identities rotate`"
                 )
             self._remember(self._changed(tenant, is_rotation=False))

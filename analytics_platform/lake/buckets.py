@@ -16,6 +16,7 @@ class S3Options:
         path_style: the bucket in the path instead of the host name, as most other stores want it.
         encryption: server-side encryption that is asked for with each put; `none` leaves it to the bucket's default.
         kms_key: the key of `aws:kms`; None is the account's own.
+        has_object_lock: whether the bucket has Object Lock, which wants a digest with each put.
     """
 
     endpoint: str | None = None
@@ -23,3 +24,4 @@ class S3Options:
     path_style: bool = False
     encryption: Literal["none", "AES256", "aws:kms"] = "none"
     kms_key: str | None = None
+    has_object_lock: bool = False

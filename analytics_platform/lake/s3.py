@@ -6,7 +6,9 @@ settings. Stays out: bucket policies, lifecycle rules and replication, which are
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +46,7 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str, options: S3Options, cache: ObjectCache) -> None:
         self._bucket, self._prefix, self._cache = bucket, f"{prefix}/" if prefix else "", cache
-        self._put_options = put_options(options)
+        self._options = options
         self._client = s3_client(options)
 
     def put(self, key: str, data: bytes, *, if_none_match: bool = False) -> None:
@@ -53,7 +55,7 @@ class S3Store:
         condition = {"IfNoneMatch": "*", "Metadata": {_ATTEMPT: attempt}} if if_none_match else {}
         with self._asking("put", key):
             try:
-                self._client.put_object(**self._at(key), Body=data, **condition, **self._put_options)
+                self._client.put_object(**self._at(key), Body=data, **condition, **self._put_options(data))
             except ClientError as error:
                 if not (if_none_match and _code(error) in _TAKEN):
                     raise
@@ -105,6 +107,12 @@ class S3Store:
     def _at(self, key: str) -> dict[str, str]:
         refuse_unsafe(key)
         return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+    def _put_options(self, data: bytes) -> dict[str, str]:
+        chosen = put_options(self._options)
+        if self._options.has_object_lock:
+            chosen["ContentMD5"] = b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        return chosen
 
     def _head(self, key: str) -> Mapping[str, Any] | None:
         try:

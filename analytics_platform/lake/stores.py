@@ -50,16 +50,26 @@ def open_store(url: str | None, root: Path, place: BucketPlace) -> ObjectStore:
     """
     if url is None:
         return LocalStore(root)
+    bucket, prefix = bucket_of(url)
+    scheme = url.partition("://")[0]
+    cache = ObjectCache(place.cache, place.cache_bytes)
+    try:
+        return _s3(bucket, prefix, cache, place) if scheme == "s3" else _gcs(bucket, prefix, cache)
+    except ImportError as error:
+        extra = {"s3": "aws", "gs": "gcs"}[scheme]
+        raise StoreUrlError(f"{url} needs {error.name}; install analytics-platform[{extra}]") from error
+
+
+def bucket_of(url: str) -> tuple[str, str]:
+    """Bucket and prefix of a lake's URL.
+
+    Raises:
+        StoreUrlError: it names no bucket.
+    """
     found = re.fullmatch(LAKE_URL, url)
     if found is None:
         raise StoreUrlError(f"lake_url {url!r} names no bucket; write s3://bucket/prefix or gs://bucket/prefix")
-    bucket, prefix = found["bucket"], found["prefix"] or ""
-    cache = ObjectCache(place.cache, place.cache_bytes)
-    try:
-        return _s3(bucket, prefix, cache, place) if found["scheme"] == "s3" else _gcs(bucket, prefix, cache)
-    except ImportError as error:
-        extra = {"s3": "aws", "gs": "gcs"}[found["scheme"]]
-        raise StoreUrlError(f"{url} needs {error.name}; install analytics-platform[{extra}]") from error
+    return found["bucket"], found["prefix"] or ""
 
 
 def _s3(bucket: str, prefix: str, cache: ObjectCache, place: BucketPlace) -> ObjectStore:

@@ -6,7 +6,6 @@ identity provider has to be named whole: a portal that could not verify a token 
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,12 +17,12 @@ import structlog
 
 from analytics_platform.alerting.incidents import Incident
 from analytics_platform.defs.resources import alert_store_from, rbac_key, rbac_source
-from analytics_platform.errors import AnalyticsError
 from analytics_platform.http_service import Server, listen, serve_until_told, server_config, url_of
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.portal.app import Portal, create_app
 from analytics_platform.portal.attempts import Attempts
 from analytics_platform.portal.audit import AuditLog
+from analytics_platform.portal.door import PortalRefusedError, refuse_open_door
 from analytics_platform.portal.identity import Identities, LocalSessions, ProvidersTokens
 from analytics_platform.portal.login import Cookies, Login
 from analytics_platform.portal.metrics import Metrics
@@ -36,10 +35,6 @@ from analytics_platform.portal.users import users_of
 from analytics_platform.settings import Settings
 
 _log = structlog.get_logger("portal")
-
-
-class PortalRefusedError(AnalyticsError):
-    """The portal does not start as it is set up; the text names the setting and the mend."""
 
 
 def audit_of(settings: Settings) -> AuditLog:
@@ -131,21 +126,6 @@ class RunningPortal:
         self._portal.audit.close()
 
 
-def refuse_open_door(settings: Settings, host: str) -> None:
-    """Refuse a local login where others could read the passwords on their way.
-
-    Raises:
-        PortalRefusedError: it listens beyond this machine, and nothing says that https ends in front.
-    """
-    https = (settings.portal_url or "").startswith("https://")
-    if settings.portal_login == "local" and not https and not _is_loopback(host):
-        raise PortalRefusedError(
-            f"portal_host: {host} can be reached from other machines, and a local login would send passwords in clear; "
-            "listen on 127.0.0.1, or set ANALYTICS_PORTAL_URL to the https:// address of the proxy in front, "
-            "or use ANALYTICS_PORTAL_LOGIN=oidc"
-        )
-
-
 def open_incidents(settings: Settings) -> Sequence[Incident]:
     """Incidents that are not over; nothing where there was never one."""
     if not settings.alerts_path.exists():
@@ -177,10 +157,3 @@ def _provider(settings: Settings) -> ProvidersTokens:
     )
     roles_from_groups = settings.portal_oidc_groups_claim is not None
     return ProvidersTokens(TokenVerifier(issuer), settings.portal_oidc_header, roles_from_groups=roles_from_groups)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

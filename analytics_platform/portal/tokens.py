@@ -105,10 +105,18 @@ class KeySet:
             raise TokenRefusedError("it names a key that the provider does not have")
         return key
 
+    def read(self) -> Mapping[str | None, jwt.PyJWK]:
+        """The keys that the provider has now, by their id.
+
+        Raises:
+            KeysUnknownError: they cannot be read; the text says why.
+        """
+        return _parsed(self._read())
+
     def _read_anew(self) -> None:
         self._tried_at = self._clock()
         try:
-            self._keys = _parsed(self._read())
+            self._keys = self.read()
         except KeysUnknownError:
             return  # the last ones are good until they are stale; `find` says so
         self._read_at = self._clock()

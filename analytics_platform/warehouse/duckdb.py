@@ -99,6 +99,11 @@ class DuckDBWarehouse:
             connection.execute(f"create or replace table {table} as select * from incoming limit 0")
             return _inserted(connection, table)
 
+    def drop_table(self, table: str) -> None:
+        """Drop in one transaction."""
+        with self._writing() as connection:
+            connection.execute(f"drop table if exists {table}")
+
     def remove_rows(self, table: str, condition: str, parameters: Sequence[object]) -> int:
         """Delete in one transaction; the bytes stay in the file until `purge`."""
         with self._writing() as connection:

@@ -48,6 +48,9 @@ class Warehouse(Protocol):
     def replace_table(self, table: str, rows: pa.Table) -> int:
         """Replace a whole table; return the rows written."""
 
+    def drop_table(self, table: str) -> None:
+        """Remove a table whole; one that is not there is no error."""
+
     def remove_rows(self, table: str, condition: str, parameters: Sequence[object]) -> int:
         """Delete the rows for which the condition holds; return how many. The condition is ours, values are bound."""
 

@@ -134,6 +134,11 @@ def variables_are_settings(found: Sequence[Manifest]) -> Iterator[str]:
             yield from (f"{pod.owner}: {name} is no setting" for name in variables(container).keys() - known)
 
 
+def no_service_is_a_variable(found: Sequence[Manifest]) -> Iterator[str]:
+    """Kubernetes would tell each pod of Services by variables: `analytics-collector` by ANALYTICS_COLLECTOR_PORT."""
+    yield from (f"{pod.owner}: is told of Services" for pod in pods(found) if pod.spec.get("enableServiceLinks", True))
+
+
 def network_is_shut_but_for_named_ways(found: Sequence[Manifest]) -> Iterator[str]:
     policies = of_kind(found, "NetworkPolicy")
     shut = [each for each in policies if each["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
@@ -229,6 +234,7 @@ POLICIES: tuple[Policy, ...] = (
     images_are_pinned,
     secrets_are_references,
     variables_are_settings,
+    no_service_is_a_variable,
     network_is_shut_but_for_named_ways,
     names_are_found,
     nothing_keeps_time_but_dagster,

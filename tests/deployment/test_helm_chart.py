@@ -168,6 +168,14 @@ SPOILT: dict[str, list[tuple[str, str, str]]] = {
         ("config.yaml", "kind: ConfigMap", "kind: Secret"),
     ],
     "variables_are_settings": [("collector.yaml", "ANALYTICS_COLLECTOR_PORT", "ANALYTICS_COLLECTOR_PROT")],
+    "no_service_is_a_variable": [
+        ("collector.yaml", "      enableServiceLinks: false\n", ""),
+        (
+            "user-code.yaml",
+            "      enableServiceLinks: false\n      automountServiceAccountToken: false\n      securityContext",
+            "      automountServiceAccountToken: false\n      securityContext",
+        ),
+    ],
     "network_is_shut_but_for_named_ways": [
         ("networkpolicies.yaml", "policyTypes: [Ingress, Egress]", "policyTypes: [Ingress]"),
         ("networkpolicies.yaml", "- from: {{ toYaml . | nindent 8 }}", "- x: {{ toYaml . | nindent 8 }}"),

@@ -26,8 +26,8 @@ class StoreProbeError(AnalyticsError):
     """The store cannot be relied upon; the text says what was seen and what to do."""
 
 
-def probe_conditional_puts(store: ObjectStore, *, rounds: int = _ROUNDS) -> None:
-    """Let two writers race for one key, some rounds long: exactly one must win and the other be told.
+def probe_conditional_puts(store: ObjectStore, *, rounds: int = _ROUNDS, writers: int = 2) -> None:
+    """Let writers race for one key, some rounds long: exactly one must win and each other be told.
 
     Raises:
         StoreProbeError: two won, none won, the winner's bytes are not there, or the store cannot be written at all.
@@ -36,7 +36,7 @@ def probe_conditional_puts(store: ObjectStore, *, rounds: int = _ROUNDS) -> None
     for number in range(rounds):
         key = probe_key(f"{run}{number:02d}")
         try:
-            _race(store, key)
+            _race(store, key, writers)
         except StoreProbeError:
             raise
         except Exception as error:
@@ -48,8 +48,8 @@ def probe_conditional_puts(store: ObjectStore, *, rounds: int = _ROUNDS) -> None
                 store.delete(key)
 
 
-def _race(store: ObjectStore, key: str) -> None:
-    start = threading.Barrier(2)
+def _race(store: ObjectStore, key: str, writers: int) -> None:
+    start = threading.Barrier(writers)
 
     def put(data: bytes) -> bytes | None:
         start.wait(timeout=30)
@@ -59,12 +59,12 @@ def _race(store: ObjectStore, key: str) -> None:
             return None
         return data
 
-    with ThreadPoolExecutor(2) as pool:
-        winners = [data for data in pool.map(put, (b"one", b"other")) if data is not None]
+    with ThreadPoolExecutor(writers) as pool:
+        winners = [data for data in pool.map(put, (b"%d" % number for number in range(writers))) if data is not None]
     if len(winners) != 1:
-        raise StoreProbeError(f"{len(winners)} of 2 racing conditional puts of one key won, not 1. {_MEND}")
+        raise StoreProbeError(f"{len(winners)} of {writers} racing conditional puts of one key won, not 1. {_MEND}")
     if store.get(key) != winners[0]:
-        raise StoreProbeError(f"the loser of two racing conditional puts replaced the winner's object. {_MEND}")
+        raise StoreProbeError(f"a loser of racing conditional puts replaced the winner's object. {_MEND}")
     with contextlib.suppress(ObjectExistsError):
         store.put(key, b"late", if_none_match=True)
         raise StoreProbeError(f"a conditional put replaced an object that was there for some time. {_MEND}")
