@@ -42,7 +42,9 @@ REBUILT = (
     "fct_equipment_days",
     "kpi_equipment_utilisation",
 )
-NO_TESTS = ("resource_type:test", "resource_type:exposure")
+BEYOND_THE_EMULATOR = "kpi_customer_cohorts"
+"""It divides BIGNUMERIC, which the emulator has in 38 digits where BigQuery has 76: it says "Integer Overflow"."""
+LEFT_OUT = ("resource_type:test", "resource_type:exposure", BEYOND_THE_EMULATOR)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Side:
 
     def build(self, first: date, *names: str) -> None:
         """Build models, all by default."""
-        built = self.dbt.build(first, LAST, select=names, exclude=NO_TESTS)
+        built = self.dbt.build(first, LAST, select=names, exclude=LEFT_OUT)
         assert "\n".join(f"{each.unique_id}: {each.message}" for each in built if not each.built) == ""
 
 

@@ -96,7 +96,7 @@
 {%- endmacro %}
 
 {% macro bigquery__utc_time(local_ts, tz) -%}
-    datetime(timestamp({{ local_ts }}, {{ tz }}))
+    datetime(parse_timestamp('%F %H:%M:%E6S', format_datetime('%F %H:%M:%E6S', {{ local_ts }}), {{ tz }}))
 {%- endmacro %}
 
 {# A loaded timestamp with zone (`event_at`, `received_at`, …) as a plain UTC timestamp. #}
