@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ from google.cloud import bigquery
 
 from analytics_platform.warehouse.bigquery_jobs import BigQueryJobs
 from analytics_platform.warehouse.bigquery_place import BigQueryPlace
-from analytics_platform.warehouse.bigquery_sql import STAGED_PREFIX, bigquery_query, bigquery_statement
+from analytics_platform.warehouse.bigquery_sql import DIALECT, STAGED_PREFIX, bigquery_query, bigquery_statement
 from analytics_platform.warehouse.work import Work, no_work
 
 _DAY, _TENANT = "day", "tenant_id"
@@ -43,6 +44,11 @@ class BigQueryWarehouse:
     def __init__(self, place: BigQueryPlace, work: Callable[[], Work] = no_work) -> None:
         self._place = place
         self._jobs = BigQueryJobs(place, work)
+
+    @property
+    def dialect(self) -> str:
+        """Sqlglot's name of it."""
+        return DIALECT
 
     @property
     def address(self) -> str:
@@ -76,6 +82,10 @@ class BigQueryWarehouse:
         with _as_file(rows) as file:
             return self._jobs.load(file, target, fields)
 
+    def drop_table(self, table: str) -> None:
+        """Remove a table whole; one that is not there is no error."""
+        self._jobs.drop(self._jobs.table(table))
+
     def remove_rows(self, table: str, condition: str, parameters: Sequence[object]) -> int:
         """Delete in one statement; BigQuery keeps the rows for its time travel and seven days more."""
         return self._execute(f"delete from {table} where {condition}", parameters)
@@ -102,6 +112,14 @@ class BigQueryWarehouse:
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Answer a read-only query; what is no query is refused before it is sent."""
         return self._jobs.answer(bigquery_query(sql, self._place.prefix, self._place.region), parameters)
+
+    def native(self, sql: str) -> pa.Table:
+        """Run one statement as it is, and answer with its rows."""
+        return self._jobs.answer(sql, asset="native")
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Send one request of BigQuery's API."""
+        return self._jobs.request(method, path, body)
 
     def reading(self) -> nullcontext[None]:
         """Nothing to open: questions are requests."""

@@ -87,9 +87,9 @@ class BigQueryJobs:
                 "or `gcloud auth application-default login`"
             ) from error
 
-    def answer(self, sql: str, parameters: Sequence[object]) -> pa.Table:
-        """The rows of a query."""
-        rows = self._run(sql, parameters).result()
+    def answer(self, sql: str, parameters: Sequence[object] = (), asset: str | None = None) -> pa.Table:
+        """The rows of a query; `asset` is its label outside of runs, by default the first table that it names."""
+        rows = self._run(sql, parameters, asset).result()
         storage = not self.place.api_endpoint and find_spec("google.cloud.bigquery_storage") is not None
         with self.explained():
             table: pa.Table = rows.to_arrow(create_bqstorage_client=storage)
@@ -98,6 +98,12 @@ class BigQueryJobs:
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement that writes; how many rows it touched."""
         return self._run(sql, parameters).num_dml_affected_rows or 0
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """One request of the API, for what neither jobs nor tables have a word for; it is sent once."""
+        with self.explained():
+            send: Callable[..., Any] = self.client._connection.api_request
+            return send(method=method, path=path, data=body) or {}
 
     def load(self, file: Path, destination: bigquery.TableReference, schema: Sequence[bigquery.SchemaField]) -> int:
         """Put the rows of a Parquet file in the place of a table or of one partition; how many they are.
@@ -123,7 +129,8 @@ class BigQueryJobs:
                 except Conflict:
                     # The answer to the upload was lost and the upload sent again: the job is there, and ours.
                     job = cast("bigquery.LoadJob", self.client.get_job(job_id))
-            return int(job.result().output_rows or 0)
+            job.result()
+            return int(job.output_rows or 0)
 
         with self.explained():
             return _retried(attempt)
@@ -158,12 +165,12 @@ class BigQueryJobs:
     def _dataset(self, name: str) -> bigquery.DatasetReference:
         return bigquery.DatasetReference(self.place.project, name)
 
-    def _run(self, sql: str, parameters: Sequence[object]) -> bigquery.QueryJob:
+    def _run(self, sql: str, parameters: Sequence[object], asset: str | None = None) -> bigquery.QueryJob:
         """Run a statement to its end; where a table wants a filter on its days, over all of them."""
         while True:
             try:
                 with self.explained():
-                    return self._asked(sql, parameters)
+                    return self._asked(sql, parameters, asset or next(iter(tables_of(sql)), "none"))
             except QueryError as error:
                 table, column = _NO_FILTER.search(str(error)), _FILTER_COLUMN.search(str(error))
                 if table is None or column is None:
@@ -173,9 +180,8 @@ class BigQueryJobs:
                     raise
                 sql = filtered
 
-    def _asked(self, sql: str, parameters: Sequence[object]) -> bigquery.QueryJob:
+    def _asked(self, sql: str, parameters: Sequence[object], asset: str) -> bigquery.QueryJob:
         backfills = self.work().workload == "backfill"
-        asset = (tables_of(sql) or ["none"])[0]
         config = bigquery.QueryJobConfig(
             query_parameters=[_parameter(value) for value in parameters],
             maximum_bytes_billed=self.place.maximum_bytes_billed,

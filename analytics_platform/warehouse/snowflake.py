@@ -139,6 +139,11 @@ class SnowflakeWarehouse:
         self._session = _Session()
 
     @property
+    def dialect(self) -> str:
+        """Sqlglot's name of it."""
+        return DIALECT
+
+    @property
     def address(self) -> str:
         """Account and database."""
         return f"snowflake://{self._account.host or self._account.account}/{self._account.database}"
@@ -153,6 +158,11 @@ class SnowflakeWarehouse:
         A table whose columns are others than before is made anew, which is one transaction too.
         """
         return self._replace(table, rows, "true", [], whole=True)
+
+    def drop_table(self, table: str) -> None:
+        """Remove a table whole; one that is not there is no error."""
+        with self._connected() as cursor:
+            self._run(cursor, f"drop table if exists {self._named(table)}")
 
     def remove_rows(self, table: str, condition: str, parameters: Sequence[object]) -> int:
         """Delete in one transaction; time travel keeps the rows for as long as `purge` says."""
@@ -207,6 +217,14 @@ class SnowflakeWarehouse:
             self._run(cursor, statement, parameters)
             answer = cursor.fetch_arrow_all(force_return_table=True, force_microsecond_precision=True)
             return as_duckdb_answers(answer, cursor.description, _type_names())
+
+    def native(self, sql: str) -> pa.Table:
+        """Run one statement as it is, and answer with what it says."""
+        with self._connected() as cursor:
+            self._run(cursor, sql)
+            names = [column_name(each.name) for each in cursor.description or ()]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]  # type: ignore[arg-type]
+            return pa.Table.from_pylist(rows) if rows else pa.table({name: pa.nulls(0) for name in names})
 
     @contextmanager
     def reading(self) -> Iterator[None]:
