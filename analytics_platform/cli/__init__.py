@@ -20,6 +20,7 @@ from analytics_platform.cli import (
     governance,
     identities,
     keys,
+    migrate,
     pipeline,
     portal,
     reports,
@@ -59,3 +60,4 @@ main.add_command(erase.erase)
 main.add_command(access.access)
 main.add_command(governance.governance)
 main.add_command(bi.bi)
+main.add_command(migrate.migrate)

@@ -12,7 +12,7 @@ zero that depend on run and event alone. What was forgotten in the index (`forge
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,15 +115,24 @@ class RecordsMove:
 
     Args:
         source: the folder of Dagster's instance that is left.
-        target: an engine of the database; Dagster has made its tables there.
+        target: an engine of the database.
         state: what was begun already.
         step: told each step.
+        make_tables: has Dagster make its tables there.
     """
 
     name = PART
 
-    def __init__(self, source: Path, target: Engine, state: MigrationState, step: Step = lambda _: None) -> None:
+    def __init__(
+        self,
+        source: Path,
+        target: Engine,
+        state: MigrationState,
+        step: Step = lambda _: None,
+        make_tables: Callable[[], None] = lambda: None,
+    ) -> None:
         self._source, self._target, self._state, self._step = source, target, state, step
+        self._make_tables = make_tables
         url = target.url
         self._place = f"postgresql {url.host or url.query.get('host')}:{url.port}/{url.database}"
 
@@ -139,6 +148,7 @@ class RecordsMove:
 
     def run(self, progress: Progress) -> Moved:
         """See `Part`."""
+        self._make_tables()
         self._refuse_other_data()
         self._state.mark(self._place, _BEGUN, "")
         total, done, copied, removed = sum(item.units for item in self.plan()), 0, 0, 0
@@ -159,6 +169,7 @@ class RecordsMove:
 
     def verify(self, progress: Progress) -> Compared:
         """Every row of both sides is read; see `Part`."""
+        self._make_tables()
         found: list[Difference] = []
         digest, total, done = hashlib.sha256(), sum(item.units for item in self.plan()), 0
         for rows in self._all():

@@ -16,13 +16,13 @@ from analytics_platform.governance.access.desk import reference_key
 from analytics_platform.governance.access.rbac import RbacSource
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.lake.buckets import S3Options
-from analytics_platform.lake.store import ObjectStore
+from analytics_platform.lake.dated import DatedStore
 from analytics_platform.lake.stores import BucketPlace, open_store
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
 
 
-def store_from(settings: Settings) -> ObjectStore:
+def store_from(settings: Settings) -> DatedStore:
     """The lake's object store."""
     options = S3Options(
         settings.lake_s3_endpoint,
@@ -31,9 +31,8 @@ def store_from(settings: Settings) -> ObjectStore:
         settings.lake_s3_encryption,
         settings.lake_s3_kms_key,
     )
-    return open_store(
-        settings.lake_url, settings.lake_root, BucketPlace(settings.lake_cache, settings.lake_cache_bytes, options)
-    )
+    place = BucketPlace(settings.lake_cache, settings.lake_cache_bytes, options)
+    return DatedStore(open_store(settings.lake_url, settings.lake_root, place))
 
 
 def identity_keys_from(settings: Settings) -> IdentityKeys:

@@ -62,20 +62,24 @@ class DatedStore:
 
     def list(self, prefix: str) -> list[ObjectInfo]:
         """See `ObjectStore.list`."""
-        return [self._dated(info) for info in self._store.list(prefix)]
+        found = self._store.list(prefix)
+        return [self._dated(info) for info in found] if self._known_records() else found
 
     def _dated(self, info: ObjectInfo) -> ObjectInfo:
-        known = self._times_of(times_key(info.key)).get(info.key)
+        known = self._times_of(times_key(info.key)).get(info.key) if self._known_records() else None
         if known is None or known[1] != int(info.modified_at.timestamp()):
             return info
         return replace(info, modified_at=_EPOCH + timedelta(microseconds=known[0]))
 
     def _times_of(self, record: str) -> Times:
         if record not in self._times:
-            if self._records is None:
-                self._records = frozenset(info.key for info in self._store.list(RECORDS_PREFIX))
-            self._times[record] = _read(self._store, record) if record in self._records else {}
+            self._times[record] = _read(self._store, record) if record in self._known_records() else {}
         return self._times[record]
+
+    def _known_records(self) -> frozenset[str]:
+        if self._records is None:
+            self._records = frozenset(info.key for info in self._store.list(RECORDS_PREFIX))
+        return self._records
 
 
 def times_key(key: str) -> str:

@@ -79,7 +79,7 @@ class WarehouseMove:
     """Tables on their way from a DuckDB file into a warehouse.
 
     Args:
-        source: the file; the caller holds its lock for as long as anything is copied.
+        source: the file; nobody may write to it meanwhile.
         target: the warehouse that is moved into.
         state: what was brought already.
         step: told each step.
@@ -103,6 +103,10 @@ class WarehouseMove:
 
     def run(self, progress: Progress) -> Moved:
         """See `Part`."""
+        with self._source.reading():
+            return self._run(progress)
+
+    def _run(self, progress: Progress) -> Moved:
         tables = self._tables()
         removed = self._refuse_other_data({table.name: table for table in tables})
         total, done, copied = sum(table.rows for table in tables), 0, 0
@@ -114,6 +118,10 @@ class WarehouseMove:
 
     def verify(self, progress: Progress) -> Compared:
         """Every row of both sides is read; see `Part`."""
+        with self._source.reading(), self._target.reading():
+            return self._compared(progress)
+
+    def _compared(self, progress: Progress) -> Compared:
         tables = self._tables()
         columns = table_columns(self._target)
         theirs = {name for name in columns if name.partition(".")[0] in SCHEMAS}
