@@ -14,7 +14,7 @@ from analytics_platform.cli.answers import show
 from analytics_platform.cli.common import as_json, expected_failures, progress_bar, read_settings
 
 if TYPE_CHECKING:
-    from analytics_platform.migration.parts import Compared, Item, Moved, Part, Progress
+    from analytics_platform.migration.parts import Compared, Item, Part, Progress
 
 T = TypeVar("T")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from killed import is_killed
 from moto.server import ThreadedMotoServer
 
 from analytics_platform.lake.buckets import S3Options
@@ -212,7 +212,11 @@ def test_killed_before_any_step_and_begun_again_it_ends_the_same(
 ) -> None:
     monkeypatch.setattr("analytics_platform.migration.lake._NOTED_AT_ONCE", 4)
     attempts = 0
-    while _killed(attempts, source, target, tmp_path):
+
+    def act(step: Callable[[str], None]) -> None:
+        move(source, target, MigrationState(tmp_path / STATE_FILE), step).run(quiet)
+
+    while is_killed(attempts, act):
         attempts += 1
         if attempts == 3:
             source.delete("odd/täglich/of %3F&")
@@ -223,20 +227,3 @@ def test_killed_before_any_step_and_begun_again_it_ends_the_same(
     assert len(content(target)) == len(OBJECTS) - 1
     assert move(source, target, state).run(quiet).copied == 0
     state.close()
-
-
-def _killed(after: int, source: ObjectStore, target: ObjectStore, folder: Path) -> bool:
-    """Run in a child that is killed before its `after`-th step of this attempt; whether it was."""
-    child = os.fork()
-    if child == 0:
-        left = [after]
-
-        def step(_: str) -> None:
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        move(source, target, MigrationState(folder / STATE_FILE), step).run(quiet)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
