@@ -10,7 +10,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analytics_platform.migration.parts import (
@@ -103,15 +103,18 @@ class HomeMove:
         moving = [file for file in self._files if not file.is_there]
         for done, file in enumerate(moving, 1):
             ours, theirs = _digest(file.source), _digest(file.target)
-            if theirs not in (None, ours) and (file.name not in noted or noted[file.name].sha256 not in (theirs, ours)):
+            if theirs not in (None, ours) and not _is_ours(theirs, noted.get(file.name)):
                 raise OtherDataError(
                     f"{file.target} is there and is not what this migration has brought; move it away, or stay with it"
                 )
             if ours != theirs:
-                self._step(f"home: note {file.name}")
-                self._state.brought(self._place, [Brought(file.name, file.source.stat().st_size, 0, ours or "")])
+                brought = Brought(file.name, file.source.stat().st_size, 0, ours or "")
+                self._step(f"home: begin {file.name}")
+                self._state.brought(self._place, [brought])
                 self._step(f"home: write {file.name}")
                 _write(file)
+                self._step(f"home: note {file.name}")
+                self._state.brought(self._place, [replace(brought, put_at=0)])
                 copied += 1
             progress(done, len(moving))
         return Moved(PART, copied, 0, len(moving))
@@ -127,6 +130,11 @@ class HomeMove:
                 found.append(Difference(PART, file.name, "differs in the target" if theirs else "is missing there"))
             progress(done, len(moving))
         return Compared(PART, len(moving), tuple(found), digest.hexdigest())
+
+
+def _is_ours(sha256: str | None, noted: Brought | None) -> bool:
+    """Whether what is in the target may be replaced: we brought it, or were killed when we were about to."""
+    return noted is not None and (noted.put_at is None or noted.sha256 == sha256)
 
 
 def _write(file: HomeFile) -> None:
