@@ -165,7 +165,8 @@ def _lake_part(source: Settings, target: Settings, state: MigrationState, step: 
 def _warehouse_part(source: Settings, target: Settings, state: MigrationState, step: Step) -> Part:
     if target.warehouse == "duckdb" and source.warehouse_path == target.warehouse_path:
         return Stays("warehouse", "stays", "settings name no other warehouse (warehouse)")
-    return WarehouseMove(embedded_warehouse(source, _PATIENCE_SECONDS), warehouse_from(target), state, step)
+    file, prefix = embedded_warehouse(source, _PATIENCE_SECONDS), target.warehouse_schema_prefix
+    return WarehouseMove(file, warehouse_from(target), state, step, prefix)
 
 
 def _dagster_part(source: Settings, target: Settings, state: MigrationState, step: Step) -> Part:

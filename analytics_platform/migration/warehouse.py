@@ -83,15 +83,21 @@ class WarehouseMove:
         target: the warehouse that is moved into.
         state: what was brought already.
         step: told each step.
+        prefix: what the names of the target's schemas begin with.
     """
 
     name = PART
 
     def __init__(
-        self, source: DuckDBWarehouse, target: Warehouse, state: MigrationState, step: Step = lambda _: None
+        self,
+        source: DuckDBWarehouse,
+        target: Warehouse,
+        state: MigrationState,
+        step: Step = lambda _: None,
+        prefix: str = "",
     ) -> None:
         self._source, self._target, self._state, self._step = source, target, state, step
-        self._place = target.address
+        self._place = f"{target.address} {prefix}".strip()
 
     def plan(self) -> list[Item]:
         """By table; see `Part`."""
@@ -126,7 +132,11 @@ class WarehouseMove:
         columns = table_columns(self._target)
         theirs = {name for name in columns if name.partition(".")[0] in SCHEMAS}
         names = {table.name for table in tables}
-        found = [Difference(PART, name, "is not in the source") for name in sorted(theirs - names) if self._rows(name)]
+        found = [
+            Difference(PART, name, "is not in the source")
+            for name in sorted(theirs - names)
+            if self._rows(name, columns[name])
+        ]
         digest, done, total = hashlib.sha256(), 0, sum(table.rows for table in tables)
         for table in tables:
             if problem := _shape(table, columns.get(table.name)):
@@ -174,7 +184,7 @@ class WarehouseMove:
         for name, columns in sorted(table_columns(self._target).items()):
             if name.partition(".")[0] not in SCHEMAS or _BEGUN + name in marks:
                 continue
-            rows = self._rows(name)
+            rows = self._rows(name, columns)
             if name not in noted and rows:
                 self._adopt(name, tables.get(name), columns, rows)
             elif rows != sum(span.rows for span in noted.get(name, {}).values()):
@@ -238,8 +248,10 @@ class WarehouseMove:
         self._state.replace_spans(self._place, name, [])
         return removed
 
-    def _rows(self, name: str) -> int:
-        (found,) = self._target.query(f"select count(*) as n from {name}").to_pylist()
+    def _rows(self, name: str, columns: set[str]) -> int:
+        # A table that wants a filter on its days gets one that all rows pass.
+        condition, days = (" where day is null or day >= ?", [date.min]) if "day" in columns else ("", [])
+        (found,) = self._target.query(f"select count(*) as n from {name}{condition}", days).to_pylist()
         return int(found["n"])
 
     def _seen(self, table: _Table, span: tuple[date, date] | None) -> Span:
@@ -255,12 +267,15 @@ class WarehouseMove:
 
     def _read(self, warehouse: Warehouse, table: _Table, span: tuple[date, date] | None) -> pa.Table:
         condition, days = _within(span)
-        return warehouse.query(f"select {_names(table.columns)} from {table.name}{condition}", days)
+        rows = warehouse.query(f"select * from {table.name}{condition}", days)
+        return rows.rename_columns([name.lower() for name in rows.column_names]).select(
+            [name.lower() for name in table.columns]
+        )
 
     def _differences(self, table: _Table, span: tuple[date, date] | None) -> list[Difference]:
         ours, theirs = self._read(self._source, table, span), self._read(self._target, table, span)
         try:
-            theirs = theirs.rename_columns(ours.column_names).cast(ours.schema)
+            theirs = theirs.cast(ours.schema)
         except pa.ArrowInvalid as error:
             return [Difference(PART, table.name, f"has columns of other types in the target: {error}")]
         return [

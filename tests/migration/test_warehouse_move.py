@@ -59,7 +59,7 @@ def state(tmp_path: Path) -> Iterator[MigrationState]:
 
 @pytest.fixture(autouse=True)
 def small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analytics_platform.migration.warehouse.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("analytics_platform.migration.warehouse.ROWS_AT_ONCE", 12)
 
 
 def quiet(_done: int, _all: int) -> None: ...
