@@ -81,9 +81,8 @@ def test_every_table_comes_over_row_by_row(source: DuckDBWarehouse, target: Ware
     assert run(source, target, state) == (33, 0)
     assert told(source, target, state) == {}
     for table in ("kpi.kpi_mrr", "marts.fct_spans", "ops.empty"):
-        assert target.query(f"select * from {table} order by all") == source.query(
-            f"select * from {table} order by all"
-        )
+        asked = f"select * from {table}"
+        assert sorted(map(str, target.query(asked).to_pylist())) == sorted(map(str, source.query(asked).to_pylist()))
     assert run(source, target, state) == (0, 0)
 
 
