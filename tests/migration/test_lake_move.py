@@ -194,6 +194,27 @@ def test_a_target_that_was_used_since_is_refused(
     assert target.get(key) == b"built anew"
 
 
+def test_an_attempt_that_broke_off_after_it_replaced_an_object_is_no_stranger(
+    source: LocalStore, target: ObjectStore, state: MigrationState
+) -> None:
+    move(source, target, state).run(quiet)
+    key, place = "evidence/0000000001.json", target.address("x")[:-1]
+    noted = state.objects(place)[key]
+    assert noted.put_at is not None
+    state.brought(place, [replace(noted, put_at=noted.put_at - 3600)])  # as if it had been put in another second
+    source.put(key, b"{ }")
+
+    def break_off(step: str) -> None:
+        if step == f"lake: note {key}":
+            raise InterruptedError(step)
+
+    with pytest.raises(InterruptedError):
+        move(source, target, state, break_off).run(quiet)
+    assert target.get(key) == b"{ }"
+    assert move(source, target, state).run(quiet).copied == 1
+    assert move(source, target, state).verify(quiet).differences == ()
+
+
 def test_a_source_that_changes_meanwhile_is_told(
     source: LocalStore, target: ObjectStore, state: MigrationState
 ) -> None:
