@@ -23,6 +23,7 @@ from analytics_platform.cli import (
     identities,
     init,
     keys,
+    migrate,
     pipeline,
     portal,
     reports,
@@ -65,3 +66,4 @@ main.add_command(access.access)
 main.add_command(governance.governance)
 main.add_command(bi.bi)
 main.add_command(branch.branch)
+main.add_command(migrate.migrate)

@@ -23,7 +23,7 @@ from analytics_platform.governance.access.desk import reference_key
 from analytics_platform.governance.access.rbac import RbacSource
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.lake.buckets import S3Options
-from analytics_platform.lake.store import ObjectStore
+from analytics_platform.lake.dated import DatedStore
 from analytics_platform.lake.stores import BucketPlace, open_store
 from analytics_platform.settings import Settings, SettingsError
 from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
@@ -37,10 +37,10 @@ AfterModels = Callable[[], Mapping[str, Sequence[str]]]
 """Gives what `DbtBuild` runs after models: whoever knows the policy."""
 
 
-def store_from(settings: Settings) -> ObjectStore:
+def store_from(settings: Settings) -> DatedStore:
     """The lake's object store."""
     place = BucketPlace(settings.lake_cache, settings.lake_cache_bytes, s3_options(settings))
-    return open_store(settings.lake_url, settings.lake_root, place)
+    return DatedStore(open_store(settings.lake_url, settings.lake_root, place))
 
 
 def s3_options(settings: Settings) -> S3Options:
