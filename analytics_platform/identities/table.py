@@ -9,9 +9,10 @@ once is not counted again, whoever repeats a build, and nothing is lost from it 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -133,9 +134,10 @@ class IdentitiesTable:
         fresh = [each for each in landed if each.landing_object not in held.landing_objects]
         if not fresh:
             return
-        rows = _merged(held.rows, _opened(self._keys.of(tenant), fresh), self._keys.of(tenant))
-        common = {"day": day, "tenant_id": tenant, "stream": stream}
-        table = pa.Table.from_pylist([common | row for row in rows], schema=IDENTITIES_SCHEMA)
+        rows = _merged(held.rows, fresh, self._keys.of(tenant))
+        common = {"day": [day] * len(rows), "tenant_id": [tenant] * len(rows), "stream": [stream] * len(rows)}
+        columns = {name: common.get(name) or [row[name] for row in rows] for name in IDENTITIES_SCHEMA.names}
+        table = pa.table(columns, schema=IDENTITIES_SCHEMA)
         objects = {*held.landing_objects, *(each.landing_object for each in fresh)}
         write_object(self._store, key, Identities(table, tuple(objects)))
 
@@ -143,33 +145,25 @@ class IdentitiesTable:
 _NOTHING = Identities(IDENTITIES_SCHEMA.empty_table(), ())
 
 
-def _opened(
-    keys: TenantKeys, landed: Iterable[LandedIdentifiers]
-) -> Iterator[tuple[Identifier, str | None, str | None]]:
-    for each in landed:
-        for identifier in opened_identifiers(keys, each.sealed):
-            yield identifier, each.user_id, each.anonymous_id
-
-
-def _merged(
-    held: pa.Table, fresh: Iterable[tuple[Identifier, str | None, str | None]], keys: TenantKeys
-) -> list[dict[str, Any]]:
+def _merged(held: pa.Table, fresh: Iterable[LandedIdentifiers], keys: TenantKeys) -> list[dict[str, Any]]:
     """One row per reference and the ids it came with; of several spellings of a value the first in order is kept."""
     rows: dict[_Key, dict[str, Any]] = {
         (row["reference"], row["user_id"], row["anonymous_id"]): row for row in held.to_pylist()
     }
     values: dict[_Key, str] = {}
-    for (reference, kind, value), user_id, anonymous_id in fresh:
-        key = (reference, user_id, anonymous_id)
-        if key not in rows:
-            ids = {"user_id": user_id, "anonymous_id": anonymous_id}
-            rows[key] = {"reference": reference, "kind": kind, **ids, "messages": 0}
-            values[key] = value
-        rows[key]["messages"] += 1
-        if key in values:
-            values[key] = min(values[key], value)
+    opened, sealed = cache(partial(opened_identifiers, keys)), cache(partial(seal, keys))
+    for each in fresh:
+        for reference, kind, value in opened(each.sealed):
+            key = (reference, each.user_id, each.anonymous_id)
+            if key not in rows:
+                ids = {"user_id": each.user_id, "anonymous_id": each.anonymous_id}
+                rows[key] = {"reference": reference, "kind": kind, **ids, "messages": 0}
+                values[key] = value
+            rows[key]["messages"] += each.lines
+            if key in values:
+                values[key] = min(values[key], value)
     for key, value in values.items():
-        rows[key]["sealed"] = seal(keys, value.encode())
+        rows[key]["sealed"] = sealed(value.encode())
     return sorted(rows.values(), key=_order)
 
 

@@ -60,15 +60,16 @@ None where nothing is to be changed, which is nearly always.
 
 
 class LandedIdentifiers(NamedTuple):
-    """The sealed identifiers of one landing line, with the ids that the line names its person by.
+    """Sealed identifiers that landed, with the ids that their lines name the person by.
 
-    `landing_object` is the name of the object that the line is in.
+    `landing_object` is the name of the object that the lines are in, `lines` how many of it say this.
     """
 
     landing_object: str
     user_id: str | None
     anonymous_id: str | None
     sealed: str
+    lines: int = 1
 
 
 TakeIdentifiers = Callable[[PartitionKey, Sequence[LandedIdentifiers]], None]
@@ -84,7 +85,7 @@ def nobody_takes(key: PartitionKey, identifiers: Sequence[LandedIdentifiers]) ->
     """What a build does that was told of no keeper: it fails rather than losing identifiers."""
     stream, day, tenant = key
     raise UnclaimedIdentifiersError(
-        f"{len(identifiers)} lines of {stream}, {day}, {tenant} have sealed identifiers; "
+        f"{sum(each.lines for each in identifiers)} lines of {stream}, {day}, {tenant} have sealed identifiers; "
         "build with `identifiers=`, such as `identities.table.IdentitiesTable(…).take`"
     )
 
@@ -399,9 +400,9 @@ def _identifiers(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, l
     """The sealed identifiers of the batch's landing lines, by partition."""
     only_object = _only_objects(stale)
     found: dict[PartitionKey, list[LandedIdentifiers]] = {}
-    for path, key, user_id, anonymous_id, sealed in merged.identifiers():
-        name = placed("/".join(Path(path).parts[-3:])).name if path else only_object[key]
-        found.setdefault(key, []).append(LandedIdentifiers(name, user_id, anonymous_id, sealed))
+    for path, key, *said in merged.identifiers():
+        name = path.rpartition("/")[2] if path else only_object[key]
+        found.setdefault(key, []).append(LandedIdentifiers(name, *said))
     return found
 
 
