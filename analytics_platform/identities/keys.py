@@ -80,6 +80,10 @@ class KeyVersion:
     reference: bytes
     sealing: bytes
 
+    def __hash__(self) -> int:
+        """By what no other version has, since it is asked for with every message."""
+        return hash(self.reference)
+
 
 @dataclass(frozen=True, slots=True)
 class TenantKeys:
@@ -88,6 +92,10 @@ class TenantKeys:
     tenant: str
     fingerprint_key: bytes
     versions: tuple[KeyVersion, ...]
+
+    def __hash__(self) -> int:
+        """By what no other tenant has, since it is asked for with every message."""
+        return hash(self.fingerprint_key)
 
     @property
     def newest(self) -> KeyVersion:
