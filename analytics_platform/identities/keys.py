@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 _SECRET_BYTES = 32
 _CHECK_SECONDS = 1.0
+_TENANTS_REMEMBERED = 2_000
 _Secret = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -149,7 +151,7 @@ class IdentityKeys:
 
     def _remember(self, found: _File) -> None:
         """Know what the file says; tenants that it has lost are still known to this process."""
-        self._known |= _derived(found)
+        self._known |= {name: _tenant_keys(name, tenant) for name, tenant in found.tenants.items()}
         self._signature = _signed(self._file)
         self._check_at = self._clock() + _CHECK_SECONDS
 
@@ -182,11 +184,9 @@ class IdentityKeys:
             return file
 
 
-def _derived(file: _File) -> dict[str, TenantKeys]:
-    return {name: _tenant_keys(name, tenant) for name, tenant in file.tenants.items()}
-
-
+@lru_cache(maxsize=_TENANTS_REMEMBERED)
 def _tenant_keys(name: str, tenant: _Tenant) -> TenantKeys:
+    """Derived once, though the file is read again with every tenant that is new."""
     versions = tuple(
         KeyVersion(
             number,

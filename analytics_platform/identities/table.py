@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, partial
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -47,6 +47,8 @@ Identifier = tuple[str, str, str]
 """Reference, kind, and the value as it was sent."""
 
 _STATEMENT = b"analytics"
+# The people of a tenant or two: the raw build hands on a tenant's partitions one after another.
+_PEOPLE_REMEMBERED = 10_000
 _Key = tuple[str, str | None, str | None]
 
 
@@ -145,15 +147,24 @@ class IdentitiesTable:
 _NOTHING = Identities(IDENTITIES_SCHEMA.empty_table(), ())
 
 
+@lru_cache(maxsize=_PEOPLE_REMEMBERED)
+def _opened(keys: TenantKeys, sealed: str) -> list[Identifier]:
+    return opened_identifiers(keys, sealed)
+
+
+@lru_cache(maxsize=_PEOPLE_REMEMBERED)
+def _sealed(keys: TenantKeys, value: str) -> str:
+    return seal(keys, value.encode())
+
+
 def _merged(held: pa.Table, fresh: Iterable[LandedIdentifiers], keys: TenantKeys) -> list[dict[str, Any]]:
     """One row per reference and the ids it came with; of several spellings of a value the first in order is kept."""
     rows: dict[_Key, dict[str, Any]] = {
         (row["reference"], row["user_id"], row["anonymous_id"]): row for row in held.to_pylist()
     }
     values: dict[_Key, str] = {}
-    opened, sealed = cache(partial(opened_identifiers, keys)), cache(partial(seal, keys))
     for each in fresh:
-        for reference, kind, value in opened(each.sealed):
+        for reference, kind, value in _opened(keys, each.sealed):
             key = (reference, each.user_id, each.anonymous_id)
             if key not in rows:
                 ids = {"user_id": each.user_id, "anonymous_id": each.anonymous_id}
@@ -163,7 +174,7 @@ def _merged(held: pa.Table, fresh: Iterable[LandedIdentifiers], keys: TenantKeys
             if key in values:
                 values[key] = min(values[key], value)
     for key, value in values.items():
-        rows[key]["sealed"] = sealed(value.encode())
+        rows[key]["sealed"] = _sealed(keys, value)
     return sorted(rows.values(), key=_order)
 
 

@@ -201,7 +201,7 @@ def rewrite_partition(store: ObjectStore, held: RawPartition, rows: pa.Table, *,
         erased: how many of its rows are gone.
     """
     partition = replace(held, accepted=rows.num_rows, erased=held.erased + erased, changed=True)
-    return _put(store, partition, _parquet(partition, iter(rows.to_batches())))
+    return _put(store, partition, _parquet(partition, iter(rows.cast(RAW_SCHEMA).to_batches())))
 
 
 def _read_all(store: ObjectStore, keys: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -269,9 +269,9 @@ def _build(
         screened = _Screened(store, screen, Path(folder))
         merged = merge(connection, _wanted(store, stale, screened, is_large=batch.is_large))
         outcome = _outcome(store, merged, stale, screened)
-        for key, found in _identifiers(merged, stale).items():
+        for key, found in sorted(_identifiers(merged, stale).items(), key=_by_tenant):
             take(key, found)
-        rows = _Rows(merged.sorted_rows())
+        rows = _Rows(batch.cast(RAW_SCHEMA) for batch in merged.sorted_rows())
         encoded = (
             (outcome[item.key], _parquet(outcome[item.key], rows.take(outcome[item.key].accepted)))
             for item in sorted(stale, key=lambda item: item.key)
@@ -406,6 +406,12 @@ def _identifiers(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, l
     return found
 
 
+def _by_tenant(taken: tuple[PartitionKey, list[LandedIdentifiers]]) -> tuple[str, date, str]:
+    """A tenant's streams and days after each other: they are about the same people."""
+    (stream, day, tenant), _ = taken
+    return tenant, day, stream
+
+
 def _only_objects(stale: Iterable[_Stale]) -> dict[PartitionKey, str]:
     """The name of the fresh landing object of each partition that has one alone."""
     return {item.key: placed(item.fresh[0].key).name for item in stale if len(item.fresh) == 1}
@@ -506,7 +512,7 @@ def _row_groups(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
     size = 0
     for batch in rows:
-        waiting.append(batch.cast(RAW_SCHEMA))
+        waiting.append(batch)
         size += batch.nbytes
         if size >= _ROW_GROUP_BYTES:
             yield pa.Table.from_batches(waiting)
