@@ -21,6 +21,7 @@ import venv
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pyarrow.parquet as pq
 
@@ -178,11 +179,12 @@ class Result:
         """CPU microseconds per event of some steps together."""
         return sum(self._medians[case, step].cpu for step in steps) / self._events[case] * 1e6
 
-    def told(self) -> None:
+    def told(self, where: TextIO) -> None:
         """Every step of every case."""
         for (case, step), found in self._medians.items():
             per_event = self.per_event(case, step)
-            print(f"{case:<12} {step:<22}{per_event:8.2f} us/event CPU {found.wall:8.2f} s {found.peak_mb:6.0f} MB")
+            line = f"{case:<12} {step:<22}{per_event:8.2f} us/event CPU {found.wall:8.2f} s {found.peak_mb:6.0f} MB"
+            print(line, file=where, flush=True)
 
     def held(self, what: str, found: float, most: float) -> None:
         """Say whether a bar holds."""
@@ -228,6 +230,7 @@ def run(options: argparse.Namespace) -> int:
         for case in (*cases, beside):
             case.write()
         peers = peers_python(options.peers) if options.peer_events else None
+        events = {case.name: case.events for case in (*cases, beside)}
         taken: Rounds = defaultdict(list)
         for number in range(options.rounds):
             for case in cases:
@@ -235,10 +238,11 @@ def run(options: argparse.Namespace) -> int:
             if peers is not None:
                 for peer in MAX_OF_PEER:
                     taken[beside.name, peer].append(measure_peer(peer, beside, peers))
-            print(f"round {number + 1} of {options.rounds} is done", file=sys.stderr, flush=True)
+            print(f"after round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
+            Result(taken, events).told(sys.stderr)
     print(f"{options.events:,} messages of a day, {options.peer_events:,} for peers, {options.rounds} rounds")
-    result = Result(taken, {case.name: case.events for case in (*cases, beside)})
-    result.told()
+    result = Result(taken, events)
+    result.told(sys.stdout)
     return result.judged()
 
 

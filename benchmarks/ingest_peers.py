@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """What others would take a file of Segment messages in with, one step each: `benchmarks.ingest` runs this file.
 
 Runs in an environment of its own (`ingest_peers.txt`) and imports nothing of the platform. Each peer reads the same
