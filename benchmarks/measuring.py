@@ -1,13 +1,13 @@
-"""Measuring one step in a process of its own, so that its CPU time and its peak memory are its own."""
+"""What a step costs: CPU seconds, wall seconds and peak memory of a process of its own, and medians over rounds."""
 
 from __future__ import annotations
 
 import multiprocessing
 import resource
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,24 @@ class Measured:
     peak_mb: float
 
 
-def measured(step: Callable[[Path], None], folder: Path) -> Measured:
-    """Run a step over a folder in a fresh process."""
+def measured(step: Callable[..., None], *arguments: object) -> Measured:
+    """Run a step of a module in a fresh process; what it imports is not counted, what its peak memory is."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_timed, (step, folder))
+        return pool.apply(_timed, (step, arguments))
 
 
-def _timed(step: Callable[[Path], None], folder: Path) -> Measured:
+def median(rounds: Sequence[Measured]) -> Measured:
+    """Median CPU and wall seconds, and the highest peak."""
+    return Measured(
+        statistics.median(step.cpu for step in rounds),
+        statistics.median(step.wall for step in rounds),
+        max(step.peak_mb for step in rounds),
+    )
+
+
+def _timed(step: Callable[..., None], arguments: Sequence[object]) -> Measured:
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    step(folder)
+    step(*arguments)
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Measured(cpu, wall, after.ru_maxrss / 1024)

@@ -1,4 +1,7 @@
-"""Messages as real producers send them, for the benchmarks: seeded, about 750 bytes each, over days and tenants."""
+"""Messages as real producers send them, for the benchmarks: seeded, about 750 bytes each, over days and tenants.
+
+A tenant has 500 users, each with an address of their own, and 200 projects.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ import zstandard
 from analytics_platform.catalog import Catalog
 
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
-_DUPLICATES, _BROKEN = 0.02, 0.01
+_DUPLICATES, _BROKEN, _LATE = 0.02, 0.01, 0.03
+_USERS = 500
+_DAY = timedelta(days=1)
 _STATUSES = ("available", "reserved", "picked", "checked_out", "in_transit", "on_site", "returned", "in_inspection")
 _LIBRARY = {"name": "analytics-python", "version": "2.4.0"}
 _BROWSER = {
@@ -26,7 +31,7 @@ _BROWSER = {
 
 
 def write_file(path: Path, catalog: Catalog, *, events: int, days: int, seed: int = 1) -> None:
-    """One zstd file in the order of time: valid messages, with 1 % broken lines and 2 % repeated ones among them."""
+    """One zstd file in the order of time, with 1 % broken lines, 2 % repeated ones and 3 % a day late among them."""
     with path.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as sink:
         for line in _lines(catalog, events, days, random.Random(seed)):
             sink.write(line)
@@ -43,26 +48,32 @@ def _lines(catalog: Catalog, events: int, days: int, rng: random.Random) -> Iter
             yield rng.choice(recent)
         else:
             moment = FIRST_DAY + timedelta(days=days * number / events)
-            line = orjson.dumps(message(rng, rng.choice(tenants), moment), option=orjson.OPT_APPEND_NEWLINE)
+            said = message(rng, rng.choice(tenants), moment, late_by=_DAY if rng.random() < _LATE else timedelta())
+            line = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
             recent = [*recent[-99:], line]
             yield line
 
 
-def message(rng: random.Random, tenant: str, moment: datetime) -> dict[str, object]:
-    """A track call of a tenant: mostly scans and requests, some steps of the browser's flows."""
-    event, own = rng.choice((_scan, _scan, _request, _flow))(rng, moment)
+def message(
+    rng: random.Random, tenant: str, moment: datetime, *, late_by: timedelta = timedelta()
+) -> dict[str, object]:
+    """A track call of a tenant, sent at a moment: mostly scans and requests, some steps of the browser's flows."""
+    happened, user = moment - late_by, rng.randrange(_USERS)
+    event, own = rng.choice((_scan, _scan, _request, _flow))(rng, happened)
     common = {"schema_version": 1, "tenant_id": tenant, "project_id": f"prj-{rng.randrange(200)}"}
     return {
         "type": "track",
         "event": event,
         "messageId": _id(rng),
-        "userId": f"user_{rng.randrange(500)}",
+        "userId": f"user_{user}",
         "anonymousId": None,
-        "timestamp": moment.isoformat(),
+        "timestamp": happened.isoformat(),
         "sentAt": (moment + timedelta(milliseconds=400)).isoformat(),
         "receivedAt": (moment + timedelta(milliseconds=470)).isoformat(),
         "integrations": {},
-        "context": _BROWSER if event == "ui.flow_step" else {"library": _LIBRARY, "ip": "203.0.113.7"},
+        "context": _BROWSER
+        if event == "ui.flow_step"
+        else {"library": _LIBRARY, "ip": f"198.51.{user // 250}.{user % 250}"},
         "properties": common | own,
     }
 

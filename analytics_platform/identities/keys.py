@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 _SECRET_BYTES = 32
 _CHECK_SECONDS = 1.0
+_TENANTS_REMEMBERED = 2_000
 _Secret = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -84,6 +86,10 @@ class KeyVersion:
     reference: bytes
     sealing: bytes
 
+    def __hash__(self) -> int:
+        """By what no other version has, since it is asked for with every message."""
+        return hash(self.reference)
+
 
 @dataclass(frozen=True, slots=True)
 class TenantKeys:
@@ -92,6 +98,10 @@ class TenantKeys:
     tenant: str
     fingerprint_key: bytes
     versions: tuple[KeyVersion, ...]
+
+    def __hash__(self) -> int:
+        """By what no other tenant has, since it is asked for with every message."""
+        return hash(self.fingerprint_key)
 
     @property
     def newest(self) -> KeyVersion:
@@ -145,7 +155,7 @@ class IdentityKeys:
 
     def _remember(self, found: _File) -> None:
         """Know what the file says; tenants that it has lost are still known to this process."""
-        self._known |= _derived(found)
+        self._known |= {name: _tenant_keys(name, tenant) for name, tenant in found.tenants.items()}
         self._signature = _signed(self._file)
         self._check_at = self._clock() + _CHECK_SECONDS
 
@@ -178,11 +188,9 @@ class IdentityKeys:
             return file
 
 
-def _derived(file: _File) -> dict[str, TenantKeys]:
-    return {name: _tenant_keys(name, tenant) for name, tenant in file.tenants.items()}
-
-
+@lru_cache(maxsize=_TENANTS_REMEMBERED)
 def _tenant_keys(name: str, tenant: _Tenant) -> TenantKeys:
+    """Derived once, though the file is read again with every tenant that is new."""
     versions = tuple(
         KeyVersion(
             number,

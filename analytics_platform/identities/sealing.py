@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -20,6 +21,7 @@ from analytics_platform.identities.keys import IdentityKeys, TenantKeys
 from analytics_platform.lake.dead_letters import ZSTD, lines_of
 
 _SEALED_IN_JSON = re.compile(rb'"(k[1-9][0-9]{0,3}\.[A-Za-z0-9_-]{22,}={0,2})"')
+_CIPHERS_REMEMBERED = 2_000
 _SEALED = re.compile(r"k([1-9][0-9]{0,3})\.([A-Za-z0-9_-]+={0,2})")
 
 
@@ -27,10 +29,16 @@ class UnsealedError(AnalyticsError):
     """What is sealed cannot be opened: it was changed, or its key is gone."""
 
 
+@lru_cache(maxsize=_CIPHERS_REMEMBERED)
+def _cipher(key: bytes) -> AESSIV:
+    """To set a cipher up costs more than to seal a value."""
+    return AESSIV(key)
+
+
 def seal(keys: TenantKeys, plain: bytes) -> str:
     """Encrypt under the tenant's newest key: ``k<version>.<base64url>``."""
     version = keys.newest
-    sealed = AESSIV(version.sealing).encrypt(plain, [keys.tenant.encode()])
+    sealed = _cipher(version.sealing).encrypt(plain, [keys.tenant.encode()])
     return f"k{version.number}.{base64.urlsafe_b64encode(sealed).decode('ascii')}"
 
 
@@ -51,7 +59,7 @@ def unseal(keys: TenantKeys, sealed: str) -> bytes:
         )
     try:
         data = base64.urlsafe_b64decode(match[2])
-        return AESSIV(keys.versions[number - 1].sealing).decrypt(data, [keys.tenant.encode()])
+        return _cipher(keys.versions[number - 1].sealing).decrypt(data, [keys.tenant.encode()])
     except (InvalidTag, binascii.Error) as error:
         raise UnsealedError(
             f"a sealed value of tenant {keys.tenant} does not open: it was changed, or sealed by another deployment"

@@ -9,9 +9,10 @@ once is not counted again, whoever repeats a build, and nothing is lost from it 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -46,6 +47,8 @@ Identifier = tuple[str, str, str]
 """Reference, kind, and the value as it was sent."""
 
 _STATEMENT = b"analytics"
+# The people of a tenant or two: the raw build hands on a tenant's partitions one after another.
+_PEOPLE_REMEMBERED = 10_000
 _Key = tuple[str, str | None, str | None]
 
 
@@ -133,9 +136,10 @@ class IdentitiesTable:
         fresh = [each for each in landed if each.landing_object not in held.landing_objects]
         if not fresh:
             return
-        rows = _merged(held.rows, _opened(self._keys.of(tenant), fresh), self._keys.of(tenant))
-        common = {"day": day, "tenant_id": tenant, "stream": stream}
-        table = pa.Table.from_pylist([common | row for row in rows], schema=IDENTITIES_SCHEMA)
+        rows = _merged(held.rows, fresh, self._keys.of(tenant))
+        common = {"day": [day] * len(rows), "tenant_id": [tenant] * len(rows), "stream": [stream] * len(rows)}
+        columns = {name: common.get(name) or [row[name] for row in rows] for name in IDENTITIES_SCHEMA.names}
+        table = pa.table(columns, schema=IDENTITIES_SCHEMA)
         objects = {*held.landing_objects, *(each.landing_object for each in fresh)}
         write_object(self._store, key, Identities(table, tuple(objects)))
 
@@ -143,33 +147,34 @@ class IdentitiesTable:
 _NOTHING = Identities(IDENTITIES_SCHEMA.empty_table(), ())
 
 
-def _opened(
-    keys: TenantKeys, landed: Iterable[LandedIdentifiers]
-) -> Iterator[tuple[Identifier, str | None, str | None]]:
-    for each in landed:
-        for identifier in opened_identifiers(keys, each.sealed):
-            yield identifier, each.user_id, each.anonymous_id
+@lru_cache(maxsize=_PEOPLE_REMEMBERED)
+def _opened(keys: TenantKeys, sealed: str) -> list[Identifier]:
+    return opened_identifiers(keys, sealed)
 
 
-def _merged(
-    held: pa.Table, fresh: Iterable[tuple[Identifier, str | None, str | None]], keys: TenantKeys
-) -> list[dict[str, Any]]:
+@lru_cache(maxsize=_PEOPLE_REMEMBERED)
+def _sealed(keys: TenantKeys, value: str) -> str:
+    return seal(keys, value.encode())
+
+
+def _merged(held: pa.Table, fresh: Iterable[LandedIdentifiers], keys: TenantKeys) -> list[dict[str, Any]]:
     """One row per reference and the ids it came with; of several spellings of a value the first in order is kept."""
     rows: dict[_Key, dict[str, Any]] = {
         (row["reference"], row["user_id"], row["anonymous_id"]): row for row in held.to_pylist()
     }
     values: dict[_Key, str] = {}
-    for (reference, kind, value), user_id, anonymous_id in fresh:
-        key = (reference, user_id, anonymous_id)
-        if key not in rows:
-            ids = {"user_id": user_id, "anonymous_id": anonymous_id}
-            rows[key] = {"reference": reference, "kind": kind, **ids, "messages": 0}
-            values[key] = value
-        rows[key]["messages"] += 1
-        if key in values:
-            values[key] = min(values[key], value)
+    for each in fresh:
+        for reference, kind, value in _opened(keys, each.sealed):
+            key = (reference, each.user_id, each.anonymous_id)
+            if key not in rows:
+                ids = {"user_id": each.user_id, "anonymous_id": each.anonymous_id}
+                rows[key] = {"reference": reference, "kind": kind, **ids, "messages": 0}
+                values[key] = value
+            rows[key]["messages"] += each.lines
+            if key in values:
+                values[key] = min(values[key], value)
     for key, value in values.items():
-        rows[key]["sealed"] = seal(keys, value.encode())
+        rows[key]["sealed"] = _sealed(keys, value)
     return sorted(rows.values(), key=_order)
 
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from analytics_platform.catalog import Catalog, Stream
@@ -257,7 +257,7 @@ class Gate:
         if not isinstance(tenant, str) or tenant not in self._zones:
             detail = "no registered tenant: name it to the import, or send its writeKey or properties.tenant_id"
             raise Refusal(Reason.UNKNOWN_TENANT, detail)
-        return WriteKeyContext(tenant, _IMPORT, "import", "product")
+        return _importing(tenant)
 
     def _same_tenant(
         self,
@@ -301,6 +301,12 @@ class Gate:
             detail = f"timestamp: lies more than {MAX_BEHIND.days} days back; send old messages with an import key"
             raise Refusal(Reason.TIME_SUSPECT, detail)
         return day
+
+
+@cache
+def _importing(tenant: str) -> WriteKeyContext:
+    """The sender of messages that came without a registered write key; tenants are those of the catalogue."""
+    return WriteKeyContext(tenant, _IMPORT, "import", "product")
 
 
 @lru_cache(maxsize=4_096)

@@ -25,8 +25,9 @@ from analytics_platform.identities.references import reference
 from analytics_platform.intake.identifier_search import IdentifierSearch, replaced
 from analytics_platform.tracking.plan import DEFAULT_MAX_LENGTH
 
-_PARTS_REMEMBERED = 5_000
+# Of parts that are remembered: one of them, and all together; in memory they take several times as much.
 _PART_BYTES = 4_096
+_PARTS_BYTES = 4_000_000
 
 _Rule = IdentifierKind | dict[str, Any]
 """What the context's entry is: a kind, or rules for the entries below it."""
@@ -59,21 +60,50 @@ class Split(Parts):
 class _Taken:
     """What was taken out of one message, each under the tenant's newest key."""
 
-    __slots__ = ("_version", "identifiers")
+    __slots__ = ("identifiers", "version")
 
-    def __init__(self, keys: TenantKeys) -> None:
-        self._version = keys.newest
+    def __init__(self, version: KeyVersion) -> None:
+        self.version = version
         self.identifiers: dict[Taken, None] = {}
 
     def reference(self, kind: IdentifierKind, value: str) -> str:
         """Take a value out: the reference that stands in its place."""
-        found = _reference(self._version, kind, value)
+        found = _reference(self.version, kind, value)
         self.identifiers[found, kind, value] = None
         return found
 
 
-_SplitEntry = Callable[[_Taken, str, Any], Any]
-"""Splits what stands under a name."""
+_SplitPart = Callable[[dict[str, Any], _Taken], dict[str, Any]]
+"""Takes the identifiers out of one part of a message."""
+
+
+class _RepeatedPart:
+    """A part that clients send again and again: split once for each of its spellings, by one version of the keys."""
+
+    def __init__(self, split: _SplitPart) -> None:
+        self._split = split
+        self._known: dict[tuple[bytes, KeyVersion], tuple[dict[str, Any], dict[Taken, None]]] = {}
+        self._bytes = 0
+
+    def split(self, value: dict[str, Any], taken: _Taken) -> dict[str, Any]:
+        """The part without its identifiers, which are handed on to `taken`; what is given is not to be changed."""
+        said = orjson.dumps(value)
+        known = self._known.get((said, taken.version))
+        if known is None:
+            here = _Taken(taken.version)
+            known = self._split(value, here), here.identifiers
+            if len(said) <= _PART_BYTES:
+                self._remember((said, taken.version), known)
+        found, identifiers = known
+        taken.identifiers.update(identifiers)
+        return found
+
+    def _remember(self, key: tuple[bytes, KeyVersion], known: tuple[dict[str, Any], dict[Taken, None]]) -> None:
+        self._bytes += len(key[0])
+        if self._bytes > _PARTS_BYTES:
+            self._known.clear()
+            self._bytes = len(key[0])
+        self._known[key] = known
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +127,8 @@ class Splitter:
         self._versions = frozenset(map(plain_name, declared.versions))
         self._context = _rules(declared.context)
         self._planned = {name: _planned_texts(event) for name, event in catalog.events.items()}
-        self._clean_contexts: set[bytes] = set()
-        self._clean_extras: set[bytes] = set()
+        self._contexts = _RepeatedPart(self._of_context)
+        self._extras = _RepeatedPart(self._texts)
 
     def split(self, parts: Parts, event: str | None, keys: TenantKeys) -> Split:
         """Take the identifiers out of a message.
@@ -108,7 +138,7 @@ class Splitter:
             event: the planned event that it is, if it is one.
             keys: its tenant's.
         """
-        taken = _Taken(keys)
+        taken = _Taken(keys.newest)
         properties = parts.properties
         if event is not None:
             properties = self._of_plan(properties or {}, self._planned[event], taken) or properties
@@ -120,10 +150,9 @@ class Splitter:
             user_id=parts.user_id and self._text(parts.user_id, taken),
             anonymous_id=parts.anonymous_id and self._text(parts.anonymous_id, taken),
             properties=properties,
-            context=parts.context
-            and self._remembering(self._clean_contexts, parts.context, taken, self._context_entry),
+            context=parts.context and self._contexts.split(parts.context, taken),
             traits=traits,
-            extra=parts.extra and self._remembering(self._clean_extras, parts.extra, taken, self._entry),
+            extra=parts.extra and self._extras.split(parts.extra, taken),
             identifiers=tuple(taken.identifiers),
         )
 
@@ -147,18 +176,8 @@ class Splitter:
                 changed[name] = taken.reference("text", said)
         return properties | changed if changed else None
 
-    def _remembering(self, clean: set[bytes], value: dict[str, Any], taken: _Taken, split: _SplitEntry) -> Any:
-        """Split a part that clients send again and again, mostly the same one without any identifier in it."""
-        said = orjson.dumps(value)
-        if said in clean:
-            return value
-        before = len(taken.identifiers)
-        found = self._object(value, taken, partial(split, taken))
-        if len(taken.identifiers) == before and len(said) <= _PART_BYTES and found == value:
-            if len(clean) >= _PARTS_REMEMBERED:
-                clean.clear()
-            clean.add(said)
-        return found
+    def _of_context(self, value: dict[str, Any], taken: _Taken) -> dict[str, Any]:
+        return self._object(value, taken, partial(self._context_entry, taken))
 
     def _context_entry(self, taken: _Taken, name: str, value: Any) -> Any:
         return self._traits(value, None, taken) if name == "traits" else self._ruled(taken, self._context, name, value)

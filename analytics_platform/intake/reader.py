@@ -169,36 +169,36 @@ class _Splitter:
         if not others:
             self._hold(first)
             return
-        yield from self._completed(first)
         last = others.pop()
-        for raw in others:
-            yield from self._line(raw)
+        found = [self._completed(first), *map(self._line, others)]
         self._hold(last)
+        yield from (line for line in found if line is not None)
 
     def finish(self) -> Iterator[Line]:
         """The last line: whole if the file is, a fragment if it is damaged."""
         if not self._size:
             return
         if self._reading.damage is None:
-            yield from self._completed(b"")
+            line = self._completed(b"")
+            if line is not None:
+                yield line
             return
         self._number += 1
         yield self._refused(Reason.TRUNCATED_SOURCE)
 
-    def _completed(self, end: bytes) -> Iterator[Line]:
+    def _completed(self, end: bytes) -> Line | None:
         if not self._size:
-            yield from self._line(end)
-            return
+            return self._line(end)
         self._hold(end)
         if self._hash is not None:
             self._number += 1
-            yield self._refused(Reason.TOO_LARGE)
-            return
+            return self._refused(Reason.TOO_LARGE)
         raw = b"".join(self._held)
         self._forget()
-        yield from self._line(raw)
+        return self._line(raw)
 
-    def _line(self, raw: bytes) -> Iterator[Line]:
+    def _line(self, raw: bytes) -> Line | None:
+        """A line without its end; None for a blank one."""
         self._number += 1
         if self._number == 1 and raw.startswith(_BOM):
             raw = raw[len(_BOM) :]
@@ -206,8 +206,8 @@ class _Splitter:
             raw = raw[:-1]
         if not raw or raw.isspace():
             self._reading.blank_lines += 1
-            return
-        yield Line(self._number, raw)
+            return None
+        return Line(self._number, raw)
 
     def _hold(self, part: bytes) -> None:
         """Keep the start of a line that goes on; beyond the bound only its hash grows."""

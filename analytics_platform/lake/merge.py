@@ -139,15 +139,18 @@ class Merge:
             found.setdefault((named["stream"], named["day"], named["tenant_id"]), []).append(named)
         return found
 
-    def identifiers(self) -> list[tuple[str, PartitionKey, str | None, str | None, str]]:
-        """Of the landing lines that brought sealed identifiers: path (see `lines`), partition, user, device, seal."""
+    def identifiers(self) -> list[tuple[str, PartitionKey, str | None, str | None, str, int]]:
+        """What landing lines brought sealed: path (see `lines`), partition, user, device, seal, and in how many lines.
+
+        A person's messages bring the same again and again, and whoever opens seals opens each of these once.
+        """
         query = (
-            f"select path, stream, day, tenant_id, user_id, anonymous_id, {IDENTIFIERS} from incoming "
-            f"where path is not null and {IDENTIFIERS} is not null"
+            f"select path, stream, day, tenant_id, user_id, anonymous_id, {IDENTIFIERS}, count(*) from incoming "
+            f"where path is not null and {IDENTIFIERS} is not null group by all"
         )
         return [
-            (path, (stream, day, tenant), user, device, sealed)
-            for path, stream, day, tenant, user, device, sealed in self._rows(query)
+            (path, (stream, day, tenant), user, device, sealed, lines)
+            for path, stream, day, tenant, user, device, sealed, lines in self._rows(query)
         ]
 
     def sorted_rows(self) -> Iterator[pa.RecordBatch]:

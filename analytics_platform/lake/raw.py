@@ -60,15 +60,16 @@ None where nothing is to be changed, which is nearly always.
 
 
 class LandedIdentifiers(NamedTuple):
-    """The sealed identifiers of one landing line, with the ids that the line names its person by.
+    """Sealed identifiers that landed, with the ids that their lines name the person by.
 
-    `landing_object` is the name of the object that the line is in.
+    `landing_object` is the name of the object that the lines are in, `lines` how many of it say this.
     """
 
     landing_object: str
     user_id: str | None
     anonymous_id: str | None
     sealed: str
+    lines: int = 1
 
 
 TakeIdentifiers = Callable[[PartitionKey, Sequence[LandedIdentifiers]], None]
@@ -84,7 +85,7 @@ def nobody_takes(key: PartitionKey, identifiers: Sequence[LandedIdentifiers]) ->
     """What a build does that was told of no keeper: it fails rather than losing identifiers."""
     stream, day, tenant = key
     raise UnclaimedIdentifiersError(
-        f"{len(identifiers)} lines of {stream}, {day}, {tenant} have sealed identifiers; "
+        f"{sum(each.lines for each in identifiers)} lines of {stream}, {day}, {tenant} have sealed identifiers; "
         "build with `identifiers=`, such as `identities.table.IdentitiesTable(…).take`"
     )
 
@@ -200,7 +201,7 @@ def rewrite_partition(store: ObjectStore, held: RawPartition, rows: pa.Table, *,
         erased: how many of its rows are gone.
     """
     partition = replace(held, accepted=rows.num_rows, erased=held.erased + erased, changed=True)
-    return _put(store, partition, _parquet(partition, iter(rows.to_batches())))
+    return _put(store, partition, _parquet(partition, iter(rows.cast(RAW_SCHEMA).to_batches())))
 
 
 def _read_all(store: ObjectStore, keys: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -268,9 +269,9 @@ def _build(
         screened = _Screened(store, screen, Path(folder))
         merged = merge(connection, _wanted(store, stale, screened, is_large=batch.is_large))
         outcome = _outcome(store, merged, stale, screened)
-        for key, found in _identifiers(merged, stale).items():
+        for key, found in sorted(_identifiers(merged, stale).items(), key=_by_tenant):
             take(key, found)
-        rows = _Rows(merged.sorted_rows())
+        rows = _Rows(batch.cast(RAW_SCHEMA) for batch in merged.sorted_rows())
         encoded = (
             (outcome[item.key], _parquet(outcome[item.key], rows.take(outcome[item.key].accepted)))
             for item in sorted(stale, key=lambda item: item.key)
@@ -399,10 +400,16 @@ def _identifiers(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, l
     """The sealed identifiers of the batch's landing lines, by partition."""
     only_object = _only_objects(stale)
     found: dict[PartitionKey, list[LandedIdentifiers]] = {}
-    for path, key, user_id, anonymous_id, sealed in merged.identifiers():
-        name = placed("/".join(Path(path).parts[-3:])).name if path else only_object[key]
-        found.setdefault(key, []).append(LandedIdentifiers(name, user_id, anonymous_id, sealed))
+    for path, key, *said in merged.identifiers():
+        name = path.rpartition("/")[2] if path else only_object[key]
+        found.setdefault(key, []).append(LandedIdentifiers(name, *said))
     return found
+
+
+def _by_tenant(taken: tuple[PartitionKey, list[LandedIdentifiers]]) -> tuple[str, date, str]:
+    """A tenant's streams and days after each other: they are about the same people."""
+    (stream, day, tenant), _ = taken
+    return tenant, day, stream
 
 
 def _only_objects(stale: Iterable[_Stale]) -> dict[PartitionKey, str]:
@@ -505,7 +512,7 @@ def _row_groups(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
     size = 0
     for batch in rows:
-        waiting.append(batch.cast(RAW_SCHEMA))
+        waiting.append(batch)
         size += batch.nbytes
         if size >= _ROW_GROUP_BYTES:
             yield pa.Table.from_batches(waiting)

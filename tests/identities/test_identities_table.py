@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from analytics_platform.identities import table
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.references import reference
 from analytics_platform.identities.sealing import UnsealedError, unseal
@@ -15,6 +16,7 @@ from analytics_platform.identities.table import (
     IDENTITIES_SCHEMA,
     ForeignIdentitiesError,
     IdentitiesTable,
+    opened_identifiers,
     read_identities,
     read_object,
     sealed_identifiers,
@@ -60,15 +62,35 @@ def values(store: LocalStore, keys: IdentityKeys) -> dict[str, int]:
 
 
 def test_a_row_says_which_ids_a_reference_came_with_and_how_often(store: LocalStore, keys: IdentityKeys) -> None:
-    table = IdentitiesTable(store, keys)
+    identities = IdentitiesTable(store, keys)
 
-    table.take(("product", DAY, TENANT), [landed(keys, "a", EMAIL), landed(keys, "a", EMAIL.upper())])
-    table.take(("product", DAY, TENANT), [landed(keys, "b", EMAIL, user_id="user-2")])
+    identities.take(("product", DAY, TENANT), [landed(keys, "a", EMAIL), landed(keys, "a", EMAIL.upper())])
+    identities.take(("product", DAY, TENANT), [landed(keys, "b", EMAIL, user_id="user-2")])
 
     found = read_identities(store, TENANT)
     assert found.schema == IDENTITIES_SCHEMA
     assert [(row["user_id"], row["messages"]) for row in found.to_pylist()] == [("user-1", 2), ("user-2", 1)]
     assert {row["reference"] for row in found.to_pylist()} == {reference(keys.of(TENANT).newest, "email", EMAIL)}
+
+
+def test_lines_that_say_the_same_are_opened_once_and_all_counted(
+    store: LocalStore, keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = sealed(keys, "often@example.nl")
+    land(store, *({"message_id": f"m-{number}", "user_id": "user-1", "identifiers": of} for number in range(9)))
+    land(store, {"message_id": "m-9", "user_id": "user-2", "identifiers": of})
+    opened: list[str] = []
+    monkeypatch.setattr(
+        table, "opened_identifiers", lambda keys, said: opened.append(said) or opened_identifiers(keys, said)
+    )
+
+    build_partitions(
+        store, streams=["product"], partitions=[(DAY, TENANT)], identifiers=IdentitiesTable(store, keys).take
+    )
+
+    found = [(row["user_id"], row["messages"]) for row in read_identities(store, TENANT).to_pylist()]
+    assert found == [("user-1", 9), ("user-2", 1)]
+    assert opened == [of]
 
 
 def test_a_build_that_is_repeated_counts_nothing_twice(store: LocalStore, keys: IdentityKeys) -> None:
