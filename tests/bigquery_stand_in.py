@@ -1,8 +1,8 @@
 """BigQuery's emulator, for tests that want BigQuery: Google's client and dbt's real adapter talk to it over HTTP.
 
 It runs in a process and an environment of its own: `make bigquery-emulator` makes it, BIGQUERY_EMULATOR names another
-folder. Where there is none the test is skipped, or fails when REQUIRE_BIGQUERY_EMULATOR is 1. A pass here is a gate, and
-no proof on BigQuery: docs/bigquery.md says what is unproven.
+folder. Where there is none the test is skipped, or fails when REQUIRE_BIGQUERY_EMULATOR is 1. A pass here is a gate,
+and no proof on BigQuery: docs/bigquery.md says what is unproven.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What sqlglot leaves to do of DuckDB's SQL before Snowflake understands it as it was meant.
 
 Snowflake writes names in capitals where nobody quoted them, has its own names of types, divides whole numbers to
-six decimals, and matches whole texts. Belongs here: rewriting a parsed statement. Stays out: parsing and prefixes (`translation`).
+six decimals, and matches whole texts. Belongs here: rewriting a parsed statement. Stays out: parsing and prefixes
+(`translation`).
 """
 
 from __future__ import annotations
