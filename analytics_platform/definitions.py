@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 import dagster as dg
@@ -36,7 +37,7 @@ from analytics_platform.defs.landing import landing_assets
 from analytics_platform.defs.ledger import collector_hours_asset, ledger_asset
 from analytics_platform.defs.loaded import loaded_stream_assets, registry_assets
 from analytics_platform.defs.manifest import load_manifest
-from analytics_platform.defs.partitions import Partitions, partitions_from
+from analytics_platform.defs.partitions import Partitions, partitions_from, refuse_too_many
 from analytics_platform.defs.policies import with_policies
 from analytics_platform.defs.raw import raw_assets
 from analytics_platform.defs.records import processing_records_asset
@@ -62,6 +63,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ManifestMissingError: dbt's manifest was not built.
         UndeclaredDatasetError: an asset writes what the dataset registry does not know.
         CatalogError: a declaration is broken.
+        GraphTooLargeError: history and tenants make more raw partitions than can be shown.
     """
     with warnings.catch_warnings():
         # Beta parts are in use knowingly; the dependency is held below the next minor version, which may change them.
@@ -73,6 +75,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     catalog = load_catalog(settings.tenants_file)
     manifest = load_manifest(settings)
     partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
+    refuse_too_many(partitions, len(catalog.tenants), datetime.now(UTC))
     all_jobs = jobs()
     assets = [
         landing_assets(),

@@ -59,7 +59,8 @@ def run(first: date | None, last: date | None, as_json: bool) -> None:
 @click.option("--from", "first", type=Day(), help="First day; by default the newest that is built.")
 @click.option("--to", "last", type=Day(), help="Last day; by default the first one.")
 @click.option("--tenant", "tenants", multiple=True, help="Whose raw partitions; all tenants' by default.")
-@click.option("--reason", required=True, help="Why; it stands on the runs.")
+@click.option("--reason", default="", help="Why; it stands on the runs.")
+@click.option("--resume", is_flag=True, help="Take up the rest of the one that was killed or has failed.")
 @as_json
 def backfill(
     assets: tuple[str, ...],
@@ -67,6 +68,7 @@ def backfill(
     last: date | None,
     tenants: tuple[str, ...],
     reason: str,
+    resume: bool,
     as_json: bool,
 ) -> None:
     """Build partitions again, and everything that is made from them for those days.
@@ -74,6 +76,10 @@ def backfill(
     One backfill at a time, month by month, so that the hourly run goes on. It mends nothing at its source: do that
     first.
     """
+    if resume and (assets or first or last or tenants or reason):
+        raise click.UsageError(
+            "--resume goes by what the one that broke off was asked for; leave the other options out"
+        )
     with expected_failures():
         from analytics_platform.defs.backfill import Asked
         from analytics_platform.defs.backfill import backfill as build_again
@@ -81,10 +87,11 @@ def backfill(
 
         ensure_manifest(read_settings())
         with progress_bar("Building again", as_json) as progress:
-            done = build_again(read_settings(), Asked(assets, first, last, tenants, reason), progress)
-    asked = done.asked
-    whose = f" of {', '.join(asked.tenants)}" if asked.tenants else ""
-    head = f"Backfill {done.backfill_id}: {', '.join(asked.assets)}{whose}, {asked.first} to {asked.last}"
+            asked = None if resume else Asked(assets, first, last, tenants, reason)
+            done = build_again(read_settings(), asked, progress)
+    built = done.asked
+    whose = f" of {', '.join(built.tenants)}" if built.tenants else ""
+    head = f"Backfill {done.backfill_id}: {', '.join(built.assets)}{whose}, {built.first} to {built.last}"
     show(done.as_dict(), as_json, [head, *run_lines(done.report)])
     sys.exit(0 if done.report.ok else 1)
 

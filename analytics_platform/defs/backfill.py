@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -25,6 +27,8 @@ from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.changes import last_watermark
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance
 from analytics_platform.defs.partitions import (
+    RANGE_END_TAG,
+    RANGE_START_TAG,
     TENANT_PARTITIONS,
     Partitions,
     days_between,
@@ -98,7 +102,11 @@ class BackfillReport:
 
 
 def backfill(
-    settings: Settings, asked: Asked, progress: Progress | None = None, *, definitions: dg.Definitions | None = None
+    settings: Settings,
+    asked: Asked | None,
+    progress: Progress | None = None,
+    *,
+    definitions: dg.Definitions | None = None,
 ) -> BackfillReport:
     """Build partitions again, and everything that is made from them for those days.
 
@@ -106,26 +114,80 @@ def backfill(
     come the raw partitions of those days that lack something which has landed. Dashboards show the newest built day, so
     they are built as of that.
 
+    What a backfill that was killed or has failed was asked for stays on record, until one has come to its end: the next
+    one takes up the rest of it and leaves out which of its runs have succeeded.
+
     Args:
         settings: the deployment.
-        asked: what to build, and why.
+        asked: what to build, and why; None for the rest of the one that broke off.
         progress: told how far it is.
         definitions: the graph; by default the deployment's own.
 
     Raises:
-        BackfillRefusedError: an asset, a day, a tenant or the reason cannot be; named with the option.
+        BackfillRefusedError: an asset, a day, a tenant or the reason cannot be, or none broke off; names the option.
         BackfillAtWorkError: another one is at work.
     """
     definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
     with _alone(settings), open_instance(settings) as instance:
         plan = Plan(settings, definitions, instance)
-        understood = plan.understood(asked)
-        done = BackfillReport(understood, uuid.uuid4().hex[:8])
-        tags = {BACKFILL_TAG: done.backfill_id, REASON_TAG: understood.reason}
-        steps = [replace(step, tags={**step.tags, **tags}) for step in plan.steps(understood)]
+        begun = _Begun(uuid.uuid4().hex[:8], plan.understood(asked)) if asked else _Begun.on_record(settings)
+        begun.record(settings)
+        done = BackfillReport(begun.asked, begun.backfill_id)
+        tags = {BACKFILL_TAG: begun.backfill_id, REASON_TAG: begun.asked.reason}
+        built = begun.built(instance)
+        steps = [
+            replace(step, tags={**step.tags, **tags}) for step in plan.steps(begun.asked) if _place(step) not in built
+        ]
         done.report = run_steps(settings, definitions, instance, steps, progress)
-        done.report.first, done.report.last = understood.first, understood.last
+        done.report.first, done.report.last = begun.asked.first, begun.asked.last
+        if all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in done.report.runs):
+            begun.forget(settings)
     return done
+
+
+_Place = tuple[str, str | None, str | None]
+"""A step's job and range, which no other step of a backfill has."""
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A backfill that has not come to its end, as the home keeps it."""
+
+    backfill_id: str
+    asked: Asked
+
+    @classmethod
+    def on_record(cls, settings: Settings) -> _Begun:
+        path = _record(settings)
+        if not path.exists():
+            raise BackfillRefusedError("--resume: no backfill has broken off here; say what to build instead")
+        known = json.loads(path.read_text(encoding="utf-8"))
+        days = {name: date.fromisoformat(known[name]) for name in ("first", "last")}
+        asked = Asked(tuple(known["assets"]), **days, tenants=tuple(known["tenants"]), reason=known["reason"])
+        return cls(known["backfill_id"], asked)
+
+    def record(self, settings: Settings) -> None:
+        known = {"backfill_id": self.backfill_id, **vars(self.asked)}
+        _record(settings).write_text(json.dumps(known, default=str), encoding="utf-8")
+
+    def forget(self, settings: Settings) -> None:
+        _record(settings).unlink()
+
+    def built(self, instance: dg.DagsterInstance) -> set[_Place]:
+        """What runs of it have built before it broke off."""
+        ours = dg.RunsFilter(tags={BACKFILL_TAG: self.backfill_id}, statuses=[dg.DagsterRunStatus.SUCCESS])
+        return {
+            (run.job_name, run.tags.get(RANGE_START_TAG), run.tags.get(RANGE_END_TAG))
+            for run in instance.get_runs(filters=ours)
+        }
+
+
+def _record(settings: Settings) -> Path:
+    return settings.home / "backfill.json"
+
+
+def _place(step: Step) -> _Place:
+    return step.job, step.tags.get(RANGE_START_TAG), step.tags.get(RANGE_END_TAG)
 
 
 class Plan:

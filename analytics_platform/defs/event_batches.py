@@ -7,15 +7,18 @@ each storage has its own way with (`event_log`, `event_log_postgres`).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetKey
+from dagster import AssetKey, PartitionsDefinition
+from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
+from dagster._core.loader import LoadingContext
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.base import AssetRecord
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     AssetEventTagsTable,
@@ -23,10 +26,12 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.partition_status_cache import AssetStatusCacheValue, get_last_planned_storage_id
 from dagster._serdes import serialize_value
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from analytics_platform.defs.partition_status import settled, without
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 
 MIRRORED_EVENTS = frozenset(ASSET_EVENTS | ASSET_CHECK_EVENTS)
@@ -75,6 +80,21 @@ class BatchingEventLogStorage(SqlEventLogStorage):
     def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
         """Forget that partitions of an asset were ever built: the stock storages refuse to."""
         wipe_partitions(self, asset_key, partition_keys)
+
+    def get_asset_status_cache_values(
+        self, partitions_defs_by_key: Iterable[tuple[AssetKey, PartitionsDefinition | None]], context: LoadingContext
+    ) -> Sequence[AssetStatusCacheValue | None]:
+        """Which partitions of each asset are built; what is summed up of them is taken as it is while it holds."""
+        return [self._partition_status(key, of_key, context) for key, of_key in partitions_defs_by_key]
+
+    def _partition_status(
+        self, key: AssetKey, partitions_def: PartitionsDefinition | None, context: LoadingContext
+    ) -> AssetStatusCacheValue | None:
+        record = AssetRecord.blocking_get(context, key)
+        # A request of the web server has read the tenants already.
+        with partition_loading_context(None, getattr(context, "dynamic_partitions_loader", self._instance)):
+            kept = settled(record, get_last_planned_storage_id(self._instance, key, record), partitions_def)
+        return kept or super().get_asset_status_cache_values([(key, partitions_def)], context)[0]
 
     def get_concurrency_keys(self) -> set[str]:
         """The pools that have limits, the warehouse's always among them.
@@ -223,7 +243,12 @@ def wipe_partitions(storage: SqlEventLogStorage, asset_key: AssetKey, partition_
             index.execute(events.delete().where(of_asset, events.c.partition.in_(wiped)))
             of_check = checks.c.asset_key == asset_key.to_string()
             index.execute(checks.delete().where(of_check, checks.c.partition.in_(wiped)))
-    storage.wipe_asset_cached_status(asset_key)
+    record = next(iter(storage.get_asset_records([asset_key])), None)
+    left = without(record.asset_entry.cached_status if record else None, partition_keys)
+    if left is None:
+        storage.wipe_asset_cached_status(asset_key)
+    else:
+        storage.update_asset_cached_status_data(asset_key, left)
 
 
 def _identity(row: Mapping[str, Any]) -> dict[str, Any]:

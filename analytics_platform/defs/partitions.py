@@ -1,18 +1,28 @@
 """How assets are cut into partitions, and the translation between Dagster's keys and days and tenants.
 
 A day is the tenant's own business day, fixed when an event lands; so a landing prefix, a raw partition and a day
-downstream are the same day. Day x tenant is for raw alone (budget: 100,000 keys an asset, beyond which the UI takes
-seconds); everything after it is daily.
+downstream are the same day. Day x tenant is for raw alone, and within a budget; everything after it is daily.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+
+from analytics_platform.errors import AnalyticsError
+
+MAX_RAW_PARTITIONS = 150_000
+"""Keys of a raw asset up to which a page of Dagster's UI takes three seconds (`benchmarks.graph`): eight years of fifty
+tenants, or four of a hundred."""
+
+_NEARLY = 0.9
+
+_LOG = logging.getLogger(__name__)
 
 TENANT_PARTITIONS = "tenant"
 """Name of the dynamic partitions; `automation.tenants_from_registry` and `runs` add to them, nothing removes."""
@@ -22,6 +32,10 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 DayTenant = tuple[date, str]
 """A raw partition."""
+
+
+class GraphTooLargeError(AnalyticsError):
+    """There are more raw partitions than Dagster's UI can show in time; the text names the setting and the mend."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,27 @@ def partitions_from(history_start: date, time_zone: str) -> Partitions:
     week = dg.WeeklyPartitionsDefinition(start_date=first_monday.isoformat(), timezone=time_zone, day_offset=1)
     day_tenant = dg.MultiPartitionsDefinition({"day": day, "tenant": tenant})
     return Partitions(history_start, time_zone, day, tenant, day_tenant, week)
+
+
+def refuse_too_many(partitions: Partitions, tenants: int, now: datetime) -> None:
+    """Hold the raw assets to their budget; from nine tenths of it on, a line in the log says so each time.
+
+    Raises:
+        GraphTooLargeError: they have more keys.
+    """
+    days = (partitions.last_day(now) - partitions.first_day).days + 1
+    count = days * tenants
+    first_within = partitions.last_day(now) - timedelta(days=MAX_RAW_PARTITIONS // max(tenants, 1) - 1)
+    span = f"{days:,} days since {partitions.first_day} of {tenants} tenants"
+    said = f"history_start: {span} are {count:,} partitions of each raw asset"
+    if count > MAX_RAW_PARTITIONS:
+        raise GraphTooLargeError(
+            f"{said}, more than the {MAX_RAW_PARTITIONS:,} that Dagster's UI shows within seconds; set "
+            f"ANALYTICS_HISTORY_START to {first_within} or later: what lies before stays in lake and warehouse as long "
+            "as its retention class says, and takes no more events"
+        )
+    if count > MAX_RAW_PARTITIONS * _NEARLY:
+        _LOG.warning("%s, which may have %s (docs/benchmarks.md)", said, f"{MAX_RAW_PARTITIONS:,}")
 
 
 def raw_key(partition: DayTenant) -> dg.MultiPartitionKey:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TypeVar
 
 import dagster as dg
@@ -109,11 +110,15 @@ def freshness_policy(layer: str, tier: SlaTier, time_zone: str, *, weekly: bool 
     if layer in QUARTERLY_LAYERS:
         return dg.FreshnessPolicy.time_window(fail_window=_QUARTER + _WORKING_DAY_AFTER)
     due = datetime.strptime(tier.deadline, "%H:%M")  # noqa: DTZ007  a time of day, in the schedule's own zone
-    weekday = "1" if weekly else "*"
+    return _by_deadline(timedelta(hours=due.hour, minutes=due.minute), "1" if weekly else "*", time_zone)
+
+
+@cache
+def _by_deadline(since_midnight: timedelta, weekday: str, time_zone: str) -> dg.FreshnessPolicy:
+    """One policy for all that is due then: Dagster goes through a thousand deadlines of each policy that is made."""
+    hour, minute = divmod(since_midnight // timedelta(minutes=1), 60)
     return dg.FreshnessPolicy.cron(
-        deadline_cron=f"{due.minute} {due.hour} * * {weekday}",
-        lower_bound_delta=timedelta(hours=due.hour, minutes=due.minute),
-        timezone=time_zone,
+        deadline_cron=f"{minute} {hour} * * {weekday}", lower_bound_delta=since_midnight, timezone=time_zone
     )
 
 

@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -132,7 +132,7 @@ class IdentitiesTable:
         if self._removals.covers(DATASET, tenant, day):
             return
         key = identities_key(stream, day, tenant)
-        held = read_object(self._store, key) if self._store.info(key) else _NOTHING
+        held = read_object(self._store, key) if self._store.info(key) else _nothing()
         fresh = [each for each in landed if each.landing_object not in held.landing_objects]
         if not fresh:
             return
@@ -144,7 +144,10 @@ class IdentitiesTable:
         write_object(self._store, key, Identities(table, tuple(objects)))
 
 
-_NOTHING = Identities(IDENTITIES_SCHEMA.empty_table(), ())
+@cache
+def _nothing() -> Identities:
+    """No identities. Not a constant: pyarrow imports pandas for its first array, which whoever loads this would pay."""
+    return Identities(IDENTITIES_SCHEMA.empty_table(), ())
 
 
 @lru_cache(maxsize=_PEOPLE_REMEMBERED)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import broken_off
 import dagster as dg
 import pytest
 from defs_house import House, new_house
@@ -141,3 +145,17 @@ def test_backfills_of_both_kinds_leave_a_place_in_the_queue(tmp_path: Path, runs
     limits = {each["key"]: each["limit"] for each in config["tag_concurrency_limits"]}
     assert min(limits["dagster/backfill"], limits[BACKFILL_TAG]) >= 1
     assert limits["dagster/backfill"] + limits[BACKFILL_TAG] < config["max_concurrent_runs"] == runs
+
+
+def test_a_backfill_that_is_killed_is_taken_up_where_it_broke_off(tmp_path: Path) -> None:
+    command = [sys.executable, broken_off.__file__, str(tmp_path)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert broken_off.built(tmp_path) == broken_off.MONTHS[:1]
+    settings, graph = broken_off.settings_in(tmp_path), broken_off.graph(tmp_path)
+    done = backfill(settings, None, definitions=graph)
+    assert broken_off.built(tmp_path) == broken_off.MONTHS
+    assert done.report.ok
+    assert done.asked == broken_off.ASKED
+    with pytest.raises(BackfillRefusedError, match="--resume: no backfill has broken off here"):
+        backfill(settings, None, definitions=graph)

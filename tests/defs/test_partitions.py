@@ -9,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_platform.defs.partitions import (
+    MAX_RAW_PARTITIONS,
+    GraphTooLargeError,
     Rectangle,
     days_between,
     parse_raw_key,
     partitions_from,
     raw_key,
     rectangles,
+    refuse_too_many,
 )
 
 FIRST = date(2026, 1, 1)
@@ -69,3 +72,27 @@ def test_the_running_day_is_the_last_partition_from_its_first_minute(now: dateti
     assert partitions.last_day(now) == last
     with partition_loading_context(effective_dt=now):
         assert partitions.day.get_last_partition_key() == last.isoformat()
+
+
+def test_history_and_tenants_within_the_budget_say_nothing_until_it_is_nearly_used(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    partitions = partitions_from(FIRST, "Europe/Amsterdam")
+    now = datetime(2026, 12, 31, 12, tzinfo=UTC)
+    refuse_too_many(partitions, 0, now)
+    refuse_too_many(partitions, 365, now)
+    assert not caplog.messages
+    refuse_too_many(partitions, MAX_RAW_PARTITIONS // 365, now)
+    assert "149,650 partitions of each raw asset, which may have 150,000" in caplog.text
+
+
+def test_more_raw_partitions_than_can_be_shown_are_refused_with_the_first_day_that_could_be() -> None:
+    partitions = partitions_from(date(2016, 1, 1), "Europe/Amsterdam")
+    now = datetime(2026, 12, 31, 12, tzinfo=UTC)
+    with pytest.raises(GraphTooLargeError, match=r"set ANALYTICS_HISTORY_START to 20..-..-.. or later") as refused:
+        refuse_too_many(partitions, 50, now)
+    assert "200,900 partitions" in str(refused.value)
+    first = date.fromisoformat(str(refused.value).partition("START to ")[2][:10])
+    refuse_too_many(partitions_from(first, "Europe/Amsterdam"), 50, now)
+    with pytest.raises(GraphTooLargeError):
+        refuse_too_many(partitions_from(first - timedelta(days=1), "Europe/Amsterdam"), 50, now)

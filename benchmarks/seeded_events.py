@@ -1,0 +1,67 @@
+"""A past for an instance: partitions planned and materialized, as runs over ranges leave them, written in batches.
+
+Belongs here: events and the run that they are of, through the storage's own batch write. Stays out: what is measured on
+top of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import dagster as dg
+from dagster._core.definitions.partitions.utils.multi import get_tags_from_multi_partition_key
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, StepMaterializationData
+from dagster._core.events.log import EventLogEntry
+from dagster._core.utils import make_new_run_id
+
+from analytics_platform.defs import jobs
+
+_AT_ONCE = 5_000
+_NODE = "raw"
+
+
+def seed(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Sequence[dg.MultiPartitionKey]) -> None:
+    """Leave in an instance what a run that built these partitions of an asset leaves there."""
+    run_id = make_new_run_id()
+    instance.add_run(dg.DagsterRun(job_name=jobs.INGEST, run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
+    for events in (_planned(asset, partitions), _materialized(asset, partitions)):
+        for batch in _batches(_entry(event, run_id) for event in events):
+            instance.event_log_storage.store_event_batch(batch)
+
+
+def _planned(asset: dg.AssetKey, partitions: Iterable[str]) -> Iterator[DagsterEvent]:
+    for partition in partitions:
+        data = AssetMaterializationPlannedData(asset, partition)
+        yield DagsterEvent.build_asset_materialization_planned_event(jobs.INGEST, _NODE, data)
+
+
+def _materialized(asset: dg.AssetKey, partitions: Iterable[dg.MultiPartitionKey]) -> Iterator[DagsterEvent]:
+    for partition in partitions:
+        tags = get_tags_from_multi_partition_key(partition)
+        materialization = dg.AssetMaterialization(asset, partition=partition, tags=tags, metadata={"partitions": 1})
+        yield DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+            job_name=jobs.INGEST,
+            step_key=_NODE,
+            event_specific_data=StepMaterializationData(materialization),
+        )
+
+
+def _entry(event: DagsterEvent, run_id: str) -> EventLogEntry:
+    return EventLogEntry(
+        error_info=None,
+        level=10,
+        user_message="",
+        run_id=run_id,
+        timestamp=time.time(),
+        job_name=jobs.INGEST,
+        step_key=event.step_key,
+        dagster_event=event,
+    )
+
+
+def _batches(entries: Iterator[EventLogEntry]) -> Iterator[list[EventLogEntry]]:
+    while batch := list(islice(entries, _AT_ONCE)):
+        yield batch
