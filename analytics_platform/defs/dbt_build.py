@@ -19,11 +19,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from analytics_platform.defs.dbt_overhead import FILE_LEVEL, spare_overhead
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.settings import temporary_environment
 
 _PARSED = "partial_parse.msgpack"
 _DUCKDB_FILE = "ANALYTICS_WAREHOUSE_PATH"
+_PROJECT_FILES = frozenset({".sql", ".yml", ".csv", ".md"})
+_PARSED_PROJECTS: dict[tuple[object, ...], Any] = {}
+"""The manifest of the project that was parsed last, by its files and its connection: parsing takes a second or two."""
+
 _NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """They judge SQL, not data, and run in the test suite; the name of a model would choose those of the model too."""
 
@@ -148,8 +153,18 @@ class DbtBuild:
 
     def _invoke(self, arguments: Sequence[str]) -> Any:
         if self._manifest is None:
-            self.parse(self.target_dir)
+            self._manifest = self._parsed()
         return self._run(arguments, self.target_dir).result
+
+    def _parsed(self) -> Any:
+        """The project as this process has parsed it before, where none of its files has changed since, or anew."""
+        files = [path for path in sorted(self.project_dir.rglob("*.*")) if path.suffix in _PROJECT_FILES]
+        states = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+        project = (*states, self.connection.target, *sorted(self.connection.parsing.items()), self.schema_prefix)
+        if project not in _PARSED_PROJECTS:
+            _PARSED_PROJECTS.clear()
+            _PARSED_PROJECTS[project] = self.parse(self.target_dir)
+        return _PARSED_PROJECTS[project]
 
     def _run(self, arguments: Sequence[str], target_dir: Path, connection: Mapping[str, str] | None = None) -> Any:
         """One dbt invocation. Its outcome holds a result even when nodes fail; no result is an error of dbt itself."""
@@ -157,6 +172,7 @@ class DbtBuild:
 
         _take_turns_for_cursors()
         name_flags_at_once()
+        spare_overhead()
         variables = connection or {**self.connection.environment, **self.connection.at_work()}
         with self._environment(target_dir, variables):
             outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
@@ -167,7 +183,7 @@ class DbtBuild:
 
     def _global_flags(self) -> list[str]:
         log_dir = str(self.target_dir / "logs")
-        return ["--log-level", "none", "--log-level-file", "info", "--log-path", log_dir, "--no-use-colors"]
+        return ["--log-level", "none", "--log-level-file", FILE_LEVEL, "--log-path", log_dir, "--no-use-colors"]
 
     @contextmanager
     def _environment(self, target_dir: Path, connection: Mapping[str, str]) -> Iterator[None]:
