@@ -41,13 +41,23 @@ def timestamps_with_nulls(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def transform(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: object) -> exp.Expr:
-    """The statement for DuckDB: CREATE TABLE as dbt writes it is beyond it or beyond fakesnow."""
+    """The statement for DuckDB, without what is beyond it or beyond fakesnow."""
     if isinstance(statement, exp.Create) and statement.kind == "TABLE" and statement.find(exp.Table).db:
         # DuckDB has temporary tables in no schema; these are plain ones to it, and dbt drops them.
         for temporary in list(statement.find_all(exp.TemporaryProperty)):
             temporary.pop()
         name_columns(statement)
+    for order in statement.find_all(exp.Order):
+        order_by_all(order)
     return _TRANSFORM(cursor, statement, parameters)
+
+
+def order_by_all(order: exp.Order) -> None:
+    """Snowflake's ORDER BY ALL by the places of columns; fakesnow looks for a column of the name."""
+    query, keys = order.parent, order.expressions
+    if isinstance(query, exp.Query) and len(keys) == 1 and keys[0].this.name.upper() == "ALL":
+        places = range(1, len(query.selects) + 1)
+        order.set("expressions", [exp.Ordered(this=exp.Literal.number(place)) for place in places])
 
 
 def name_columns(statement: exp.Create) -> None:
