@@ -14,6 +14,7 @@ import duckdb
 import fakesnow.arrow
 import fakesnow.copy_into
 import fakesnow.server
+import fakesnow.transforms
 import pyarrow as pa
 import pyarrow.compute as pc
 import snowflake.connector.errors
@@ -95,6 +96,8 @@ def main() -> None:
     FakeSnowflakeCursor.execute = execute
     FakeSnowflakeCursor._transform = transform
     fakesnow.copy_into._get_table_columns = columns_of
+    # It sums everything as floats, also decimals, whose sums are exact in Snowflake.
+    fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
     fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
     fakesnow.server.app.routes.append(Route("/telemetry/send", nothing_to_tell, methods=["POST"]))
