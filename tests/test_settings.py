@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from analytics_platform.settings import Settings, SettingsError, unknown_variables
 
@@ -107,3 +108,21 @@ def test_variables_that_are_no_setting_are_found(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ANALYTICS_LAKE_ULR", "s3://lake")
     assert "ANALYTICS_LAKE_ULR" in unknown_variables()
     assert "ANALYTICS_HOME" not in unknown_variables()
+
+
+def test_snowflake_needs_its_account_and_a_key(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="snowflake_account and snowflake_private_key_file"):
+        Settings(home=tmp_path, warehouse="snowflake")
+    chosen = Settings(
+        home=tmp_path, warehouse="snowflake", snowflake_account="org-one", snowflake_private_key_file=tmp_path / "k.p8"
+    )
+    assert chosen.snowflake_protocol == "https"
+
+
+def test_the_passphrase_of_the_key_stands_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", "")
+    monkeypatch.setenv("ANALYTICS_SNOWFLAKE_PORT", "none")
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment()
+    assert "snowflake_private_key_passphrase" in str(caught.value)
+    assert "(got ''" not in str(caught.value)
