@@ -29,6 +29,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "ANALYTICS_"
 
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_SNOWFLAKE_NAME = r"^[A-Za-z_][A-Za-z0-9_$]*$"
 _REFRESH = ("workspace_id", "dataset_id", "tenant_id", "client_id", "client_secret")
 """Settings of Power BI that a refresh needs, and nothing else does."""
 
@@ -47,6 +48,7 @@ _SECRETS = (
     "rbac_token",
     "segment_token",
     "slack_token",
+    "snowflake_private_key_passphrase",
 )
 """Settings whose values stand in no message."""
 
@@ -135,7 +137,7 @@ class Settings(BaseSettings):
     lake_object_lock: Literal["none", "governance", "compliance"] = Field(
         default="none", description="The bucket's Object Lock; in compliance mode nobody can erase what it covers."
     )
-    warehouse: Literal["duckdb"] = Field(
+    warehouse: Literal["duckdb", "snowflake"] = Field(
         default="duckdb", description="Product that holds the tables: duckdb is one file of the home folder."
     )
     warehouse_schema_prefix: str = Field(
@@ -320,6 +322,42 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$",
         description="Role that loads and builds in Snowflake: the one for whom no row is filtered and nothing masked.",
     )
+    snowflake_account: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        description="Snowflake's account, organisation-account, where the warehouse is snowflake.",
+    )
+    snowflake_user: str = Field(
+        default="ANALYTICS", pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$", description="Snowflake's user, of type SERVICE."
+    )
+    snowflake_private_key_file: Path | None = Field(
+        default=None, description="PEM file with that user's private key; there is no login by password."
+    )
+    snowflake_private_key_passphrase: SecretStr | None = Field(
+        default=None, min_length=1, description="Passphrase of that file, where it is encrypted."
+    )
+    snowflake_hourly_warehouse: str = Field(
+        default="ANALYTICS_HOURLY",
+        pattern=_SNOWFLAKE_NAME,
+        description="Snowflake's warehouse for hourly loads and for whoever asks meanwhile.",
+    )
+    snowflake_nightly_warehouse: str = Field(
+        default="ANALYTICS_NIGHTLY",
+        pattern=_SNOWFLAKE_NAME,
+        description="The one for nightly builds, pages and governance.",
+    )
+    snowflake_backfill_warehouse: str = Field(
+        default="ANALYTICS_BACKFILL", pattern=_SNOWFLAKE_NAME, description="The one for backfills."
+    )
+    snowflake_host: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="Snowflake's host where it is not the account's, such as a private link's.",
+    )
+    snowflake_port: int | None = Field(default=None, ge=1, le=65535, description="Its port.")
+    snowflake_protocol: Literal["https", "http"] = Field(
+        default="https", description="http for a stand-in on the same machine alone."
+    )
     bigquery_project: str = Field(
         default="analytics", pattern=r"^[a-z][a-z0-9-]*$", description="BigQuery's project, for its grants."
     )
@@ -390,6 +428,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 "warehouse_schema_prefix is for a shared warehouse; for duckdb give the branch its own home"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _snowflake_can_be_reached(self) -> Self:
+        needed = ("snowflake_account", "snowflake_private_key_file")
+        missing = [name for name in needed if getattr(self, name) is None]
+        if self.warehouse == "snowflake" and missing:
+            raise ValueError(f"warehouse is snowflake, which needs {' and '.join(missing)} too")
         return self
 
     @model_validator(mode="after")

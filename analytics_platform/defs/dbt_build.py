@@ -76,12 +76,14 @@ class DbtConnection:
         parsing: those that a parse is given in their place. It connects to nothing, and dbt parses all again where the
             connection is another than that of the parse before.
         release: lets go of what dbt keeps open between two invocations.
+        at_work: further variables, which only the work at hand decides.
     """
 
     target: str
     environment: Mapping[str, str] = field(repr=False)
     parsing: Mapping[str, str]
     release: Callable[[], None]
+    at_work: Callable[[], Mapping[str, str]] = dict
 
 
 def duckdb_connection(path: Path) -> DbtConnection:
@@ -155,7 +157,8 @@ class DbtBuild:
 
         _take_turns_for_cursors()
         name_flags_at_once()
-        with self._environment(target_dir, connection or self.connection.environment):
+        variables = connection or {**self.connection.environment, **self.connection.at_work()}
+        with self._environment(target_dir, variables):
             outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
             self.connection.release()
         if outcome.result is None:

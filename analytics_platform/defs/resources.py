@@ -14,15 +14,18 @@ from analytics_platform.alerting.messages import Places
 from analytics_platform.alerting.slack import SlackClient
 from analytics_platform.alerting.store import SqliteStore
 from analytics_platform.catalog import Catalog
+from analytics_platform.defs.attribution import work_at_hand
 from analytics_platform.defs.dbt_build import DbtBuild, DbtConnection, duckdb_connection
+from analytics_platform.defs.dbt_snowflake import snowflake_connection
 from analytics_platform.governance.access.desk import reference_key
 from analytics_platform.governance.access.rbac import RbacSource
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.lake.stores import BucketPlace, open_store
-from analytics_platform.settings import Settings
+from analytics_platform.settings import Settings, SettingsError
 from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
+from analytics_platform.warehouse.snowflake import SnowflakeAccount, SnowflakeWarehouse
 
 AfterModels = Callable[[], Mapping[str, Sequence[str]]]
 """Gives what `DbtBuild` runs after models: whoever knows the policy."""
@@ -64,12 +67,47 @@ def warehouse_from(settings: Settings, patience: float | None = None) -> Warehou
     match settings.warehouse:
         case "duckdb":
             return embedded_warehouse(settings, patience)
+        case "snowflake":
+            return snowflake_warehouse(settings, patience)
 
 
 def embedded_warehouse(settings: Settings, patience: float | None = None) -> DuckDBWarehouse:
     """The DuckDB file of this home."""
     timeout = settings.lock_timeout_seconds if patience is None else patience
     return DuckDBWarehouse(settings.warehouse_path, lock_timeout=timeout)
+
+
+def snowflake_warehouse(settings: Settings, patience: float | None = None) -> SnowflakeWarehouse:
+    """The database of Snowflake that settings name; nothing connects yet."""
+    return SnowflakeWarehouse(
+        _snowflake_account(settings),
+        schema_prefix=settings.warehouse_schema_prefix,
+        kept_days=settings.deleted_rows_kept_days,
+        lock_timeout=settings.lock_timeout_seconds if patience is None else patience,
+        work=work_at_hand,
+    )
+
+
+def _snowflake_account(settings: Settings) -> SnowflakeAccount:
+    secret = settings.snowflake_private_key_passphrase
+    if settings.snowflake_account is None or settings.snowflake_private_key_file is None:
+        raise SettingsError("snowflake_account and snowflake_private_key_file: set both to reach Snowflake")
+    return SnowflakeAccount(
+        account=settings.snowflake_account,
+        user=settings.snowflake_user,
+        private_key_file=settings.snowflake_private_key_file,
+        passphrase=secret.get_secret_value() if secret else None,
+        role=settings.snowflake_writer,
+        database=settings.snowflake_database,
+        warehouses={
+            "hourly": settings.snowflake_hourly_warehouse,
+            "nightly": settings.snowflake_nightly_warehouse,
+            "backfill": settings.snowflake_backfill_warehouse,
+        },
+        host=settings.snowflake_host,
+        port=settings.snowflake_port,
+        protocol=settings.snowflake_protocol,
+    )
 
 
 def dbt_from(settings: Settings) -> DbtBuild:
@@ -86,6 +124,8 @@ def _dbt_connection(settings: Settings) -> DbtConnection:
     match settings.warehouse:
         case "duckdb":
             return duckdb_connection(settings.warehouse_path)
+        case "snowflake":
+            return snowflake_connection(_snowflake_account(settings), work_at_hand)
 
 
 def alert_store_from(settings: Settings) -> SqliteStore:

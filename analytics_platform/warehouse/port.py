@@ -23,6 +23,10 @@ class WarehouseMissingError(AnalyticsError):
     """There is no warehouse yet: nothing has been run."""
 
 
+class WarehouseUnreachableError(AnalyticsError):
+    """The warehouse is not to be reached, or lets us not in; the text names the settings. Nothing is known of it."""
+
+
 class QueryError(AnalyticsError):
     """A query cannot be answered as written; the text is the warehouse's own."""
 

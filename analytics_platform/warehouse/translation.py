@@ -13,20 +13,22 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from analytics_platform.warehouse import snowflake_sql
 from analytics_platform.warehouse.port import SCHEMAS, QueryError
 
 
 @lru_cache(maxsize=4096)
-def translated(sql: str, dialect: str, prefix: str = "") -> str:
+def translated(sql: str, dialect: str, prefix: str = "", *, reads: bool = False) -> str:
     """One statement for another product.
 
     Args:
         sql: the statement in DuckDB's dialect.
         dialect: sqlglot's name of the product's.
         prefix: what the names of the platform's schemas begin with there.
+        reads: refuse what is not a query.
 
     Raises:
-        QueryError: it is not one statement that both dialects know.
+        QueryError: it is not one statement that both dialects know, or would write where it may only read.
     """
     try:
         statements = sqlglot.parse(sql, read="duckdb")
@@ -35,6 +37,10 @@ def translated(sql: str, dialect: str, prefix: str = "") -> str:
     if len(statements) != 1 or statements[0] is None:
         raise QueryError(f"{len(statements)} statements where one is expected: {sql}")
     statement = statements[0]
+    if reads and not isinstance(statement, exp.Query):
+        raise QueryError(f"{statement.key}: only queries are answered here; write one that begins with select or with")
+    if dialect == "snowflake":
+        statement = snowflake_sql.rewrite(statement, prefix)
     statement = statement.transform(_REWRITTEN.get(dialect, _as_it_is))
     if prefix:
         _put_prefix(statement, prefix)

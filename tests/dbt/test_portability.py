@@ -29,7 +29,7 @@ analytics_platform:
 """
 
 # Functions of the dialect that sqlglot has no class for; each was looked up in the warehouse's own reference.
-KNOWN_FUNCTIONS = {"snowflake": {"try_to_timestamp_tz"}, "bigquery": set()}
+KNOWN_FUNCTIONS = {"snowflake": set(), "bigquery": set()}
 
 # Type names that other warehouses know and this one does not.
 FOREIGN_TYPES = {

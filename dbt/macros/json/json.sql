@@ -67,7 +67,7 @@
 {%- endmacro %}
 
 {% macro snowflake__text_to_timestamp(text) -%}
-    cast(convert_timezone('UTC', try_to_timestamp_tz(upper({{ text }}))) as timestamp_ntz)
+    cast(convert_timezone('UTC', try_cast(upper({{ text }}) as timestamp_tz)) as timestamp_ntz)
 {%- endmacro %}
 
 {% macro bigquery__text_to_timestamp(text) -%}

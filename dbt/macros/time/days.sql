@@ -35,10 +35,12 @@
     (select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date) as day)
 {%- endmacro %}
 
+{# Snowflake takes columns as arguments of a table function, and no subqueries, which either end may be. #}
 {% macro snowflake__days_between(first, last) -%}
     (
-        select dateadd(day, value, {{ first }}) as day
-        from table(flatten(array_generate_range(0, datediff(day, {{ first }}, {{ last }}) + 1)))
+        select cast(dateadd(day, cast(steps.value as integer), ends.first_day) as date) as day
+        from (select {{ first }} as first_day, {{ last }} as last_day) as ends,
+            lateral flatten(input => array_generate_range(0, datediff(day, ends.first_day, ends.last_day) + 1)) as steps
     )
 {%- endmacro %}
 
@@ -124,7 +126,7 @@
 {%- endmacro %}
 
 {% macro snowflake__add_days(date, days) -%}
-    dateadd(day, {{ days }}, {{ date }})
+    cast(dateadd(day, {{ days }}, {{ date }}) as date)
 {%- endmacro %}
 
 {% macro bigquery__add_days(date, days) -%}
@@ -140,7 +142,7 @@
 {%- endmacro %}
 
 {% macro snowflake__add_months(date, months) -%}
-    dateadd(month, {{ months }}, {{ date }})
+    cast(dateadd(month, {{ months }}, {{ date }}) as date)
 {%- endmacro %}
 
 {% macro bigquery__add_months(date, months) -%}

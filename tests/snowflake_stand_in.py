@@ -1,0 +1,91 @@
+"""fakesnow's server, for tests that want Snowflake: the real connector and dbt's real adapter talk to it over HTTP.
+
+It runs in a process and an environment of its own, since it holds sqlglot, which translates the platform's SQL, to an
+older version: `make fakesnow` makes it, FAKESNOW_PYTHON names another. Where there is none the test is skipped, or fails
+when REQUIRE_FAKESNOW is 1. A pass here is a gate, and no proof on Snowflake: docs/snowflake.md says what is unproven.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ROOT = Path(__file__).parents[1]
+SERVER = ROOT / "tests" / "warehouse" / "fakesnow_server.py"
+PASSPHRASE = "only for the stand-in"
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A running server, and a key to log in with, which it does not look at."""
+
+    port: int
+    key: Path
+
+    def settings(self, **chosen: object) -> Mapping[str, object]:
+        """Settings of a deployment whose warehouse it is; name a database of one's own."""
+        return {
+            "warehouse": "snowflake",
+            "snowflake_account": "stand-in",
+            "snowflake_private_key_file": str(self.key),
+            "snowflake_private_key_passphrase": PASSPHRASE,
+            "snowflake_host": "127.0.0.1",
+            "snowflake_port": self.port,
+            "snowflake_protocol": "http",
+            **chosen,
+        }
+
+
+@contextmanager
+def snowflake_stand_in(folder: Path) -> Iterator[StandIn]:
+    """A server of one's own, with databases in memory; it is gone afterwards."""
+    python = Path(os.environ.get("FAKESNOW_PYTHON", ROOT / ".venv-fakesnow" / "bin" / "python"))
+    if not python.exists():
+        if os.environ.get("REQUIRE_FAKESNOW") == "1":
+            pytest.fail(f"no fakesnow at {python}: run `make fakesnow`")
+        pytest.skip("no fakesnow on this machine: run `make fakesnow`")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (folder / "fakesnow.log").open("w") as log:
+        server = subprocess.Popen([python, SERVER, str(port)], stdout=log, stderr=log, cwd=folder)
+        try:
+            _wait_for(server, port, folder / "fakesnow.log")
+            yield StandIn(port, _private_key(folder / "snowflake.p8"))
+        finally:
+            server.terminate()
+            server.wait(timeout=10)
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"fakesnow did not answer in {_START_SECONDS:g} s:\n{log.read_text()}")
+
+
+def _private_key(file: Path) -> Path:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(PASSPHRASE.encode()),
+        )
+    )
+    return file
