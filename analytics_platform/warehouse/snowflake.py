@@ -143,6 +143,18 @@ class SnowflakeWarehouse:
         """Account and database."""
         return f"snowflake://{self._account.host or self._account.account}/{self._account.database}"
 
+    @property
+    def dialect(self) -> str:
+        """Sqlglot's name of it."""
+        return DIALECT
+
+    def native(self, sql: str) -> pa.Table:
+        """Run one statement as it is: grants, policies, schemas."""
+        with self._connected() as cursor:
+            self._run(cursor, sql)
+            names = [column.name for column in cursor.description or ()]
+            return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in cursor.fetchall()])
+
     def replace_days(self, table: str, rows: pa.Table | pa.RecordBatchReader, first: date, last: date) -> int:
         """Replace the rows of ``first`` to ``last`` in one transaction; the table is made when it is missing."""
         return self._replace(table, rows, "day between ? and ?", [first, last])

@@ -48,10 +48,15 @@ def translated(sql: str, dialect: str, prefix: str = "", *, reads: bool = False)
 
 
 def _snowflakes(node: exp.Expr) -> exp.Expr:
-    """Its REGEXP_LIKE has to match the whole text, where DuckDB's regexp_matches finds a part."""
-    if isinstance(node, exp.RegexpLike):
-        return exp.GT(this=exp.func("regexp_instr", node.this, node.expression), expression=exp.Literal.number(0))
+    """Its REGEXP_LIKE has to match the whole text, also over lines, where DuckDB's regexp_matches finds a part."""
+    if isinstance(node, exp.RegexpLike) and not node.args.get("flag"):
+        within = exp.DPipe(this=exp.DPipe(this=_text(".*("), expression=node.expression), expression=_text(").*"))
+        return exp.RegexpLike(this=node.this, expression=within, flag=_text("s"))
     return node
+
+
+def _text(said: str) -> exp.Expr:
+    return exp.Literal.string(said)
 
 
 def _bigquerys(node: exp.Expr) -> exp.Expr:
