@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without compiled bytecode `import dbt` takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run demo test lint types bench lock docs manifest generate check node clean
+.PHONY: help env run demo test lint types bench lock docs manifest generate check node fakesnow clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,11 @@ bench: $(READY) ## Speed as ratios to a floor measured in the same run
 node: ## Install the npm packages of the TypeScript types and of the client tests (needs Node.js 20)
 	cd analytics_platform/tracking/typescript && npm ci --silent
 	cd tests/clients && npm ci --silent
+
+# An environment of its own: fakesnow wants an older sqlglot than the platform's.
+fakesnow: $(READY) ## Install the stand-in for Snowflake that tests start (.venv-fakesnow)
+	$(PYTHON) -m venv .venv-fakesnow
+	$(BIN)/uv pip sync --quiet --require-hashes --python .venv-fakesnow/bin/python tests/warehouse/fakesnow.txt
 
 generate: $(READY) ## Write what is generated from catalogue and settings, and committed
 	$(BIN)/analytics taxonomy generate

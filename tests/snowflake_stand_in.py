@@ -1,8 +1,8 @@
 """fakesnow's server, for tests that want Snowflake: the real connector and dbt's real adapter talk to it over HTTP.
 
-It runs in a process and an environment of its own, since it holds sqlglot, which translates the platform's SQL, to an
-older version: `make fakesnow` makes it, FAKESNOW_PYTHON names another. Where there is none the test is skipped, or fails
-when REQUIRE_FAKESNOW is 1. A pass here is a gate, and no proof on Snowflake: docs/snowflake.md says what is unproven.
+It runs in a process and an environment of its own, since it wants an older sqlglot than the platform, which translates
+SQL by it: `make fakesnow` makes it, FAKESNOW_PYTHON names another. Where there is none a test is skipped, or fails if
+REQUIRE_FAKESNOW is 1. A pass here is a gate, and no proof on Snowflake: docs/snowflake.md says what is unproven.
 """
 
 from __future__ import annotations

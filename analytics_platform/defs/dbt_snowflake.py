@@ -13,7 +13,7 @@ from analytics_platform.warehouse.snowflake import SnowflakeAccount
 from analytics_platform.warehouse.work import Work
 
 _PREFIX = "ANALYTICS_SNOWFLAKE_"
-_PASSPHRASE = "DBT_ENV_SECRET_SNOWFLAKE_PASSPHRASE"
+_SECRET_VARIABLE = "DBT_ENV_SECRET_SNOWFLAKE_PASSPHRASE"  # noqa: S105 - a name
 """dbt keeps the values of variables of this prefix out of its logs and out of its manifest."""
 
 
@@ -40,7 +40,7 @@ def _variables(account: SnowflakeAccount) -> dict[str, str]:
         "PORT": str(account.port or (443 if https else 80)),
         "PROTOCOL": account.protocol,
     }
-    return {**{f"{_PREFIX}{name}": value for name, value in said.items()}, _PASSPHRASE: account.passphrase or ""}
+    return {**{f"{_PREFIX}{name}": value for name, value in said.items()}, _SECRET_VARIABLE: account.passphrase or ""}
 
 
 def _nothing() -> None:

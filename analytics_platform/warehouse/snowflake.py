@@ -249,10 +249,8 @@ class SnowflakeWarehouse:
         target = self._named(table)
         with self._connected() as cursor, self._staged(cursor, rows) as count:
             if whole and self._differs(cursor, table, rows.schema):
-                self._run(
-                    cursor,
-                    f"create or replace {self._definition(target, rows.schema)} copy grants as select {names} from {_INCOMING}",
-                )
+                definition = f"create or replace {self._definition(target, rows.schema)} copy grants"
+                self._run(cursor, f"{definition} as select {names} from {_INCOMING}")
                 return count
             self._run(cursor, f"create {self._definition(f'if not exists {target}', rows.schema)}")
             with self._transaction(cursor):
@@ -443,8 +441,8 @@ class SnowflakeWarehouse:
             )
         if error.errno in _NO_WAREHOUSE:
             return WarehouseMissingError(
-                f"{error.msg}; role {self._account.role} needs USAGE on the warehouses that snowflake_hourly_warehouse, "
-                "snowflake_nightly_warehouse and snowflake_backfill_warehouse name"
+                f"{error.msg}; role {self._account.role} needs USAGE on the warehouses that "
+                "snowflake_hourly_warehouse, snowflake_nightly_warehouse and snowflake_backfill_warehouse name"
             )
         return QueryError(str(error.msg))
 

@@ -80,7 +80,8 @@ def as_duckdb_answers(answer: pa.Table, columns: Sequence[Described], names: Ite
 
     Args:
         answer: the connector's table. Its integers are as narrow as the values allow, and an empty one knows less.
-        columns: the connector's description of it; ``names`` has what their type codes mean.
+        columns: the connector's description of it.
+        names: what its type codes mean, from 0.
     """
     kinds = dict(enumerate(names))
     arrays = [_cast(answer.column(at), _answered(kinds[each.type_code], each)) for at, each in enumerate(columns)]

@@ -16,6 +16,7 @@ import fakesnow.copy_into
 import fakesnow.server
 import pyarrow as pa
 import pyarrow.compute as pc
+import snowflake.connector.errors
 import uvicorn
 from fakesnow.cursor import FakeSnowflakeCursor
 from sqlglot import exp
@@ -24,6 +25,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 _TIMESTAMPS = fakesnow.arrow.timestamp_to_sf_struct
+_EXECUTE = FakeSnowflakeCursor.execute
 _TRANSFORM = FakeSnowflakeCursor._transform
 _NOT_ITS_BUSINESS = [
     # It parses SET of a session's parameters by a list of names that lacks this one, which changes no row.
@@ -39,11 +41,32 @@ def timestamps_with_nulls(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def transform(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: object) -> exp.Expr:
-    """The statement for DuckDB, which has no temporary tables in a schema: dbt's are plain ones to it, and stay."""
+    """The statement for DuckDB: CREATE TABLE as dbt writes it is beyond it or beyond fakesnow."""
     if isinstance(statement, exp.Create) and statement.kind == "TABLE" and statement.find(exp.Table).db:
+        # DuckDB has temporary tables in no schema; these are plain ones to it, and dbt drops them.
         for temporary in list(statement.find_all(exp.TemporaryProperty)):
             temporary.pop()
+        name_columns(statement)
     return _TRANSFORM(cursor, statement, parameters)
+
+
+def name_columns(statement: exp.Create) -> None:
+    """What a clustered table selects with a star; fakesnow asks DuckDB for the names in Snowflake's dialect."""
+    query = statement.expression and statement.expression.unnest()
+    if isinstance(query, exp.Select) and query.is_star and isinstance(statement.this, exp.Schema):
+        query.set("expressions", [exp.column(each.this.copy()) for each in statement.this.expressions])
+
+
+def execute(cursor: FakeSnowflakeCursor, *arguments: object, **options: object) -> FakeSnowflakeCursor:
+    """What fakesnow cannot do is an error of the statement; as one of the server the client would try it for ever."""
+    try:
+        return _EXECUTE(cursor, *arguments, **options)
+    except snowflake.connector.errors.Error:
+        raise
+    except Exception as error:
+        raise snowflake.connector.errors.ProgrammingError(
+            msg=f"fakesnow: {error}", errno=1, sqlstate="XX000"
+        ) from error
 
 
 def columns_of(table: exp.Table, connection: duckdb.DuckDBPyConnection, *_place: object) -> list[str]:
@@ -59,6 +82,7 @@ async def nothing_to_tell(_request: Request) -> JSONResponse:
 
 def main() -> None:
     """Serve until the process is ended."""
+    FakeSnowflakeCursor.execute = execute
     FakeSnowflakeCursor._transform = transform
     fakesnow.copy_into._get_table_columns = columns_of
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls

@@ -68,3 +68,33 @@ def test_tables_that_are_not_the_platforms_keep_their_names() -> None:
 def test_what_is_not_one_statement_is_refused(sql: str) -> None:
     with pytest.raises(QueryError):
         translated(sql, "snowflake")
+
+
+def test_whole_numbers_divide_as_floats_also_where_snowflake_would_round() -> None:
+    said = translated("select won / count(*) as share from kpi.t group by won", "snowflake")
+
+    assert "CAST(won AS DOUBLE) / " in said
+
+
+def test_snowflakes_catalogue_has_the_names_that_the_platform_gave() -> None:
+    said = translated(
+        "select t.table_name from information_schema.tables t where t.table_schema = ?", "snowflake", "pr_"
+    )
+
+    listing = sqlglot.parse_one(said, read="snowflake").find(sqlglot.exp.Subquery)
+    assert listing is not None
+    assert listing.alias == "t"
+    assert "'PR_KPI'" in listing.sql(dialect="snowflake")
+    assert "LOWER(c.table_name) AS table_name" in listing.sql(dialect="snowflake")
+
+
+@pytest.mark.parametrize(
+    "sql", ["delete from kpi.t", "create table kpi.t (a int)", "update kpi.t set a = 1", "set a = 1"]
+)
+def test_what_would_write_is_refused_where_only_queries_are_answered(sql: str) -> None:
+    with pytest.raises(QueryError, match="only queries"):
+        translated(sql, "snowflake", reads=True)
+
+
+def test_a_query_is_answered_where_only_queries_are() -> None:
+    assert translated("with a as (select 1 as b) select b from a union all select 2", "snowflake", reads=True)

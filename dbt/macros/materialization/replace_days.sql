@@ -5,6 +5,10 @@
   Config `day_column` names the column of the target that carries the day (default `day`).
 #}
 {% macro get_incremental_replace_days_sql(arg_dict) -%}
+    {{ return(adapter.dispatch("replace_days_sql", "analytics_platform")(arg_dict)) }}
+{%- endmacro %}
+
+{% macro default__replace_days_sql(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict["dest_columns"] | map(attribute="name")) -%}
     delete from {{ arg_dict["target_relation"] }}
     where {{ built_days(config.get("day_column", "day")) }};

@@ -4,6 +4,10 @@
   Config `entity_columns` are the columns that name an entity, `entities` the model that lists those that exist.
 #}
 {% macro get_incremental_replace_entities_sql(arg_dict) -%}
+    {{ return(adapter.dispatch("replace_entities_sql", "analytics_platform")(arg_dict)) }}
+{%- endmacro %}
+
+{% macro default__replace_entities_sql(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict["dest_columns"] | map(attribute="name")) -%}
     {%- set keys = config.require("entity_columns") -%}
     delete from {{ arg_dict["target_relation"] }} as built

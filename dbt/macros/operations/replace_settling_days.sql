@@ -14,6 +14,10 @@
 {%- endmacro %}
 
 {% macro get_incremental_replace_settling_days_sql(arg_dict) -%}
+    {{ return(adapter.dispatch("replace_settling_days_sql", "analytics_platform")(arg_dict)) }}
+{%- endmacro %}
+
+{% macro default__replace_settling_days_sql(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict["dest_columns"] | map(attribute="name")) -%}
     delete from {{ arg_dict["target_relation"] }}
     where {{ settling_days("day") }};

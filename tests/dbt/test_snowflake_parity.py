@@ -1,0 +1,71 @@
+"""The same events give the same tables on Snowflake's stand-in as on DuckDB, however often they are built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from fixture import Dbt
+from scenario import business, tenants
+
+from analytics_platform.defs.resources import dbt_from, snowflake_warehouse
+from analytics_platform.settings import Settings
+from analytics_platform.warehouse import DuckDBWarehouse
+from analytics_platform.warehouse.snowflake import SnowflakeWarehouse
+from snowflake_stand_in import snowflake_stand_in
+from warehouse.parity import differences, tables_of
+
+pytestmark = pytest.mark.integration
+
+SEED = 7
+FIRST, LAST = date(2026, 3, 22), date(2026, 4, 6)
+TENANTS = tenants(SEED, 2)
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """DuckDB with a business of every hard case, built."""
+    dbt = Dbt(tmp_path_factory.mktemp("embedded"), TENANTS)
+    dbt.load(business(SEED, TENANTS, FIRST, LAST))
+    dbt.build(FIRST, LAST)
+    return dbt
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A deployment on the stand-in."""
+    folder = tmp_path_factory.mktemp("snowflake")
+    with snowflake_stand_in(folder) as server:
+        yield Settings(home=folder / "home", **server.settings())
+
+
+def test_two_builds_give_the_rows_of_duckdb(embedded: Dbt, settings: Settings) -> None:
+    warehouse = snowflake_warehouse(settings)
+    load(embedded.warehouse, warehouse)
+    expected = tables_of(DuckDBWarehouse(embedded.warehouse))
+    dbt = dbt_from(settings)
+    for _ in range(2):
+        with warehouse.exclusive():
+            results = dbt.build(FIRST, LAST)
+        assert [(each.unique_id, each.message) for each in results if each.failed or each.skipped] == []
+        assert {each.status for each in results} <= {"success", "pass", "no-op", "warn"}
+    found = tables_of(warehouse)
+    assert len(found) > 60
+    assert sum(table.num_rows for table in found.values()) > 1000
+    assert differences(expected, found) == []
+
+
+def load(file: Path, warehouse: SnowflakeWarehouse) -> None:
+    """The loaded tables of a DuckDB file, by the adapter's own way."""
+    with duckdb.connect(str(file), read_only=True) as source:
+        source.execute("set TimeZone = 'UTC'")
+        names = source.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
+        for (name,) in names:
+            rows = source.sql(f"select * from raw.{name}").to_arrow_table()
+            if "day" in rows.column_names:
+                warehouse.replace_days(f"raw.{name}", rows, date.min, date.max)
+            else:
+                warehouse.replace_table(f"raw.{name}", rows)
