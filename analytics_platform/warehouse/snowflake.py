@@ -249,7 +249,8 @@ class SnowflakeWarehouse:
         target = self._named(table)
         with self._connected() as cursor, self._staged(cursor, rows) as count:
             if whole and self._differs(cursor, table, rows.schema):
-                definition = f"create or replace {self._definition(target, rows.schema)} copy grants"
+                # Without its grants: it has lost its policies too, and the next application of access brings both back.
+                definition = f"create or replace {self._definition(target, rows.schema)}"
                 self._run(cursor, f"{definition} as select {names} from {_INCOMING}")
                 return count
             self._run(cursor, f"create {self._definition(f'if not exists {target}', rows.schema)}")

@@ -1,4 +1,4 @@
-"""Branch environments in the stand-in for Snowflake, through the real connector: made, listed, and dropped to the letter."""
+"""Branch environments in the stand-in for Snowflake, through the real connector: made, listed, dropped exactly."""
 
 from __future__ import annotations
 
