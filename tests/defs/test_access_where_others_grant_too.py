@@ -85,3 +85,14 @@ def test_models_are_protected_by_their_builds_only_where_the_platform_grants(
 ) -> None:
     assert desk(snowflake, tmp_path, "by_hand").after_models() == {}
     assert set(desk(snowflake, tmp_path, "apply").after_models()) == {"marts.fct_invoices", "marts.fct_touches"}
+
+
+def test_a_branchs_environment_is_neither_asked_nor_granted_anything(
+    snowflake: PlayedSnowflake, tmp_path: Path
+) -> None:
+    branch = Settings(home=tmp_path, access_grants="apply").model_copy(update={"warehouse_schema_prefix": "pr_7_"})
+    its = access_desk(branch, small_catalog(), load_manifest(branch), warehouse=snowflake)
+    applied = its.apply(by="ann", now=NOW)
+    assert (applied.found, applied.left, applied.carried.statements, snowflake.told) == ((), (), 0, [])
+    assert its.after_models() == {}
+    assert unknown_principal_sees_nothing(its).passed
