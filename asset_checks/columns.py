@@ -30,6 +30,9 @@ _ARROW_TYPES: Mapping[str, str] = {
     "timestamp[us, tz=UTC]": "timestamp with time zone",
 }
 
+_ANY_WHOLE_NUMBER = "number"
+_WHOLE_NUMBERS = frozenset({"integer", "bigint"})
+
 Types = Mapping[str, str]
 """Type by column, in lower case as the warehouse names it."""
 
@@ -53,11 +56,16 @@ def columns_are_as_declared(declared: Types, recorded: Types) -> Facts:
     offenders = [
         f"{name}: declared {declared.get(name, 'nowhere')}, recorded {recorded.get(name, 'nowhere')}"
         for name in sorted(declared.keys() | recorded.keys())
-        if declared.get(name) != recorded.get(name)
+        if not _alike(declared.get(name), recorded.get(name))
     ]
     summary = f"{len(offenders)} of {len(declared)} columns are not as declared"
     counts = {"declared_columns": len(declared), "recorded_columns": len(recorded)}
     return Facts(not offenders, summary, counts, offenders, len(declared.keys() | recorded.keys()), len(offenders))
+
+
+def _alike(declared: str | None, recorded: str | None) -> bool:
+    """Whether a column has its type; a warehouse that knows one whole number calls integers of any width so."""
+    return declared == recorded or (recorded == _ANY_WHOLE_NUMBER and declared in _WHOLE_NUMBERS)
 
 
 def _judge(tables: Mapping[dg.AssetKey, tuple[str, Types]]) -> GroupJudge:

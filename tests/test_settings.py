@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from analytics_platform.settings import Settings, SettingsError
 
@@ -69,3 +70,21 @@ def test_a_schema_prefix_is_refused_where_a_branch_has_a_file_of_its_own(
     monkeypatch.setenv("ANALYTICS_WAREHOUSE_SCHEMA_PREFIX", "pr_7_")
     with pytest.raises(SettingsError, match="give the branch its own home"):
         Settings.from_environment()
+
+
+def test_snowflake_needs_its_account_and_a_key(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="snowflake_account and snowflake_private_key_file"):
+        Settings(home=tmp_path, warehouse="snowflake")
+    chosen = Settings(
+        home=tmp_path, warehouse="snowflake", snowflake_account="org-one", snowflake_private_key_file=tmp_path / "k.p8"
+    )
+    assert chosen.snowflake_protocol == "https"
+
+
+def test_the_passphrase_of_the_key_stands_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", "")
+    monkeypatch.setenv("ANALYTICS_SNOWFLAKE_PORT", "none")
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment()
+    assert "snowflake_private_key_passphrase" in str(caught.value)
+    assert "(got ''" not in str(caught.value)

@@ -14,6 +14,7 @@ import duckdb
 import fakesnow.arrow
 import fakesnow.copy_into
 import fakesnow.server
+import fakesnow.transforms
 import pyarrow as pa
 import pyarrow.compute as pc
 import snowflake.connector.errors
@@ -41,13 +42,23 @@ def timestamps_with_nulls(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def transform(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: object) -> exp.Expr:
-    """The statement for DuckDB: CREATE TABLE as dbt writes it is beyond it or beyond fakesnow."""
+    """The statement for DuckDB, without what is beyond it or beyond fakesnow."""
     if isinstance(statement, exp.Create) and statement.kind == "TABLE" and statement.find(exp.Table).db:
         # DuckDB has temporary tables in no schema; these are plain ones to it, and dbt drops them.
         for temporary in list(statement.find_all(exp.TemporaryProperty)):
             temporary.pop()
         name_columns(statement)
+    for order in statement.find_all(exp.Order):
+        order_by_all(order)
     return _TRANSFORM(cursor, statement, parameters)
+
+
+def order_by_all(order: exp.Order) -> None:
+    """Snowflake's ORDER BY ALL by the places of columns; fakesnow looks for a column of the name."""
+    query, keys = order.parent, order.expressions
+    if isinstance(query, exp.Query) and len(keys) == 1 and keys[0].this.name.upper() == "ALL":
+        places = range(1, len(query.selects) + 1)
+        order.set("expressions", [exp.Ordered(this=exp.Literal.number(place)) for place in places])
 
 
 def name_columns(statement: exp.Create) -> None:
@@ -85,6 +96,8 @@ def main() -> None:
     FakeSnowflakeCursor.execute = execute
     FakeSnowflakeCursor._transform = transform
     fakesnow.copy_into._get_table_columns = columns_of
+    # It sums everything as floats, also decimals, whose sums are exact in Snowflake.
+    fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
     fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
     fakesnow.server.app.routes.append(Route("/telemetry/send", nothing_to_tell, methods=["POST"]))
