@@ -139,14 +139,14 @@ class SnowflakeWarehouse:
         self._session = _Session()
 
     @property
-    def dialect(self) -> str:
-        """Sqlglot's name of it."""
-        return DIALECT
-
-    @property
     def address(self) -> str:
         """Account and database."""
         return f"snowflake://{self._account.host or self._account.account}/{self._account.database}"
+
+    @property
+    def dialect(self) -> str:
+        """Sqlglot's name of it."""
+        return DIALECT
 
     def replace_days(self, table: str, rows: pa.Table | pa.RecordBatchReader, first: date, last: date) -> int:
         """Replace the rows of ``first`` to ``last`` in one transaction; the table is made when it is missing."""
@@ -255,7 +255,8 @@ class SnowflakeWarehouse:
         target = self._named(table)
         with self._connected() as cursor, self._staged(cursor, rows) as count:
             if whole and self._differs(cursor, table, rows.schema):
-                definition = f"create or replace {self._definition(target, rows.schema)} copy grants"
+                # Without its grants: it has lost its policies too, and the next application of access brings both back.
+                definition = f"create or replace {self._definition(target, rows.schema)}"
                 self._run(cursor, f"{definition} as select {names} from {_INCOMING}")
                 return count
             self._run(cursor, f"create {self._definition(f'if not exists {target}', rows.schema)}")

@@ -141,7 +141,7 @@ def test_tables_are_known_by_the_names_that_the_platform_gave_them(warehouse: Sn
 
 def test_a_branch_environment_has_tables_of_its_own(stand_in: StandIn, tmp_path: Path) -> None:
     trunk = connected(stand_in, tmp_path, "shared")
-    branch = connected(stand_in, tmp_path, "shared", warehouse_schema_prefix="pr_7_")
+    branch = connected(stand_in, tmp_path, "shared", environment="ci", warehouse_schema_prefix="pr_7_")
     trunk.replace_days("raw.events", rows((DAY, 1)), DAY, DAY)
     assert not has_table(branch, "raw.events")
     branch.replace_days("raw.events", rows((DAY, 2)), DAY, DAY)
