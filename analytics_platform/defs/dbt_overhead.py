@@ -63,7 +63,7 @@ def drop_unwritten_events() -> None:
                 super().fire_event(e, level, *others, **options)
 
     if type(event_manager_client.get_event_manager()) is EventManager:
-        event_manager_client.ctx_set_event_manager(WrittenEvents())  # type: ignore[no-untyped-call]
+        event_manager_client.ctx_set_event_manager(WrittenEvents())
 
 
 def flatten_macros_at_once() -> None:
@@ -74,7 +74,7 @@ def flatten_macros_at_once() -> None:
     """
     from dbt.context.macros import MacroNamespaceBuilder
 
-    MacroNamespaceBuilder.build_namespace = _build_namespace  # type: ignore[method-assign]
+    MacroNamespaceBuilder.build_namespace = _build_namespace  # type: ignore[method-assign, assignment]
 
 
 def _build_namespace(

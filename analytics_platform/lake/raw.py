@@ -400,9 +400,9 @@ def _identifiers(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, l
     """The sealed identifiers of the batch's landing lines, by partition."""
     only_object = _only_objects(stale)
     found: dict[PartitionKey, list[LandedIdentifiers]] = {}
-    for path, key, *said in merged.identifiers():
+    for path, key, user, device, sealed, lines in merged.identifiers():
         name = path.rpartition("/")[2] if path else only_object[key]
-        found.setdefault(key, []).append(LandedIdentifiers(name, *said))
+        found.setdefault(key, []).append(LandedIdentifiers(name, user, device, sealed, lines))
     return found
 
 

@@ -39,10 +39,21 @@ _ANSWERED: dict[str, pa.DataType] = {
 class Described(Protocol):
     """A column of an answer as the connector describes it."""
 
-    name: str
-    type_code: int
-    precision: int | None
-    scale: int | None
+    @property
+    def name(self) -> str:
+        """As Snowflake writes it."""
+
+    @property
+    def type_code(self) -> int:
+        """The connector's number of its type."""
+
+    @property
+    def precision(self) -> int | None:
+        """Digits of a number."""
+
+    @property
+    def scale(self) -> int | None:
+        """Those of them behind the point."""
 
 
 def column_type(field: pa.Field) -> str:

@@ -249,19 +249,19 @@ def _configurations_made_once() -> Iterator[None]:
     from great_expectations.expectations.expectation import Expectation
 
     made: dict[int, Any] = {}
-    anew = Expectation.configuration
+    anew: property = vars(Expectation)["configuration"]
 
     def configuration(expectation: Expectation) -> Any:
         if id(expectation) not in made:
             # The expectation is kept with it, so that no other gets its identity.
-            made[id(expectation)] = expectation, anew.fget(expectation)
+            made[id(expectation)] = expectation, anew.__get__(expectation)
         return made[id(expectation)][1]
 
-    Expectation.configuration = property(configuration)
+    Expectation.configuration = property(configuration)  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        Expectation.configuration = anew
+        Expectation.configuration = anew  # type: ignore[method-assign, assignment]
 
 
 @cache
