@@ -130,3 +130,21 @@ def test_no_model_names_a_window_since_snowflake_has_no_window_clause(compiled):
     _, models = compiled
     naming = {name for name, sql in models.items() if re.search(r"^\s*window \w+ as", without_comments(sql), re.M)}
     assert naming == set()
+
+
+def test_who_reads_a_loaded_stream_says_which_days_since_bigquery_answers_nobody_else(compiled):
+    dialect, models = compiled
+    streams = {"billing", "crm", "inventory", "marketing", "product", "support", "transport"}
+    reads = [
+        (name, table)
+        for name, sql in models.items()
+        for table in sqlglot.parse_one(sql, dialect=dialect).find_all(exp.Table)
+        if table.db.lower() == "raw" and table.name.lower() in streams
+    ]
+    assert len(reads) > 30
+    assert [name for name, table in reads if "day" not in filtered_columns(table)] == []
+
+
+def filtered_columns(table: exp.Table) -> set[str]:
+    where = table.find_ancestor(exp.Select).args.get("where")
+    return {column.name.lower() for column in where.find_all(exp.Column)} if where else set()
