@@ -17,8 +17,8 @@ import dagster as dg
 from analytics_platform.errors import AnalyticsError
 
 MAX_RAW_PARTITIONS = 150_000
-"""Keys of a raw asset up to which a page of Dagster's UI takes three seconds (`benchmarks.graph`): eight years of fifty
-tenants, or four of a hundred."""
+"""Keys of a raw asset up to which its page in Dagster's UI takes three seconds (`benchmarks.graph`): eight years of
+fifty tenants, or four of a hundred."""
 
 _NEARLY = 0.9
 
