@@ -42,7 +42,7 @@ def _asset(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) ->
         chosen = set(context.selected_asset_keys)
     if len(chosen) == 1:
         return chosen.pop().to_user_string()
-    return context.op_execution_context.op.name
+    return str(context.op_execution_context.op.name)
 
 
 def _days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[date | None, date | None]:

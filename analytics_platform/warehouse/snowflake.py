@@ -193,7 +193,7 @@ class SnowflakeWarehouse:
                 f"where table_schema in ({names}) and table_type = 'BASE TABLE' and is_transient = 'NO' order by 1"
             )
             self._run(cursor, asked)
-            permanent = [str(row[0]) for row in cursor.fetchall()]  # type: ignore[index]
+            permanent = [str(row[0]) for row in cursor.fetchall()]
         if permanent:
             raise KeptRowsError(
                 f"{', '.join(permanent)}: permanent tables keep deleted rows for seven days in Fail-safe, whatever is "
@@ -278,7 +278,7 @@ class SnowflakeWarehouse:
             f"copy into {_INCOMING} from @{_STAGE} file_format = (type = parquet use_logical_type = true "
             "binary_as_text = false) match_by_column_name = case_insensitive on_error = abort_statement purge = true",
         )
-        loaded = sum(int(row[3]) for row in cursor.fetchall())  # type: ignore[index]
+        loaded = sum(int(row[3]) for row in cursor.fetchall())
         if loaded != count:
             raise LostRowsError(f"{count} rows were staged and {loaded} loaded; nothing is replaced")
 
@@ -303,7 +303,7 @@ class SnowflakeWarehouse:
             "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ?"
         )
         self._run(cursor, asked, [place, name])
-        present = {(column_name(str(row[0])), str(row[1])) for row in cursor.fetchall()}  # type: ignore[index]
+        present = {(column_name(str(row[0])), str(row[1])) for row in cursor.fetchall()}
         return bool(present) and present != {(each.name, listed_type(each)) for each in schema}
 
     def _schemas(self) -> list[str]:

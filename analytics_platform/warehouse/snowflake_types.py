@@ -39,10 +39,21 @@ _ANSWERED: dict[str, pa.DataType] = {
 class Described(Protocol):
     """A column of an answer as the connector describes it."""
 
-    name: str
-    type_code: int
-    precision: int | None
-    scale: int | None
+    @property
+    def name(self) -> str:
+        """As Snowflake wrote it."""
+
+    @property
+    def type_code(self) -> int:
+        """Its type."""
+
+    @property
+    def precision(self) -> int | None:
+        """Digits of a number."""
+
+    @property
+    def scale(self) -> int | None:
+        """Those after the point."""
 
 
 def column_type(field: pa.Field) -> str:
