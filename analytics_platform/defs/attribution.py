@@ -41,7 +41,7 @@ def _asset(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) ->
     if isinstance(context, dg.AssetExecutionContext):
         chosen = set(context.selected_asset_keys)
     if len(chosen) == 1:
-        return chosen.pop().to_user_string()
+        return str(chosen.pop().to_user_string())
     return str(context.op_execution_context.op.name)
 
 
