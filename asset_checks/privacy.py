@@ -88,21 +88,31 @@ def finds_in(values: Collection[str], patterns: Patterns, harmless: Collection[s
 
 
 def suspects_query(columns: Sequence[Column], patterns: Patterns, first: date, last: date) -> tuple[str, list[object]]:
-    """One row per column: `table_name`, `column_name`, `values`, and `suspects`: those that any pattern finds.
+    """One row per column that has values: `table_name`, `column_name`, `values`, and `suspects`: what any pattern finds.
 
-    The suspects stay in this process, where the patterns tell them apart; almost always there are none.
+    The suspects stay in this process, where the patterns tell them apart; almost always there are none. Each table is
+    read once, and the patterns are looked for once, among the different values of all of them: a query with a part per
+    column takes eight times as long on tables of a few rows.
     """
     any_pattern = "|".join(f"({each.pattern})" for each in patterns.values())
-    parts, parameters = [], list[object]()
+    of_table: dict[tuple[str, bool], list[str]] = {}
     for column in columns:
-        where = "where day between ? and ?" if column.has_day else ""
+        of_table.setdefault((column.table, column.has_day), []).append(column.name)
+    parts, parameters = [], list[object]([any_pattern])
+    for (table, has_day), names in of_table.items():
+        texts = ", ".join(f"cast({name} as varchar) as {name}" for name in names)
+        where = "where day between ? and ?" if has_day else ""
         parts.append(
-            f"select '{column.table}' as table_name, '{column.name}' as column_name, count(value) as values, "
-            "list(value) filter (regexp_matches(value, ?)) as suspects "
-            f"from (select distinct {column.name} as value from {column.table} {where})"
+            # Products differ in how they write a column's name.
+            f"select distinct '{table}' as table_name, lower(column_name) as column_name, value "
+            f"from (select {texts} from {table} {where}) as texts unpivot (value for column_name in ({', '.join(names)}))"
         )
-        parameters += [any_pattern, *((first, last) if column.has_day else ())]
-    return " union all ".join(parts), parameters
+        parameters += (first, last) if has_day else ()
+    sql = (
+        "select table_name, column_name, count(*) as values, list(value) filter (regexp_matches(value, ?)) as suspects "
+        f"from ({' union all '.join(parts)}) as found group by table_name, column_name"
+    )
+    return sql, parameters
 
 
 def _of_tables(
@@ -116,7 +126,9 @@ def _of_tables(
                 answered[row["table_name"], row["column_name"]] = row["values"], row["suspects"] or ()
         return {
             _key(asset): _facts(
-                {column.name: answered[column.table, column.name] for column in tables[asset]}, patterns, harmless
+                {column.name: answered.get((column.table, column.name), (0, ())) for column in tables[asset]},
+                patterns,
+                harmless,
             )
             for asset in assets
         }
