@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -167,7 +168,9 @@ class _Batch:
         if not rules:
             return {}
         suite = gx.ExpectationSuite(name="rules", expectations=[_configured(rule) for rule in rules])
-        answer = _definition().get_batch({"dataframe": frame}).validate(suite, result_format=result_format)
+        batch = _definition().get_batch({"dataframe": frame})
+        with _configurations_made_once():
+            answer = batch.validate(suite, result_format=result_format)
         return {each.expectation_config.meta["rule"]: each.to_json_dict() for each in answer.results}
 
     def _broken_parts(self, name: str) -> list[str]:
@@ -234,6 +237,31 @@ def _mismatch(details: Mapping[str, Sequence[str]]) -> str | None:
         if details.get(key)
     ]
     return "; ".join(parts) or None
+
+
+@contextmanager
+def _configurations_made_once() -> Iterator[None]:
+    """Have an expectation make its configuration once and not each time that it is asked.
+
+    Great Expectations (1.24) asks each expectation some seventy times while it judges a batch, and each answer copies
+    all of its fields: two fifths of the time that a suite takes. Nothing changes an expectation meanwhile.
+    """
+    from great_expectations.expectations.expectation import Expectation
+
+    made: dict[int, Any] = {}
+    anew = Expectation.configuration
+
+    def configuration(expectation: Expectation) -> Any:
+        if id(expectation) not in made:
+            # The expectation is kept with it, so that no other gets its identity.
+            made[id(expectation)] = expectation, anew.fget(expectation)
+        return made[id(expectation)][1]
+
+    Expectation.configuration = property(configuration)
+    try:
+        yield
+    finally:
+        Expectation.configuration = anew
 
 
 @cache
