@@ -163,7 +163,8 @@ def check(
             warehouse: dg.ResourceParam[Warehouse],
         ) -> dg.AssetCheckResult:
             scope = Scope(store, warehouse, partition_keys(context), context.instance)
-            verdict = evaluated(judge, scope, severity, dimension)
+            with warehouse.reading():
+                verdict = evaluated(judge, scope, severity, dimension)
             if verdict.partitions and partitions_def and context.has_partition_key_range:
                 report_by_partition(context, key, verdict.partitions, blocking=blocking)
             return verdict.result

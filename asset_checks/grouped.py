@@ -24,19 +24,19 @@ class Told:
 
     Attributes:
         name: the fact that holds, in snake case.
-        description: what is compared with what, and why that matters.
+        description: what is compared with what, and why that matters; of each asset, where they differ.
         dimension: of data quality, by which reviews count.
         severity: of a failure.
     """
 
     name: str
-    description: str
+    description: str | Callable[[dg.AssetKey], str]
     dimension: Dimension
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
 
 
-Found = Mapping[dg.AssetCheckKey, Facts | Mapping[str, Facts]]
-"""Facts by check; with partitions by partition key below it."""
+Found = Mapping[dg.AssetCheckKey, Facts | Mapping[str, Facts] | Exception]
+"""Facts by check, with partitions by partition key below it; or why this one check could not be judged."""
 
 GroupJudge = Callable[[Scope, Collection[dg.AssetKey]], Found]
 """Finds the facts of all checks of the assets that a run has selected."""
@@ -73,7 +73,8 @@ def check_group(
     ) -> Iterator[dg.AssetCheckResult]:
         scope = Scope(store, warehouse, partition_keys(context), context.instance)
         selected = sorted(context.selected_asset_check_keys, key=lambda key: key.to_user_string())
-        answer = _answer(judge, scope, {key.asset_key for key in selected})
+        with warehouse.reading():
+            answer = _answer(judge, scope, {key.asset_key for key in selected})
         for key in selected:
             yield _told(context, key, by_name[key.name], scope, answer(key), partitions_def is not None)
 
@@ -84,7 +85,7 @@ def _spec(told: Told, asset: dg.AssetKey, partitions_def: dg.PartitionsDefinitio
     return dg.AssetCheckSpec(
         told.name,
         asset=asset,
-        description=told.description,
+        description=told.description if isinstance(told.description, str) else told.description(asset),
         metadata={"dimension": told.dimension},
         partitions_def=partitions_def,
     )
@@ -103,7 +104,13 @@ def _answer(
             raise met
 
         return lambda _: failing
-    return lambda key: lambda _: found[key]
+    return lambda key: lambda _: _said(found[key])
+
+
+def _said(found: Facts | Mapping[str, Facts] | Exception) -> Facts | Mapping[str, Facts]:
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _told(

@@ -88,7 +88,7 @@ def finds_in(values: Collection[str], patterns: Patterns, harmless: Collection[s
 
 
 def suspects_query(columns: Sequence[Column], patterns: Patterns, first: date, last: date) -> tuple[str, list[object]]:
-    """One row per column that has values: `table_name`, `column_name`, `values`, and `suspects`: what any pattern finds.
+    """One row per column with values: `table_name`, `column_name`, `values`, and `suspects`: what any pattern finds.
 
     The suspects stay in this process, where the patterns tell them apart; almost always there are none. Each table is
     read once, and the patterns are looked for once, among the different values of all of them: a query with a part per
@@ -105,7 +105,8 @@ def suspects_query(columns: Sequence[Column], patterns: Patterns, first: date, l
         parts.append(
             # Products differ in how they write a column's name.
             f"select distinct '{table}' as table_name, lower(column_name) as column_name, value "
-            f"from (select {texts} from {table} {where}) as texts unpivot (value for column_name in ({', '.join(names)}))"
+            f"from (select {texts} from {table} {where}) as texts "
+            f"unpivot (value for column_name in ({', '.join(names)}))"
         )
         parameters += (first, last) if has_day else ()
     sql = (

@@ -19,6 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from analytics_platform.defs.dbt_overhead import FILE_LEVEL, spare_overhead
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.settings import temporary_environment
 
@@ -151,6 +152,7 @@ class DbtBuild:
 
         _take_turns_for_cursors()
         name_flags_at_once()
+        spare_overhead()
         with self._environment(target_dir, connection or self.connection.environment):
             outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
             self.connection.release()
@@ -160,7 +162,7 @@ class DbtBuild:
 
     def _global_flags(self) -> list[str]:
         log_dir = str(self.target_dir / "logs")
-        return ["--log-level", "none", "--log-level-file", "info", "--log-path", log_dir, "--no-use-colors"]
+        return ["--log-level", "none", "--log-level-file", FILE_LEVEL, "--log-path", log_dir, "--no-use-colors"]
 
     @contextmanager
     def _environment(self, target_dir: Path, connection: Mapping[str, str]) -> Iterator[None]:

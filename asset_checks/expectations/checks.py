@@ -1,13 +1,13 @@
 """One check per KPI table and extract: `expectations_hold`, all of the dataset's suite in one.
 
-A check per expectation would be a step each, several hundred a night; the result in the lake has each of them, and the
-check names those that do not hold.
+A check per expectation would be several hundred a night; the result in the lake has each of them, and the check names
+those that do not hold. The suites of a layer are judged in one step; one that breaks off leaves the others alone.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -26,9 +26,12 @@ from asset_checks.expectations.suites import Suite, load_suites
 from asset_checks.expectations.tables import Table, tables_with_suites
 from asset_checks.expectations.words import sentence
 from asset_checks.factory import Facts, Scope, check
+from asset_checks.grouped import Found, Told, check_group
 from asset_checks.published import pages_are_self_contained
 
 NAME = "expectations_hold"
+
+Judged = Mapping[dg.AssetKey, tuple[Table, Suite]]
 
 
 class ExpectationsNotJudgedError(AnalyticsError):
@@ -43,7 +46,8 @@ def expectation_checks(catalog: Catalog, manifest: Manifest, partitions: Partiti
     """
     tables = tables_with_suites(catalog, manifest)
     suites = load_suites(catalog, {name: table.column_names for name, table in tables.items()})
-    return [*(_check(table, suites[name], partitions) for name, table in tables.items()), _page_check()]
+    judged = {table.asset: (table, suites[name]) for name, table in tables.items()}
+    return [*(_checks(layer, of_layer, partitions) for layer, of_layer in _by_layer(judged).items()), _page_check()]
 
 
 def evaluate(scope: Scope, table: Table, suite: Suite) -> SuiteResult:
@@ -106,20 +110,36 @@ def _facts_of_day(result: SuiteResult, day: date) -> Facts:
     return Facts(not broken, summary, counts, offenders, total, len(broken))
 
 
-def _check(table: Table, suite: Suite, partitions: Partitions) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> dict[str, Facts]:
+def _by_layer(judged: Judged) -> dict[str, Judged]:
+    layers: dict[str, dict[dg.AssetKey, tuple[Table, Suite]]] = defaultdict(dict)
+    for asset, pair in judged.items():
+        layers[keys.layer(asset)][asset] = pair
+    return dict(layers)
+
+
+def _checks(layer: str, judged: Judged, partitions: Partitions) -> dg.AssetChecksDefinition:
+    def judge(scope: Scope, assets: Collection[dg.AssetKey]) -> Found:
+        return {dg.AssetCheckKey(asset, NAME): _judged(scope, *judged[asset]) for asset in sorted(assets)}
+
+    told = Told(
+        NAME,
+        lambda asset: (
+            f"The suite of {judged[asset][0].dataset}, judged by Great Expectations. {judged[asset][1].notes}"
+        ),
+        "validity",
+        dg.AssetCheckSeverity.ERROR,
+    )
+    return check_group(f"{layer}_expectations", [told], list(judged), judge, partitions_def=partitions.day)
+
+
+def _judged(scope: Scope, table: Table, suite: Suite) -> dict[str, Facts] | Exception:
+    """Facts by day, or why there are none: that a suite breaks off says nothing of the next."""
+    try:
         result = evaluate(scope, table, suite)
         keep(scope.store, result)
         return suite_holds(result, [date.fromisoformat(key) for key in scope.partition_keys or ()] or None)
-
-    return check(
-        table.asset,
-        NAME,
-        judge,
-        description=f"The suite of {table.dataset}, judged by Great Expectations. {suite.notes}",
-        dimension="validity",
-        partitions_def=partitions.day,
-    )
+    except Exception as error:  # noqa: BLE001  the group tells it as a check that could not run
+        return error
 
 
 def _merged(rule: Rule, said: str, outcomes: Sequence[engine.Outcome]) -> ExpectationResult:

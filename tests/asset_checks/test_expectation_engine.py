@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +18,9 @@ from expectation_house import COLUMNS, FIRST, SECOND, a_suite, a_table, expectat
 from analytics_platform.defs.partitions import partitions_from, range_tags
 from analytics_platform.lake.store import LocalStore, ObjectStore
 from analytics_platform.reporting.expectation_results import standing_results
-from analytics_platform.warehouse import Warehouse
+from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
 from asset_checks.expectations import engine
-from asset_checks.expectations.checks import ExpectationsNotJudgedError, _check, evaluate, suite_holds
+from asset_checks.expectations.checks import ExpectationsNotJudgedError, _checks, evaluate, suite_holds
 from asset_checks.expectations.engine import Outcome, judge
 from asset_checks.expectations.rules import rules_of
 from asset_checks.expectations.suites import Expectation, Suite
@@ -215,20 +217,33 @@ def test_nothing_is_told_of_the_values_of_a_personal_column() -> None:
     assert judged(rows())["it_holds"].observed == "2 to 9"
 
 
-def test_the_check_keeps_its_result_and_answers_by_day(tmp_path: Path) -> None:
+def test_the_checks_of_a_layer_keep_their_results_and_answer_by_day_and_one_that_breaks_off_leaves_the_others_alone(
+    tmp_path: Path,
+) -> None:
     store = LocalStore(tmp_path)
     partitions = partitions_from(FIRST, "Europe/Amsterdam")
-    made = _check(a_table(lambda _: [rows(planned=[5, 2, -9])]), a_suite(), partitions)
+    broken_off = a_suite(expectation(BETWEEN, column="tenant_id", min_value=0))
+    other = replace(a_table(), asset=dg.AssetKey(["kpi", "kpi_broken_off"]), dataset="kpi.kpi_broken_off")
+    example_table = a_table(lambda _: [rows(planned=[5, 2, -9])])
+    suites = {other.asset: (other, broken_off), example_table.asset: (example_table, a_suite())}
+    made = _checks("kpi", suites, partitions)
 
-    @dg.asset(key=["kpi", "kpi_example"], partitions_def=partitions.day, backfill_policy=dg.BackfillPolicy.single_run())
-    def example() -> dg.MaterializeResult[None]:
-        return dg.MaterializeResult()
+    @dg.multi_asset(
+        specs=[dg.AssetSpec(key, partitions_def=partitions.day) for key in suites],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def examples() -> Iterator[dg.MaterializeResult[None]]:
+        for key in suites:
+            yield dg.MaterializeResult(asset_key=key)
 
-    definitions = dg.Definitions([example], asset_checks=[made], resources={"store": store, "warehouse": None})
+    resources = {"store": store, "warehouse": DuckDBWarehouse(tmp_path / "warehouse.duckdb")}
+    definitions = dg.Definitions([examples], asset_checks=[made], resources=resources)
     job = definitions.resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
         ran = job.execute_in_process(tags=range_tags(*DAYS), instance=instance)
-    summary = ran.get_asset_check_evaluations()[-1]
+    summaries = {each.asset_key: each for each in ran.get_asset_check_evaluations()}
+    assert summaries[other.asset].metadata["could_not_run"].value is True
+    summary = summaries[example_table.asset]
     assert not summary.passed
     assert DAYS[1] in str(summary.description)
     (kept, days), *_ = standing_results(store, "kpi.kpi_example", FIRST, SECOND)

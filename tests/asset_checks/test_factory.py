@@ -14,8 +14,11 @@ from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import range_tags
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
-from analytics_platform.warehouse import Warehouse
+from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
 from asset_checks.factory import SAMPLES_SHOWN, Facts, Judge, Scope, check, evaluated
+
+UNWRITTEN = DuckDBWarehouse(Path("unwritten.duckdb"))
+"""A warehouse that nobody asks anything."""
 
 
 class Nothing:
@@ -92,7 +95,7 @@ def test_in_a_run_a_check_sees_the_partitions_of_that_run() -> None:
         return dg.MaterializeResult()
 
     made = check(dg.AssetKey("daily"), "is_seen", judge, description="Looks.", dimension="validity")
-    definitions = dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()})
+    definitions = dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": UNWRITTEN})
     job = definitions.resolve_implicit_global_asset_job_def()
     assert job.execute_in_process(tags=range_tags("2026-01-03", "2026-01-05")).success
     assert job.execute_in_process(partition_key="2026-01-09").success
@@ -117,7 +120,7 @@ def test_a_blocking_check_keeps_what_follows_from_running() -> None:
         blocking=True,
     )
     definitions = dg.Definitions(
-        [first, second], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()}
+        [first, second], asset_checks=[made], resources={"store": Nothing(), "warehouse": UNWRITTEN}
     )
     result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(raise_on_error=False)
     assert not result.success
@@ -187,7 +190,7 @@ def daily() -> dg.Definitions:
         dimension="validity",
         partitions_def=DAYS,
     )
-    return dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()})
+    return dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": UNWRITTEN})
 
 
 def newest(instance: dg.DagsterInstance) -> dict[str | None, AssetCheckExecutionRecord]:
@@ -255,7 +258,7 @@ def test_a_judge_that_breaks_over_a_range_judges_no_partition(tmp_path: Path) ->
         raise OSError("the disk is gone")
 
     made = check(HOLDS.asset_key, HOLDS.name, breaks, description="Breaks.", dimension="validity", partitions_def=DAYS)
-    definitions = dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": Nothing()})
+    definitions = dg.Definitions([daily], asset_checks=[made], resources={"store": Nothing(), "warehouse": UNWRITTEN})
     with open_instance(Settings(home=tmp_path)) as instance:
         job = definitions.resolve_implicit_global_asset_job_def()
         job.execute_in_process(instance=instance, tags=range_tags(GOOD, LATER))

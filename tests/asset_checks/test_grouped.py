@@ -1,11 +1,13 @@
 """Several checks of one step: each is evaluated for itself, by partition, and an error is every check's."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from analytics_platform.defs.partitions import range_tags
+from analytics_platform.warehouse import DuckDBWarehouse
 from asset_checks.factory import Facts, Scope
 from asset_checks.grouped import Found, Told, check_group
 
@@ -15,8 +17,12 @@ HOLDS = Told("holds", "It holds.", "validity")
 STANDS = Told("stands", "It stands.", "accuracy", dg.AssetCheckSeverity.ERROR)
 
 
+UNWRITTEN = DuckDBWarehouse(Path("unwritten.duckdb"))
+"""A warehouse that nobody asks anything."""
+
+
 class Nothing:
-    """Stands where a check needs no lake and no warehouse."""
+    """Stands where a check needs no lake."""
 
 
 def assets() -> list[dg.AssetsDefinition]:
@@ -33,7 +39,7 @@ def assets() -> list[dg.AssetsDefinition]:
 def run(judge: object, instance: dg.DagsterInstance, selection: list[str] | None = None) -> dg.ExecuteInProcessResult:
     keys = [dg.AssetKey(name) for name in ("first", "second")]
     group = check_group("all_at_once", [HOLDS, STANDS], keys, judge, partitions_def=DAYS)  # type: ignore[arg-type]
-    definitions = dg.Definitions(assets(), asset_checks=[group], resources={"store": Nothing(), "warehouse": Nothing()})
+    definitions = dg.Definitions(assets(), asset_checks=[group], resources={"store": Nothing(), "warehouse": UNWRITTEN})
     job = definitions.resolve_implicit_global_asset_job_def()
     chosen = [dg.AssetKey(name) for name in selection] if selection else None
     return job.execute_in_process(tags=range_tags(GOOD, BAD), instance=instance, asset_selection=chosen)

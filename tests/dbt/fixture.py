@@ -28,6 +28,7 @@ from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from analytics_platform.defs.dbt_build import DbtBuild, duckdb_connection, name_flags_at_once
+from analytics_platform.defs.dbt_overhead import spare_overhead
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "dbt"
@@ -187,6 +188,7 @@ class Dbt:
         if select:
             arguments += ["--select", *select.split()]
         name_flags_at_once()
+        spare_overhead()
         try:
             result = dbtRunner(manifest=self._parsed()).invoke(arguments)
         finally:
