@@ -25,6 +25,10 @@ from analytics_platform.settings import temporary_environment
 
 _PARSED = "partial_parse.msgpack"
 _DUCKDB_FILE = "ANALYTICS_WAREHOUSE_PATH"
+_PROJECT_FILES = frozenset({".sql", ".yml", ".csv", ".md"})
+_PARSED_PROJECTS: dict[tuple[object, ...], Any] = {}
+"""The manifest of the project that was parsed last, by its files and its connection: parsing takes a second or two."""
+
 _NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """They judge SQL, not data, and run in the test suite; the name of a model would choose those of the model too."""
 
@@ -143,8 +147,18 @@ class DbtBuild:
 
     def _invoke(self, arguments: Sequence[str]) -> Any:
         if self._manifest is None:
-            self.parse(self.target_dir)
+            self._manifest = self._parsed()
         return self._run(arguments, self.target_dir).result
+
+    def _parsed(self) -> Any:
+        """The project as this process has parsed it before, where none of its files has changed since, or anew."""
+        files = [path for path in sorted(self.project_dir.rglob("*.*")) if path.suffix in _PROJECT_FILES]
+        states = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+        project = (*states, self.connection.target, *sorted(self.connection.parsing.items()), self.schema_prefix)
+        if project not in _PARSED_PROJECTS:
+            _PARSED_PROJECTS.clear()
+            _PARSED_PROJECTS[project] = self.parse(self.target_dir)
+        return _PARSED_PROJECTS[project]
 
     def _run(self, arguments: Sequence[str], target_dir: Path, connection: Mapping[str, str] | None = None) -> Any:
         """One dbt invocation. Its outcome holds a result even when nodes fail; no result is an error of dbt itself."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -91,3 +92,18 @@ def test_a_flag_of_dbt_is_named_without_a_look_at_the_stack(monkeypatch: pytest.
     flag = {"name": "a_flag", "default": False, "description": "what changes"}
     assert not BehaviorFlagRendered(flag, {}).no_warn
     assert BehaviorFlagRendered(flag, {"a_flag": True}).no_warn
+
+
+def test_a_project_is_parsed_once_per_process_and_again_when_a_file_of_it_changes(tmp_path: Path) -> None:
+    project = tmp_path / "dbt"
+    shutil.copytree(PROJECT_ROOT / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+
+    def parsed(home: str) -> Any:
+        build = DbtBuild(project, duckdb_connection(tmp_path / home / "warehouse.duckdb"), tmp_path / home)
+        return build._parsed()
+
+    first = parsed("one")
+    assert parsed("another") is first
+    model = next((project / "models").rglob("*.sql"))
+    model.write_text(model.read_text() + "\n")
+    assert parsed("one") is not first

@@ -1,0 +1,209 @@
+"""What an hour costs: from landed objects to the warehouse, split into the platform's work and Dagster's part of it.
+
+Run: `python -m benchmarks.hourly [--tenants 50 200] [--hours 5]`. Hours of a demo day are landed one after the other,
+each for every tenant, through the gate; after each, the runs follow that the schedule and its sensor would ask for: the
+stale raw partitions, then the ledger and the loads of their day with all of their checks. Work is what happens within
+the functions of assets and checks, everything else of a run is Dagster's: planning, events, contexts. Events are
+counted in the runs' own logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+import zstandard
+from dagster._core.execution.plan import compute_generator
+
+from analytics_platform.catalog import Catalog, load_catalog
+from analytics_platform.definitions import build_definitions
+from analytics_platform.defs import jobs
+from analytics_platform.defs.alerts import QUIET
+from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.manifest import build_manifest, manifest_path
+from analytics_platform.defs.partitions import TENANT_PARTITIONS, range_tags, rectangles
+from analytics_platform.defs.resources import identity_keys_from, store_from
+from analytics_platform.demo.simulation import simulate
+from analytics_platform.intake.importer import import_paths
+from analytics_platform.lake.changes import stale_partitions
+from analytics_platform.settings import Settings
+
+DAY = date(2026, 3, 3)
+HOURS_A_DAY = 24
+
+
+@dataclass(frozen=True)
+class Hour:
+    """Seconds of one hour's runs, and what they left in the event log."""
+
+    wall: float
+    cpu: float
+    work_wall: float
+    work_cpu: float
+    events: int
+    partitions: int
+
+
+class Work:
+    """Adds up the time within the functions of assets and checks."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+        plain = compute_generator.invoke_compute_fn
+
+        def invoke(*arguments: Any, **options: Any) -> Any:
+            answer = self._timed(lambda: plain(*arguments, **options))
+            return self._stepwise(answer) if isinstance(answer, Iterator) else answer
+
+        compute_generator.invoke_compute_fn = invoke  # type: ignore[assignment]
+
+    def _timed(self, call: Callable[[], Any]) -> Any:
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            return call()
+        finally:
+            self.wall += time.perf_counter() - wall
+            self.cpu += time.process_time() - cpu
+
+    def _stepwise(self, answers: Iterator[Any]) -> Iterator[Any]:
+        """What a function yields; what Dagster does with each answer is not its work."""
+        over = object()
+        while (answer := self._timed(lambda: next(answers, over))) is not over:
+            yield answer
+
+
+def tenants_file(catalog: Catalog, count: int, folder: Path) -> tuple[Path, dict[str, list[str]]]:
+    """A registry of so many tenants, most of them copies; and each demo tenant's name and those of its copies."""
+    names: dict[str, list[str]] = {tenant: [tenant] for tenant in catalog.tenants}
+    copies = []
+    for number in range(len(catalog.tenants), count):
+        tenant = list(catalog.tenants.values())[number % len(catalog.tenants)]
+        copy = f"{tenant.tenant_id}-{number}"
+        names[tenant.tenant_id].append(copy)
+        declared = tenant.model_dump(mode="json", exclude_defaults=True)
+        key = {**declared["write_keys"][0], "sha256": hashlib.sha256(copy.encode()).hexdigest()}
+        declared |= {"tenant_id": copy, "name": f"{tenant.name} {number}", "write_keys": [key]}
+        declared["business_hours"] = {int(day): hours for day, hours in declared["business_hours"].items()}
+        copies.append(declared)
+    path = folder / "tenants.yaml"
+    path.write_text(yaml.safe_dump(copies, sort_keys=False))
+    return path, names
+
+
+def hours_of(catalog: Catalog, folder: Path) -> dict[str, list[list[bytes]]]:
+    """Each demo tenant's messages of the day as they arrive, in as many parts as the day has hours."""
+    simulate(catalog, seed=7, first_day=DAY, last_day=DAY, folder=folder / "day")
+    hours: dict[str, list[list[bytes]]] = {}
+    for tenant in catalog.tenants:
+        lines = [line for path in sorted((folder / "day" / tenant).iterdir()) for line in _lines(path)]
+        size = -(-len(lines) // HOURS_A_DAY)
+        hours[tenant] = [lines[start : start + size] for start in range(0, len(lines), size)]
+    return hours
+
+
+def _lines(path: Path) -> list[bytes]:
+    return zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read().splitlines()
+
+
+def land(settings: Settings, names: dict[str, list[str]], messages: dict[str, list[bytes]], hour: int) -> int:
+    """Bring an hour's messages of every tenant in; how many were taken."""
+    path = settings.home / f"hour-{hour}.ndjson"
+    with path.open("wb") as file:
+        for tenant, lines in messages.items():
+            for name in names[tenant]:
+                quoted = (f'"{tenant}"'.encode(), f'"{name}"'.encode())
+                file.writelines(line.replace(*quoted) + b"\n" for line in lines)
+    report = import_paths(
+        [path],
+        catalog=load_catalog(settings.tenants_file),
+        store=store_from(settings),
+        identities=identity_keys_from(settings),
+        history_start=settings.history_start,
+    )
+    return report.accepted
+
+
+def run_hour(
+    settings: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance, streams: list[str], work: Work
+) -> Hour:
+    """The runs that an hour takes, one after the other in this process."""
+    wall, cpu, work_wall, work_cpu = time.perf_counter(), time.process_time(), work.wall, work.cpu
+    stale = stale_partitions(store_from(settings), streams=streams)
+    tenants = list(instance.get_dynamic_partitions(TENANT_PARTITIONS))
+    first, last = min(stale)[0].isoformat(), max(stale)[0].isoformat()
+    runs = [(jobs.INGEST, rectangle.tags) for rectangle in rectangles(set(stale), tenants)]
+    runs.append((jobs.LOAD, range_tags(first, last)))
+    events = 0
+    for job, tags in runs:
+        resolved = definitions.resolve_job_def(job)
+        result = resolved.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
+        events += len(instance.all_logs(result.run_id))
+        if not result.success:
+            raise SystemExit(f"{job} failed: see {settings.dagster_home}")
+    return Hour(
+        time.perf_counter() - wall,
+        time.process_time() - cpu,
+        work.wall - work_wall,
+        work.cpu - work_cpu,
+        events,
+        len(stale),
+    )
+
+
+def hours(count: int, wanted: int, work: Work) -> list[Hour]:
+    """The first hours of a day of so many tenants, after one that warms up."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, catalog = Path(scratch), load_catalog()
+        file, names = tenants_file(catalog, count, folder)
+        settings = Settings(home=folder / "home", history_start=date(2026, 1, 1), tenants_file=file)
+        settings.home.mkdir()
+        if not manifest_path(settings).exists():
+            build_manifest(settings)
+        definitions, parts = build_definitions(settings), hours_of(catalog, folder)
+        done = []
+        with open_instance(settings) as instance:
+            instance.add_dynamic_partitions(TENANT_PARTITIONS, [name for copies in names.values() for name in copies])
+            for hour in range(wanted + 1):
+                land(
+                    settings,
+                    names,
+                    {tenant: next(islice(each, hour, None), []) for tenant, each in parts.items()},
+                    hour,
+                )
+                done.append(run_hour(settings, definitions, instance, list(catalog.streams), work))
+        return done[1:]
+
+
+def main(tenants: list[int], wanted: int) -> None:
+    """One line per number of tenants."""
+    work = Work()
+    for count in tenants:
+        found = hours(count, wanted, work)
+        wall, cpu, work_cpu, work_wall, events, stale = (
+            statistics.median(getattr(hour, name) for hour in found)
+            for name in ("wall", "cpu", "work_cpu", "work_wall", "events", "partitions")
+        )
+        print(
+            f"{count:4} tenants, {stale:.0f} stale days of tenants: {wall:.1f} s wall, {cpu:.1f} s CPU; of the CPU "
+            f"{work_cpu:.1f} s work, {cpu - work_cpu:.1f} s Dagster's ({(cpu - work_cpu) / cpu:.0%}; "
+            f"{(wall - work_wall) / wall:.0%} of the wall time); {events:.0f} events, {events * HOURS_A_DAY:,.0f} a day"
+        )
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--tenants", type=int, nargs="+", default=[50, 200])
+    arguments.add_argument("--hours", type=int, default=5)
+    chosen = arguments.parse_args()
+    main(chosen.tenants, chosen.hours)
