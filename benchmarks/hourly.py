@@ -37,10 +37,11 @@ from analytics_platform.defs.resources import identity_keys_from, store_from
 from analytics_platform.demo.simulation import simulate
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.lake.changes import stale_partitions
-from analytics_platform.settings import Settings
+from analytics_platform.settings import PROJECT_ROOT, Settings
 
 DAY = date(2026, 3, 3)
 HOURS_A_DAY = 24
+TENANTS = PROJECT_ROOT / "analytics_platform" / "catalog" / "tenants"
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,12 @@ def tenants_file(catalog: Catalog, count: int, folder: Path) -> tuple[Path, dict
     names: dict[str, list[str]] = {tenant: [tenant] for tenant in catalog.tenants}
     copies = []
     for number in range(len(catalog.tenants), count):
-        tenant = list(catalog.tenants.values())[number % len(catalog.tenants)]
-        copy = f"{tenant.tenant_id}-{number}"
-        names[tenant.tenant_id].append(copy)
-        declared = tenant.model_dump(mode="json", exclude_defaults=True)
-        key = {**declared["write_keys"][0], "sha256": hashlib.sha256(copy.encode()).hexdigest()}
-        declared |= {"tenant_id": copy, "name": f"{tenant.name} {number}", "write_keys": [key]}
-        declared["business_hours"] = {int(day): hours for day, hours in declared["business_hours"].items()}
-        copies.append(declared)
+        tenant = list(catalog.tenants)[number % len(catalog.tenants)]
+        declared = yaml.safe_load((TENANTS / f"{tenant}.yaml").read_text())
+        copy = f"{tenant}-{number}"
+        names[tenant].append(copy)
+        key = {**declared["write_keys"]["server"], "sha256": hashlib.sha256(copy.encode()).hexdigest()}
+        copies.append({**declared, "tenant_id": copy, "name": f"{copy} (copy)", "write_keys": {"server": key}})
     path = folder / "tenants.yaml"
     path.write_text(yaml.safe_dump(copies, sort_keys=False))
     return path, names

@@ -15,7 +15,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 
 from analytics_platform.catalog import Catalog, load_catalog
-from analytics_platform.defs.dbt_build import DbtBuild, duckdb_connection
+from analytics_platform.defs.dbt_build import DbtBuild, NodeResult, duckdb_connection
 from analytics_platform.defs.loaded import registry_tables, stream_table
 from analytics_platform.demo.simulation import simulate
 from analytics_platform.identities.keys import IdentityKeys
@@ -35,6 +35,7 @@ from analytics_platform.settings import PROJECT_ROOT
 
 LAST_DAY = date(2025, 12, 31)
 DAYS_A_MONTH = 30.4375
+MODELS = "resource_type:model"
 SETTINGS = "set TimeZone = 'UTC'; set memory_limit = '1GB'; set threads = 2; set preserve_insertion_order = false"
 
 
@@ -106,19 +107,19 @@ def _copied(name: str) -> str:
     return f"{name}{cast} as {name}"
 
 
-def bare_statements(target_dir: Path) -> list[str]:
-    """The SQL of the last build's models in an order in which they can run, as plain statements."""
-    manifest = json.loads((target_dir / "manifest.json").read_text())
-    results = json.loads((target_dir / "run_results.json").read_text())["results"]
-    compiled = {result["unique_id"]: result["compiled_code"] for result in results}
-    nodes = [manifest["nodes"][result["unique_id"]] for result in results]
-    return [_bare(node, compiled[node["unique_id"]]) for node in nodes if node["resource_type"] == "model"]
+def bare_statements(dbt: DbtBuild, day: date) -> list[str]:
+    """The SQL of the day's models in an order in which they can run, as plain statements."""
+    days = json.dumps({"start_day": day.isoformat(), "end_day": day.isoformat()})
+    built = dbt._invoke(["build", "--vars", days, "--no-write-json", "--select", MODELS]).results
+    return [
+        _bare(result.node) for result in built if result.node.resource_type == "model" and result.node.compiled_code
+    ]
 
 
-def _bare(node: dict[str, Any], sql: str) -> str:
-    table = f"{node['schema']}.{node['alias']}"
-    if node["config"]["materialized"] != "incremental":
-        return f"create or replace {node['config']['materialized']} {table} as {sql}"
+def _bare(node: Any) -> str:
+    table, kind, sql = f"{node.schema}.{node.alias}", node.config.materialized, node.compiled_code
+    if kind != "incremental":
+        return f"create or replace {kind} {table} as {sql}"
     return f"create or replace temp table built as {sql}; insert into {table} by name select * from built"
 
 
@@ -132,11 +133,13 @@ def run_bare(warehouse: Path, statements: list[str]) -> None:
         connection.rollback()
 
 
-def build(dbt: DbtBuild, first: date, last: date, select: str = "resource_type:model") -> None:
+def build(dbt: DbtBuild, first: date, last: date, select: str = MODELS) -> list[NodeResult]:
     """Build days through dbt; what fails ends the benchmark."""
-    broken = [result for result in dbt.build(first, last, select=[select]) if not result.built]
+    results = dbt.build(first, last, select=[select])
+    broken = [result for result in results if result.failed or result.skipped]
     if broken:
         raise SystemExit("\n".join(f"{result.unique_id} {result.status}: {result.message}" for result in broken))
+    return results
 
 
 def measured(work: Callable[[], object]) -> tuple[float, float]:
@@ -148,8 +151,7 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
 
 def night(dbt: DbtBuild, warehouse: Path, day: date, rounds: int) -> tuple[Cost, Cost]:
     """Build one day by dbt and by bare SQL, in turns."""
-    build(dbt, day, day)
-    statements = bare_statements(dbt.target_dir)
+    statements = bare_statements(dbt, day)
     through_dbt, bare = Cost([], []), Cost([], [])
     for _ in range(rounds):
         for cost, work in (
@@ -162,11 +164,15 @@ def night(dbt: DbtBuild, warehouse: Path, day: date, rounds: int) -> tuple[Cost,
     return through_dbt, bare
 
 
-def slowest(target_dir: Path) -> str:
-    """The models that took longest in the last build."""
-    results = json.loads((target_dir / "run_results.json").read_text())["results"]
-    top = sorted(results, key=lambda result: -result["execution_time"])[:8]
-    return ", ".join(f"{result['unique_id'].split('.')[-1]} {result['execution_time']:.2f} s" for result in top)
+def pairs(one: Cost, other: Cost) -> list[tuple[list[float], list[float]]]:
+    """Wall times of both, CPU times of both."""
+    return [(one.wall, other.wall), (one.cpu, other.cpu)]
+
+
+def slowest(results: Sequence[NodeResult]) -> str:
+    """The models that took longest in a build."""
+    top = sorted(results, key=lambda result: -result.seconds)[:8]
+    return ", ".join(f"{result.unique_id.split('.')[-1]} {result.seconds:.2f} s" for result in top)
 
 
 def report(dbt: DbtBuild, warehouse: Path, history_start: date, first: date, day: date, rounds: int) -> None:
@@ -176,8 +182,9 @@ def report(dbt: DbtBuild, warehouse: Path, history_start: date, first: date, day
     print(f"night after {(day - history_start).days + 1} days of history ({seconds:.0f} s to build the last of it)")
     print(f"  dbt       {through_dbt.text()}")
     print(f"  bare SQL  {bare.text()}")
-    print(f"  ratio     {statistics.median(through_dbt.wall) / statistics.median(bare.wall):6.2f}")
-    print(f"  slowest   {slowest(dbt.target_dir)}")
+    ratios = (statistics.median(ours) / statistics.median(floor) for ours, floor in pairs(through_dbt, bare))
+    print("  ratio     {:6.2f} of wall time, {:.2f} of CPU".format(*ratios))
+    print(f"  slowest   {slowest(build(dbt, day, day))}")
 
 
 def main(months: int, copies: int, rounds: int) -> None:
