@@ -93,8 +93,11 @@ def tenants_file(catalog: Catalog, count: int, folder: Path) -> tuple[Path, dict
         declared = yaml.safe_load((TENANTS / f"{tenant}.yaml").read_text())
         copy = f"{tenant}-{number}"
         names[tenant].append(copy)
-        key = {**declared["write_keys"]["server"], "sha256": hashlib.sha256(copy.encode()).hexdigest()}
-        copies.append({**declared, "tenant_id": copy, "name": f"{copy} (copy)", "write_keys": {"server": key}})
+        own = {
+            name: {**key, "sha256": hashlib.sha256(f"demo-{copy}-{name}".encode()).hexdigest()}
+            for name, key in declared["write_keys"].items()
+        }
+        copies.append({**declared, "tenant_id": copy, "name": f"{copy} (copy)", "write_keys": own})
     path = folder / "tenants.yaml"
     path.write_text(yaml.safe_dump(copies, sort_keys=False))
     return path, names
@@ -121,8 +124,7 @@ def land(settings: Settings, names: dict[str, list[str]], messages: dict[str, li
     with path.open("wb") as file:
         for tenant, lines in messages.items():
             for name in names[tenant]:
-                quoted = (f'"{tenant}"'.encode(), f'"{name}"'.encode())
-                file.writelines(line.replace(*quoted) + b"\n" for line in lines)
+                file.writelines(line.replace(tenant.encode(), name.encode()) + b"\n" for line in lines)
     report = import_paths(
         [path],
         catalog=load_catalog(settings.tenants_file),
@@ -130,6 +132,8 @@ def land(settings: Settings, names: dict[str, list[str]], messages: dict[str, li
         identities=identity_keys_from(settings),
         history_start=settings.history_start,
     )
+    if report.dead_lettered:
+        raise SystemExit(f"the gate refused messages: {report.reasons}")
     return report.accepted
 
 
