@@ -67,7 +67,7 @@ class Work:
             answer = self._timed(lambda: plain(*arguments, **options))
             return self._stepwise(answer) if isinstance(answer, Iterator) else answer
 
-        compute_generator.invoke_compute_fn = invoke  # type: ignore[assignment]
+        compute_generator.invoke_compute_fn = invoke
 
     def _timed(self, call: Callable[[], Any]) -> Any:
         wall, cpu = time.perf_counter(), time.process_time()

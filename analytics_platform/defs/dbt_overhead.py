@@ -72,9 +72,10 @@ def flatten_macros_at_once() -> None:
     dbt hands all seven hundred macros of adapter and project to each node, twice, and to each macro that the adapter
     runs, and looks every one of them up by name along five mappings when it makes them one: a sixth of a build.
     """
-    from dbt.context.macros import MacroNamespaceBuilder
+    from dbt.context import macros
 
-    MacroNamespaceBuilder.build_namespace = _build_namespace  # type: ignore[method-assign, assignment]
+    builder: Any = macros.MacroNamespaceBuilder
+    builder.build_namespace = _build_namespace
 
 
 def _build_namespace(

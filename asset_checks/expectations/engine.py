@@ -246,22 +246,23 @@ def _configurations_made_once() -> Iterator[None]:
     Great Expectations (1.24) asks each expectation some seventy times while it judges a batch, and each answer copies
     all of its fields: two fifths of the time that a suite takes. Nothing changes an expectation meanwhile.
     """
-    from great_expectations.expectations.expectation import Expectation
+    from great_expectations.expectations import expectation as of_engine
 
+    kind: Any = of_engine.Expectation
     made: dict[int, Any] = {}
-    anew: property = vars(Expectation)["configuration"]
+    anew = kind.configuration
 
-    def configuration(expectation: Expectation) -> Any:
+    def configuration(expectation: Any) -> Any:
         if id(expectation) not in made:
             # The expectation is kept with it, so that no other gets its identity.
-            made[id(expectation)] = expectation, anew.__get__(expectation)
+            made[id(expectation)] = expectation, anew.fget(expectation)
         return made[id(expectation)][1]
 
-    Expectation.configuration = property(configuration)  # type: ignore[method-assign, assignment]
+    kind.configuration = property(configuration)
     try:
         yield
     finally:
-        Expectation.configuration = anew  # type: ignore[method-assign, assignment]
+        kind.configuration = anew
 
 
 @cache
