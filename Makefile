@@ -74,10 +74,14 @@ bench: $(READY) ## Speed as ratios to a floor measured in the same run
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.event_log
 	$(BIN)/python -m benchmarks.anomalies
+	$(BIN)/python -m benchmarks.hourly
 	$(BIN)/python -m benchmarks.nightly
 	$(BIN)/python -m benchmarks.middleware
 	$(BIN)/python -m benchmarks.collector
 	$(BIN)/python -m benchmarks.retention
+	$(BIN)/python -m benchmarks.guard
+	$(BIN)/python -m benchmarks.start
+	$(BIN)/python -m benchmarks.graph
 	$(BIN)/python -m benchmarks.dashboards
 
 node: ## Install the npm packages of the TypeScript types and of the client tests (needs Node.js 20)
