@@ -20,6 +20,12 @@ STAGED_PREFIX = "load_"
 """Tables of this name are on their way into another one and live for a statement; they are nobody's to see."""
 
 _FIRST_DAY = date.min
+_JSON_TYPES = """case json_type({value})
+    when 'string' then 'VARCHAR'
+    when 'number' then if(regexp_contains(json_value({value}), '^-?[0-9]+$'), 'BIGINT', 'DOUBLE')
+    else upper(json_type({value}))
+end"""
+"""DuckDB's names of a JSON value's type."""
 _INFORMATION_SCHEMA = "information_schema."
 """sqlglot reads both parts as one name in this dialect."""
 
@@ -94,7 +100,29 @@ def _rewritten(statement: exp.Expr, prefix: str, region: str) -> exp.Expr:
     for call in list(statement.find_all(exp.Anonymous)):
         if call.name.lower() == "hash":
             call.replace(exp.func("farm_fingerprint", *call.expressions))
+    for table in list(statement.find_all(exp.Table)):
+        if isinstance(table.this, exp.Anonymous) and table.this.name.lower() == "json_each":
+            _take_apart(statement, table)
     return statement
+
+
+def _take_apart(statement: exp.Expr, table: exp.Table) -> None:
+    """The members of a JSON object: each with its key, its type as DuckDB says it, and its value.
+
+    BigQuery lists keys alone, those with a dot in quotes; what a key stands for is asked of the object again.
+    """
+    member = table.alias
+    (document,) = table.this.expressions
+    # Numbers of more digits than BigQuery keeps would be errors otherwise.
+    whole = f"parse_json({document.sql(dialect=DIALECT)}, wide_number_mode => 'round')"
+    value = f"{whole}[trim({member}, '\"')]"
+    keys = exp.Unnest(expressions=[sqlglot.parse_one(f"json_keys({whole}, 1)", read=DIALECT)])
+    keys.set("alias", exp.TableAlias(columns=[exp.to_identifier(member)]))
+    table.replace(keys)
+    told = {"key": f"trim({member}, '\"')", "type": _JSON_TYPES.format(value=value), "value": value}
+    for column in list(statement.find_all(exp.Column)):
+        if column.table == member and column.name in told:
+            column.replace(sqlglot.parse_one(told[column.name], read=DIALECT))
 
 
 def _listing(table: exp.Table, prefix: str, region: str) -> exp.Subquery:
