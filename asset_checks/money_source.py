@@ -48,7 +48,7 @@ def _moment(name: str) -> str:
 
 
 def _date(moment: str) -> str:
-    return f"cast(timezone(time_zone, {moment}) as date)"
+    return f"cast({moment} at time zone time_zone as date)"
 
 
 def _first_reports(event: str, key: str, moment: str) -> str:
@@ -98,11 +98,12 @@ source as (
     select 'credited', tenant_id, currency, {_SUMS} from credits group by all
 ),
 gold as (
-    select
-        tenant_id, currency,
-        unnest(['issued', 'paid', 'credited']) as amount,
-        unnest([sum(total_minor), sum(paid_minor), sum(credited_minor)]) as gold_minor
-    from marts.fct_invoices group by tenant_id, currency
+    select 'issued' as amount, tenant_id, currency, sum(total_minor) as gold_minor
+    from marts.fct_invoices group by all
+    union all
+    select 'paid', tenant_id, currency, sum(paid_minor) from marts.fct_invoices group by all
+    union all
+    select 'credited', tenant_id, currency, sum(credited_minor) from marts.fct_invoices group by all
 )
 select
     amount, tenant_id, currency,
@@ -138,24 +139,25 @@ standing as (
     left join voids using (tenant_id, invoice_id)
     where invoices.issued_on <= $2 and (voids.voided_on is null or voids.voided_on > $2)
 ),
-sums as (
-    select
-        basis, tenant_id, currency,
-        unnest(['invoiced', 'collected']) as kind,
-        unnest([sum(net_minor), sum(least(paid_minor, net_minor))]) as source_minor
+dated as (
+    select *
     from (
         select 'due' as basis, due_on as basis_on, * from standing
         union all
         select 'issued' as basis, issued_on as basis_on, * from standing
-    )
+    ) as by_basis
     where basis_on <= $2 and basis_on + interval 12 month > $2
-    group by basis, tenant_id, currency
+),
+sums as (
+    select 'invoiced' as kind, basis, tenant_id, currency, sum(net_minor) as source_minor from dated group by all
+    union all
+    select 'collected', basis, tenant_id, currency, sum(least(paid_minor, net_minor)) from dated group by all
 ),
 gold as (
-    select
-        basis, tenant_id, currency,
-        unnest(['invoiced', 'collected']) as kind,
-        unnest([net_invoiced_minor, collected_minor]) as gold_minor
+    select 'invoiced' as kind, basis, tenant_id, currency, net_invoiced_minor as gold_minor
+    from kpi.kpi_invoice_collection_rate where day = $2
+    union all
+    select 'collected', basis, tenant_id, currency, collected_minor
     from kpi.kpi_invoice_collection_rate where day = $2
 )
 select
@@ -168,8 +170,6 @@ order by amount, tenant_id, currency
 """
 """What was invoiced and collected in the twelve months up to the last day of the run, as the facts up to it say."""
 
-_ORDER = "struct_pack(a := happened_at, b := event_at, c := place, d := message_id)"
-
 RECURRING = f"""
 with {_messages(_SUBSCRIPTION_EVENTS)},
 facts as (
@@ -179,11 +179,13 @@ facts as (
             tenant_id, event_at, message_id, currency, time_zone,
             properties ->> '$.subscription_id' as subscription_id,
             case event when 'subscription.started' then 1 when 'subscription.changed' then 2 else 3 end as place,
-            case event
-                when 'subscription.started' then {_moment("started_at")}
-                when 'subscription.changed' then {_moment("changed_at")}
-                else {_moment("effective_at")}
-            end as happened_at,
+            cast(
+                case event
+                    when 'subscription.started' then properties ->> '$.started_at'
+                    when 'subscription.changed' then properties ->> '$.changed_at'
+                    else properties ->> '$.effective_at'
+                end as timestamptz
+            ) as happened_at,
             case event
                 when 'subscription.started' then cast(properties ->> '$.mrr_minor' as bigint)
                 when 'subscription.changed' then cast(properties ->> '$.mrr_after_minor' as bigint)
@@ -192,16 +194,25 @@ facts as (
         from messages where event like 'subscription.%'
     )
 ),
-days as (select cast(unnest(generate_series($1, $2, interval 1 day)) as date) as day),
+digits as ({" union all ".join(f"select {digit} as digit" for digit in range(10))}),
+days as (
+    select day
+    from (
+        select cast($1 as date) + (ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit) as day
+        from digits as ones cross join digits as tens cross join digits as hundreds cross join digits as thousands
+    ) as counted
+    where day <= $2
+),
 standing as (
-    select
-        days.day, facts.tenant_id, facts.subscription_id,
-        arg_max(struct_pack(currency := currency, mrr_minor := mrr_minor), {_ORDER}) as last_fact
+    select days.day, facts.tenant_id, facts.currency, facts.mrr_minor
     from days inner join facts on facts.happened_on <= days.day
-    group by all
+    qualify row_number() over (
+        partition by days.day, facts.tenant_id, facts.subscription_id
+        order by facts.happened_at desc, facts.event_at desc, facts.place desc, facts.message_id desc
+    ) = 1
 ),
 source as (
-    select day, tenant_id, last_fact.currency as currency, sum(last_fact.mrr_minor) as mrr_minor
+    select day, tenant_id, currency, sum(mrr_minor) as mrr_minor
     from standing group by all
 ),
 gold as (

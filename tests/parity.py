@@ -9,13 +9,13 @@ Equal are the names of tables and of columns, and the rows as a bag, value by va
 - the scale that a decimal is written with: 1.5 is 1.50;
 - the last bits of floats: sums of doubles depend on their order, so they agree to nine digits.
 
-Whoever adds to this list says why, and docs say it too.
+Whoever adds to this list says why, and docs/warehouses.md says it too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -32,9 +32,14 @@ _SHOWN = 3
 Row = tuple[object, ...]
 
 
-def tables_of(warehouse: Warehouse, schemas: Sequence[str] = BUILT) -> dict[str, pa.Table]:
-    """All tables of some schemas, by `schema.table`."""
-    names = sorted(name for name in table_columns(warehouse) if name.partition(".")[0] in schemas)
+def tables_of(
+    warehouse: Warehouse, schemas: Sequence[str] = BUILT, only: Collection[str] | None = None
+) -> dict[str, pa.Table]:
+    """All tables of some schemas, by `schema.table`; `only` those of some names."""
+    there = (name.partition(".") for name in table_columns(warehouse))
+    names = sorted(
+        f"{schema}.{table}" for schema, _, table in there if schema in schemas and (only is None or table in only)
+    )
     with warehouse.reading():
         return {name: warehouse.query(f"select * from {name}") for name in names}
 

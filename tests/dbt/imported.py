@@ -80,3 +80,18 @@ def _tenant(row: TenantRow) -> Tenant:
         financial_year_end=row.financial_year_end,
         business_hours={},
     )
+
+
+def declared(tenant: TenantRow) -> dict[str, Any]:
+    """Return a tenant as the registry declares it."""
+    return {
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.tenant_id,
+        "country": tenant.country,
+        "time_zone": tenant.time_zone,
+        "currency": tenant.currency,
+        "financial_year_end": tenant.financial_year_end,
+        "on_time_threshold_minutes": tenant.on_time_threshold_minutes,
+        "business_hours": {day: {"opens": opens, "closes": closes} for day, opens, closes in tenant.hours},
+        "holidays": sorted({str(day) for day in tenant.holidays}),
+    }

@@ -18,7 +18,8 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from fixture import Dbt, Message, TenantRow
+from fixture import Dbt, Message
+from imported import declared
 from scenario import business, tenants
 
 pytestmark = pytest.mark.integration
@@ -74,21 +75,6 @@ def as_sent(each: Message) -> dict[str, Any]:
         "properties": {**own, **project},
         **({"event": each.event} if each.event else {}),
         **{name: value for name, value in ids.items() if value},
-    }
-
-
-def declared(tenant: TenantRow) -> dict[str, Any]:
-    """Return a tenant as the registry declares it."""
-    return {
-        "tenant_id": tenant.tenant_id,
-        "name": tenant.tenant_id,
-        "country": tenant.country,
-        "time_zone": tenant.time_zone,
-        "currency": tenant.currency,
-        "financial_year_end": tenant.financial_year_end,
-        "on_time_threshold_minutes": tenant.on_time_threshold_minutes,
-        "business_hours": {day: {"opens": opens, "closes": closes} for day, opens, closes in tenant.hours},
-        "holidays": sorted({str(day) for day in tenant.holidays}),
     }
 
 
