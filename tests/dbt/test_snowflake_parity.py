@@ -9,14 +9,14 @@ from pathlib import Path
 import duckdb
 import pytest
 from fixture import Dbt
+from parity import differences, tables_of
 from scenario import business, tenants
+from snowflake_stand_in import snowflake_stand_in
 
 from analytics_platform.defs.resources import dbt_from, snowflake_warehouse
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import DuckDBWarehouse
 from analytics_platform.warehouse.snowflake import SnowflakeWarehouse
-from snowflake_stand_in import snowflake_stand_in
-from warehouse.parity import differences, tables_of
 
 pytestmark = pytest.mark.integration
 
