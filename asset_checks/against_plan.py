@@ -145,7 +145,7 @@ def _seen(scope: Scope, streams: Collection[Stream]) -> dict[str, dict[date, lis
     first, last = scope.days()
     sql = " union all ".join(_seen_query(stream) for stream in streams)
     seen: dict[str, dict[date, list[Seen]]] = defaultdict(lambda: defaultdict(list))
-    for row in scope.warehouse.query(sql, [first, last] * len(streams)).to_pylist():
+    for row in scope.warehouse.query(sql, [first, last] * 2 * len(streams)).to_pylist():
         each = Seen(row["event"], row["property"], row["kind"], row["rows"], row["unreadable"])
         seen[row["stream"]][row["day"]].append(each)
     return seen
@@ -155,23 +155,25 @@ def _seen_query(stream: Stream) -> str:
     fields = [field for event in stream.events for field in event.all_fields]
     moments = _names({field.name for field in fields if field.type == "timestamp"})
     integers = _names({field.name for field in fields if field.type == "integer"})
-    # A JSON pointer, since a property's name may hold any character: ~ and / are written as ~0 and ~1 in it.
-    pointer = "'/' || replace(replace(property, '~', '~0'), '/', '~1')"
+    rows = f"from {stream_table(stream.name)} where type = 'track' and day between ? and ?"
     return f"""
+        select
+            '{stream.name}' as stream, day, event, cast(null as varchar) as property, cast(null as varchar) as kind,
+            count(*) as rows, 0 as unreadable
+        {rows}
+        group by day, event
+        union all
         select
             '{stream.name}' as stream, day, event, property, kind, count(*) as rows,
             count(*) filter (
-                (property in ({moments}) and try_cast(value as timestamptz) is null)
-                or (property in ({integers}) and kind = 'DOUBLE' and try_cast(value as double) % 1 <> 0)
+                (property in ({moments}) and try_cast(said as timestamptz) is null)
+                or (property in ({integers}) and try_cast(said as double) <> floor(try_cast(said as double)))
             ) as unreadable
         from (
-            select day, event, property, json_type(properties, {pointer}) as kind, properties ->> ({pointer}) as value
-            from (
-                select day, event, properties, unnest(list_concat([null::varchar], json_keys(properties))) as property
-                from {stream_table(stream.name)}
-                where type = 'track' and day between ? and ?
-            )
-        )
+            select
+                told.day, told.event, member.key as property, member.type as kind, member.value ->> '$' as said
+            from (select day, event, properties {rows}) as told, json_each(told.properties) as member
+        ) as members
         group by day, event, property, kind
     """
 

@@ -13,6 +13,9 @@ from analytics_platform.catalog.quality import Reference
 from analytics_platform.defs.loaded import stream_table
 from asset_checks.factory import Facts
 
+_SHOWN = 5
+"""Samples of a day's missing keys."""
+
 
 @dataclass(frozen=True)
 class Named:
@@ -64,7 +67,7 @@ def references_query(
     parts, parameters = [], []
     for reference in references:
         parts.append(_one(catalog, reference))
-        parameters += [f"$.{reference.field}", reference.event, first, last, f"$.{reference.to_field}", reference.to]
+        parameters += [reference.event, first, last, reference.to]
     return " union all ".join(parts), parameters
 
 
@@ -75,16 +78,27 @@ def _one(catalog: Catalog, reference: Reference) -> str:
     return f"""
         select
             '{reference.name}' as reference,
-            naming.day,
-            count(*) as rows,
-            count(*) filter (told.id is null) as missing,
-            (list(distinct naming.tenant_id || ' ' || {shown}) filter (told.id is null))[1:5] as samples
+            day,
+            cast(sum(times) as bigint) as rows,
+            cast(sum(case when lost is null then 0 else times end) as bigint) as missing,
+            list(lost) filter (lost is not null and place <= {_SHOWN}) as samples
         from (
-            select day, tenant_id, id
-            from (select day, tenant_id, properties ->> ? as id from {naming} where event = ? and day between ? and ?)
-            where id is not null
-        ) as naming
-        left join (select distinct tenant_id, properties ->> ? as id from {told} where event = ?) as told
-            on naming.tenant_id = told.tenant_id and naming.id = told.id
-        group by naming.day
+            select day, lost, count(*) as times, row_number() over (partition by day order by lost) as place
+            from (
+                select
+                    naming.day, case when told.id is null then naming.tenant_id || ' ' || {shown} end as lost
+                from (
+                    select day, tenant_id, properties ->> '$.{reference.field}' as id
+                    from {naming}
+                    where event = ? and day between ? and ?
+                ) as naming
+                left join (
+                    select distinct tenant_id, properties ->> '$.{reference.to_field}' as id from {told} where event = ?
+                ) as told
+                    on naming.tenant_id = told.tenant_id and naming.id = told.id
+                where naming.id is not null
+            ) as named
+            group by day, lost
+        ) as counted
+        group by day
     """

@@ -1,7 +1,8 @@
 """What sqlglot leaves to do of DuckDB's SQL before Snowflake understands it as it was meant.
 
-Snowflake writes names in capitals where nobody quoted them, has its own names of types, divides whole numbers to
-six decimals, and matches whole texts. Belongs here: rewriting a parsed statement. Stays out: parsing and prefixes
+Snowflake writes names in capitals where nobody quoted them, reserves words that DuckDB leaves to everybody, has its
+own names of types, divides whole numbers to six decimals, matches whole texts, and takes JSON apart by FLATTEN.
+Belongs here: rewriting a parsed statement. Stays out: parsing and prefixes
 (`translation`).
 """
 
@@ -30,16 +31,72 @@ _COLUMNS_OF = {
 }
 
 
+_RESERVED = frozenset(
+    "all alter and any as between by cast check column connect create current delete distinct drop else exists "
+    "following for from grant group having ilike in increment insert intersect into is like minus not null of on or "
+    "order qualify regexp revoke rlike row rows sample select set some start table tablesample then to trigger union "
+    "unique update values whenever where with".split()
+)
+"""Words of its reference (Reserved & limited keywords) that no column may have as its name without quotes."""
+
+_JSON_TYPES = """case typeof({value})
+    when 'INTEGER' then 'BIGINT'
+    when 'DECIMAL' then 'DOUBLE'
+    when 'NULL_VALUE' then 'NULL'
+    else typeof({value})
+end"""
+"""DuckDB's names of a JSON value's type."""
+
+
 def rewrite(statement: exp.Expr, prefix: str) -> exp.Expr:
     """The statement for Snowflake, before prefixes are put on its schemas."""
     for division in list(statement.find_all(exp.Div)):
         division.set("this", exp.cast(division.this, exp.DataType.Type.DOUBLE))
+    for tried in statement.find_all(exp.TryCast):
+        # It tries texts alone; what sqlglot does not know to be one would be cast, and fail.
+        tried.set("this", exp.cast(tried.this, exp.DataType.Type.VARCHAR))
+        tried.set("requires_string", True)
     for match in list(statement.find_all(exp.RegexpLike)):
         _look_within(match)
     for table in list(statement.find_all(exp.Table)):
         if table.db.lower() == _CATALOG:
             table.replace(_listing(table, prefix))
+        elif isinstance(table.this, exp.Anonymous) and table.this.name.lower() == "json_each":
+            _flatten(statement, table)
+    for pairs in list(statement.find_all(exp.In)):
+        _list_columns(pairs)
+    for name in statement.find_all(exp.Identifier):
+        if name.name.lower() in _RESERVED and not name.quoted:
+            name.replace(exp.to_identifier(name.name.upper(), quoted=True))
     return statement
+
+
+def _flatten(statement: exp.Expr, table: exp.Table) -> None:
+    """The members of a JSON object by FLATTEN: each with its key, its type as DuckDB says it, and its value."""
+    alias = table.alias
+    (document,) = table.this.expressions
+    flattened = parse_one(
+        f"select 1 from a, lateral flatten(input => parse_json({document.sql('snowflake')})) as {alias}",
+        read="snowflake",
+    ).find(exp.Lateral)
+    assert flattened is not None
+    flattened.set("alias", exp.TableAlias(this=exp.to_identifier(alias)))
+    table.replace(flattened)
+    value = f"{alias}.value"
+    for text in list(statement.find_all(exp.JSONExtractScalar)):
+        if text.this.sql("snowflake") == value:
+            text.replace(exp.cast(exp.column("value", alias), exp.DataType.Type.VARCHAR))
+    for column in list(statement.find_all(exp.Column)):
+        if column.table == alias and column.name == "type":
+            column.replace(parse_one(_JSON_TYPES.format(value=value), read="snowflake"))
+
+
+def _list_columns(pairs: exp.In) -> None:
+    """`(a, b) in (select (a, b) …)` is one struct to DuckDB and BigQuery, and two columns to Snowflake."""
+    query = pairs.args.get("query")
+    inner = query.this if isinstance(query, exp.Subquery) else query
+    if isinstance(inner, exp.Select) and len(inner.selects) == 1 and isinstance(inner.selects[0], exp.Tuple):
+        inner.set("expressions", inner.selects[0].expressions)
 
 
 def _look_within(match: exp.RegexpLike) -> None:

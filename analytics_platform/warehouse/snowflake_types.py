@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,7 +32,7 @@ _ANSWERED: dict[str, pa.DataType] = {
     "BINARY": pa.binary(),
     "VARIANT": pa.string(),
     "OBJECT": pa.string(),
-    "ARRAY": pa.string(),
+    "ARRAY": pa.list_(pa.string()),
 }
 """What DuckDB would answer with, by Snowflake's names of types; FIXED depends on its scale."""
 
@@ -111,7 +112,12 @@ def _answered(kind: str, column: Described) -> pa.DataType:
 
 
 def _cast(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Sums of minor units are beyond 64 bits nowhere; where one is, the cast fails rather than being wrong."""
+    """Sums of minor units are beyond 64 bits nowhere; where one is, the cast fails rather than being wrong.
+
+    An array comes as the text of its JSON; those that the platform asks for hold texts.
+    """
+    if pa.types.is_list(kind):
+        return pa.chunked_array([[orjson.loads(each) if each else None for each in values.to_pylist()]], kind)
     if pa.types.is_timestamp(values.type) and pa.types.is_timestamp(kind) and kind.tz and values.type.tz != kind.tz:
         values = pc.cast(values, pa.timestamp("us", tz=values.type.tz)) if values.type.tz else values
         values = values if values.type.tz else pc.assume_timezone(pc.cast(values, _STAMP, safe=False), "UTC")

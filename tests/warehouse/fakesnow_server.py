@@ -50,6 +50,8 @@ def transform(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: obje
         name_columns(statement)
     for order in statement.find_all(exp.Order):
         order_by_all(order)
+    for asked in list(statement.find_all(exp.Typeof)):
+        asked.replace(type_of_variant(asked.this))
     return _TRANSFORM(cursor, statement, parameters)
 
 
@@ -59,6 +61,14 @@ def order_by_all(order: exp.Order) -> None:
     if isinstance(query, exp.Query) and len(keys) == 1 and keys[0].this.name.upper() == "ALL":
         places = range(1, len(query.selects) + 1)
         order.set("expressions", [exp.Ordered(this=exp.Literal.number(place)) for place in places])
+
+
+def type_of_variant(value: exp.Expr) -> exp.Expr:
+    """Snowflake's name of the type that a VARIANT holds; to fakesnow all of them are JSON."""
+    names = {"BIGINT": "INTEGER", "UBIGINT": "INTEGER", "HUGEINT": "INTEGER", "NULL": "NULL_VALUE"}
+    kind = exp.func("json_type", value.copy())
+    cases = [exp.If(this=exp.Literal.string(its), true=exp.Literal.string(theirs)) for its, theirs in names.items()]
+    return exp.Case(this=kind, ifs=cases, default=kind.copy())
 
 
 def name_columns(statement: exp.Create) -> None:
