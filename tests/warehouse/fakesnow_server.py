@@ -13,6 +13,7 @@ import sys
 import duckdb
 import fakesnow.arrow
 import fakesnow.copy_into
+import fakesnow.rowtype
 import fakesnow.server
 import fakesnow.transforms
 import pyarrow as pa
@@ -109,6 +110,8 @@ def main() -> None:
     # It sums everything as floats, also decimals, whose sums are exact in Snowflake.
     fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
+    # Arrays are JSON to it, all of which it calls VARIANT; no question of the platform answers with one.
+    fakesnow.rowtype.duckdb_to_sf_type["JSON"] = "array"
     fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
     fakesnow.server.app.routes.append(Route("/telemetry/send", nothing_to_tell, methods=["POST"]))
     uvicorn.run(fakesnow.server.app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
