@@ -1,4 +1,4 @@
-"""The whole graph on Snowflake's stand-in, through the `analytics` command: it builds and finds what it does on DuckDB."""
+"""The whole graph on Snowflake's stand-in, through the command line: it builds and finds what it does on DuckDB."""
 
 from __future__ import annotations
 
