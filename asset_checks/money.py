@@ -5,8 +5,9 @@ own (`money_source`); what it leaves out (a payment whose invoice never came) is
 it.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -117,7 +118,7 @@ def recurring_totals(scope: Scope) -> dict[str, Facts]:
 
 def _controls(scope: Scope, sql: str) -> Iterable[tuple[date, Control]]:
     first, last = _built_days(scope)
-    for row in scope.warehouse.query(sql, [first, last]).to_pylist():
+    for row in scope.warehouse.query(*in_places(sql, {"$1": first, "$2": last})).to_pylist():
         control = Control(
             row["amount"],
             row["tenant_id"],
@@ -127,6 +128,12 @@ def _controls(scope: Scope, sql: str) -> Iterable[tuple[date, Control]]:
             row["gold_minor"],
         )
         yield row.get("day", last), control
+
+
+def in_places(sql: str, values: Mapping[str, date]) -> tuple[str, list[object]]:
+    """The statement with `?` for each of its values, since not every product takes one by its number."""
+    names = "|".join(re.escape(name) for name in values)
+    return re.sub(names, "?", sql), [values[name] for name in re.findall(names, sql)]
 
 
 def _built_days(scope: Scope) -> tuple[date, date]:

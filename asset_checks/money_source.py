@@ -48,7 +48,7 @@ def _moment(name: str) -> str:
 
 
 def _date(moment: str) -> str:
-    return f"cast(timezone(time_zone, {moment}) as date)"
+    return f"cast({moment} at time zone time_zone as date)"
 
 
 def _first_reports(event: str, key: str, moment: str) -> str:
@@ -98,11 +98,12 @@ source as (
     select 'credited', tenant_id, currency, {_SUMS} from credits group by all
 ),
 gold as (
-    select
-        tenant_id, currency,
-        unnest(['issued', 'paid', 'credited']) as amount,
-        unnest([sum(total_minor), sum(paid_minor), sum(credited_minor)]) as gold_minor
-    from marts.fct_invoices group by tenant_id, currency
+    select 'issued' as amount, tenant_id, currency, sum(total_minor) as gold_minor
+    from marts.fct_invoices group by all
+    union all
+    select 'paid', tenant_id, currency, sum(paid_minor) from marts.fct_invoices group by all
+    union all
+    select 'credited', tenant_id, currency, sum(credited_minor) from marts.fct_invoices group by all
 )
 select
     amount, tenant_id, currency,
@@ -138,24 +139,23 @@ standing as (
     left join voids using (tenant_id, invoice_id)
     where invoices.issued_on <= $2 and (voids.voided_on is null or voids.voided_on > $2)
 ),
+dated as (
+    select 'due' as basis, due_on as basis_on, * from standing
+    union all
+    select 'issued' as basis, issued_on as basis_on, * from standing
+),
+of_the_year as (select * from dated where basis_on <= $2 and basis_on + interval 12 month > $2),
 sums as (
-    select
-        basis, tenant_id, currency,
-        unnest(['invoiced', 'collected']) as kind,
-        unnest([sum(net_minor), sum(least(paid_minor, net_minor))]) as source_minor
-    from (
-        select 'due' as basis, due_on as basis_on, * from standing
-        union all
-        select 'issued' as basis, issued_on as basis_on, * from standing
-    )
-    where basis_on <= $2 and basis_on + interval 12 month > $2
-    group by basis, tenant_id, currency
+    select 'invoiced' as kind, basis, tenant_id, currency, sum(net_minor) as source_minor
+    from of_the_year group by all
+    union all
+    select 'collected', basis, tenant_id, currency, sum(least(paid_minor, net_minor)) from of_the_year group by all
 ),
 gold as (
-    select
-        basis, tenant_id, currency,
-        unnest(['invoiced', 'collected']) as kind,
-        unnest([net_invoiced_minor, collected_minor]) as gold_minor
+    select 'invoiced' as kind, basis, tenant_id, currency, net_invoiced_minor as gold_minor
+    from kpi.kpi_invoice_collection_rate where day = $2
+    union all
+    select 'collected', basis, tenant_id, currency, collected_minor
     from kpi.kpi_invoice_collection_rate where day = $2
 )
 select
@@ -168,11 +168,9 @@ order by amount, tenant_id, currency
 """
 """What was invoiced and collected in the twelve months up to the last day of the run, as the facts up to it say."""
 
-_ORDER = "struct_pack(a := happened_at, b := event_at, c := place, d := message_id)"
-
 RECURRING = f"""
-with {_messages(_SUBSCRIPTION_EVENTS)},
-facts as (
+with recursive {_messages(_SUBSCRIPTION_EVENTS)},
+dated as (
     select *, {_date("happened_at")} as happened_on
     from (
         select
@@ -192,17 +190,24 @@ facts as (
         from messages where event like 'subscription.%'
     )
 ),
-days as (select cast(unnest(generate_series($1, $2, interval 1 day)) as date) as day),
-standing as (
+facts as (
     select
-        days.day, facts.tenant_id, facts.subscription_id,
-        arg_max(struct_pack(currency := currency, mrr_minor := mrr_minor), {_ORDER}) as last_fact
-    from days inner join facts on facts.happened_on <= days.day
-    group by all
+        *,
+        lead(happened_on) over (
+            partition by tenant_id, subscription_id order by happened_at, event_at, place, message_id
+        ) as next_on
+    from dated where happened_on is not null
+),
+days(day) as (
+    select cast($1 as date)
+    union all
+    select cast(day + interval 1 day as date) from days where day < $2
 ),
 source as (
-    select day, tenant_id, last_fact.currency as currency, sum(last_fact.mrr_minor) as mrr_minor
-    from standing group by all
+    select days.day, facts.tenant_id, facts.currency, sum(facts.mrr_minor) as mrr_minor
+    from days
+    inner join facts on facts.happened_on <= days.day and coalesce(facts.next_on > days.day, true)
+    group by all
 ),
 gold as (
     select day, tenant_id, currency, sum(mrr_minor) as mrr_minor

@@ -60,6 +60,10 @@ def transform(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: obje
     remember_transient(cursor, statement)
     for order in statement.find_all(exp.Order):
         order_by_all(order)
+    for counted in list(statement.find_all(exp.CountIf)):
+        # Of no rows it counts NULL.
+        only = exp.Case(ifs=[exp.If(this=counted.this.copy(), true=exp.Literal.number(1))])
+        counted.replace(exp.Count(this=only))
     for asked in list(statement.find_all(exp.Typeof)):
         asked.replace(type_of_variant(asked.this))
     return _TRANSFORM(cursor, statement, parameters)
