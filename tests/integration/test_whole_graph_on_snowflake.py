@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from parity import differences, tables_of
 from snowflake_stand_in import snowflake_stand_in
-from two_tenants import FIRST, LAST, business, write
+from two_tenants import FIRST, business, write
 
 from analytics_platform.cli import main
 from analytics_platform.defs.instance import open_instance
@@ -21,6 +21,9 @@ from analytics_platform.defs.resources import warehouse_from
 from analytics_platform.settings import Settings
 
 pytestmark = pytest.mark.integration
+
+LAST = "2026-03-03"
+"""Two days have an event of most kinds."""
 
 Told = dict[tuple[str, str, str | None], tuple[bool, str]]
 
