@@ -140,16 +140,18 @@ standing as (
     where invoices.issued_on <= $2 and (voids.voided_on is null or voids.voided_on > $2)
 ),
 dated as (
-    select 'due' as basis, due_on as basis_on, * from standing
-    union all
-    select 'issued' as basis, issued_on as basis_on, * from standing
+    select *
+    from (
+        select 'due' as basis, due_on as basis_on, * from standing
+        union all
+        select 'issued' as basis, issued_on as basis_on, * from standing
+    ) as by_basis
+    where basis_on <= $2 and basis_on + interval 12 month > $2
 ),
-of_the_year as (select * from dated where basis_on <= $2 and basis_on + interval 12 month > $2),
 sums as (
-    select 'invoiced' as kind, basis, tenant_id, currency, sum(net_minor) as source_minor
-    from of_the_year group by all
+    select 'invoiced' as kind, basis, tenant_id, currency, sum(net_minor) as source_minor from dated group by all
     union all
-    select 'collected', basis, tenant_id, currency, sum(least(paid_minor, net_minor)) from of_the_year group by all
+    select 'collected', basis, tenant_id, currency, sum(least(paid_minor, net_minor)) from dated group by all
 ),
 gold as (
     select 'invoiced' as kind, basis, tenant_id, currency, net_invoiced_minor as gold_minor
@@ -169,19 +171,21 @@ order by amount, tenant_id, currency
 """What was invoiced and collected in the twelve months up to the last day of the run, as the facts up to it say."""
 
 RECURRING = f"""
-with recursive {_messages(_SUBSCRIPTION_EVENTS)},
-dated as (
+with {_messages(_SUBSCRIPTION_EVENTS)},
+facts as (
     select *, {_date("happened_at")} as happened_on
     from (
         select
             tenant_id, event_at, message_id, currency, time_zone,
             properties ->> '$.subscription_id' as subscription_id,
             case event when 'subscription.started' then 1 when 'subscription.changed' then 2 else 3 end as place,
-            case event
-                when 'subscription.started' then {_moment("started_at")}
-                when 'subscription.changed' then {_moment("changed_at")}
-                else {_moment("effective_at")}
-            end as happened_at,
+            cast(
+                case event
+                    when 'subscription.started' then properties ->> '$.started_at'
+                    when 'subscription.changed' then properties ->> '$.changed_at'
+                    else properties ->> '$.effective_at'
+                end as timestamptz
+            ) as happened_at,
             case event
                 when 'subscription.started' then cast(properties ->> '$.mrr_minor' as bigint)
                 when 'subscription.changed' then cast(properties ->> '$.mrr_after_minor' as bigint)
@@ -190,24 +194,26 @@ dated as (
         from messages where event like 'subscription.%'
     )
 ),
-facts as (
-    select
-        *,
-        lead(happened_on) over (
-            partition by tenant_id, subscription_id order by happened_at, event_at, place, message_id
-        ) as next_on
-    from dated where happened_on is not null
+digits as ({" union all ".join(f"select {digit} as digit" for digit in range(10))}),
+days as (
+    select day
+    from (
+        select cast($1 as date) + (ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit) as day
+        from digits as ones cross join digits as tens cross join digits as hundreds cross join digits as thousands
+    ) as counted
+    where day <= $2
 ),
-days(day) as (
-    select cast($1 as date)
-    union all
-    select cast(day + interval 1 day as date) from days where day < $2
+standing as (
+    select days.day, facts.tenant_id, facts.currency, facts.mrr_minor
+    from days inner join facts on facts.happened_on <= days.day
+    qualify row_number() over (
+        partition by days.day, facts.tenant_id, facts.subscription_id
+        order by facts.happened_at desc, facts.event_at desc, facts.place desc, facts.message_id desc
+    ) = 1
 ),
 source as (
-    select days.day, facts.tenant_id, facts.currency, sum(facts.mrr_minor) as mrr_minor
-    from days
-    inner join facts on facts.happened_on <= days.day and coalesce(facts.next_on > days.day, true)
-    group by all
+    select day, tenant_id, currency, sum(mrr_minor) as mrr_minor
+    from standing group by all
 ),
 gold as (
     select day, tenant_id, currency, sum(mrr_minor) as mrr_minor

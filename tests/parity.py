@@ -9,7 +9,7 @@ Equal are the names of tables and of columns, and the rows as a bag, value by va
 - the scale that a decimal is written with: 1.5 is 1.50;
 - the last bits of floats: sums of doubles depend on their order, so they agree to nine digits.
 
-Whoever adds to this list says why, and docs say it too.
+Whoever adds to this list says why, and docs/warehouses.md says it too.
 """
 
 from __future__ import annotations

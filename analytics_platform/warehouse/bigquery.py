@@ -12,7 +12,7 @@ Belongs here: the port's words as loads and statements. Stays out: how jobs are 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -76,11 +76,11 @@ class BigQueryWarehouse:
                 return count
 
     def replace_table(self, table: str, rows: pa.Table) -> int:
-        """Replace a whole table by one load."""
+        """Replace a whole table by one load; its row policies stay, unless its columns are others now."""
         target, fields = self._jobs.table(table), _fields(rows.schema)
-        self._jobs.create(_clustered(bigquery.Table(target, schema=fields)))
+        standing = self._jobs.create(_clustered(bigquery.Table(target, schema=fields)))
         with _as_file(rows) as file:
-            return self._jobs.load(file, target, fields)
+            return self._jobs.load(file, target, fields, keeps_table=_columns(standing.schema) == _columns(fields))
 
     def drop_table(self, table: str) -> None:
         """Remove a table whole; one that is not there is no error."""
@@ -179,6 +179,11 @@ def _fields(schema: pa.Schema) -> list[bigquery.SchemaField]:
     return [bigquery.SchemaField(field.name, _type(field.type)) for field in schema]
 
 
+def _columns(fields: Iterable[bigquery.SchemaField]) -> dict[str, str]:
+    """Names and types alone, whatever an answer says beside them; the older names of a type count as the type."""
+    return {field.name: _FIRST_NAMES.get(field.field_type, field.field_type) for field in fields}
+
+
 def _type(kind: pa.DataType) -> str:
     """BigQuery's type for a column that DuckDB would have as it comes."""
     if pa.types.is_dictionary(kind):
@@ -190,6 +195,9 @@ def _type(kind: pa.DataType) -> str:
             return name
     return "STRING"
 
+
+_FIRST_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+"""BigQuery's API answers with the names that these types had first."""
 
 _KINDS = (
     (pa.types.is_boolean, "BOOL"),

@@ -105,15 +105,24 @@ class BigQueryJobs:
             send: Callable[..., Any] = self.client._connection.api_request
             return send(method=method, path=path, data=body) or {}
 
-    def load(self, file: Path, destination: bigquery.TableReference, schema: Sequence[bigquery.SchemaField]) -> int:
+    def load(
+        self,
+        file: Path,
+        destination: bigquery.TableReference,
+        schema: Sequence[bigquery.SchemaField],
+        *,
+        keeps_table: bool = False,
+    ) -> int:
         """Put the rows of a Parquet file in the place of a table or of one partition; how many they are.
 
-        Readers see the old rows until all of the new ones are there. A load costs nothing.
+        Readers see the old rows until all of the new ones are there. A load costs nothing. `keeps_table` replaces the
+        rows alone: a truncated table may lose its row policies, one whose data are truncated keeps them.
         """
+        truncates = bigquery.WriteDisposition
         asset = f"{destination.dataset_id}.{destination.table_id.partition('$')[0]}"
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
-            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            write_disposition=truncates.WRITE_TRUNCATE_DATA if keeps_table else truncates.WRITE_TRUNCATE,
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
             schema=schema,
             labels=self.labels(asset),
@@ -140,8 +149,8 @@ class BigQueryJobs:
         schema, _, table = name.partition(".")
         return bigquery.TableReference(self._dataset(f"{self.place.prefix}{schema}"), table)
 
-    def create(self, table: bigquery.Table) -> None:
-        """Make a table, and its dataset, where they are not there yet."""
+    def create(self, table: bigquery.Table) -> bigquery.Table:
+        """Make a table, and its dataset, where they are not there yet; the table as it stands."""
         table.labels = self.labels(f"{table.dataset_id}.{table.table_id}")
         with self.explained():
             if table.dataset_id not in self._datasets:
@@ -149,7 +158,7 @@ class BigQueryJobs:
                 dataset.location = self.place.region
                 self.client.create_dataset(dataset, exists_ok=True)
                 self._datasets.add(table.dataset_id)
-            self.client.create_table(table, exists_ok=True)
+            return self.client.create_table(table, exists_ok=True)
 
     def drop(self, table: bigquery.TableReference) -> None:
         """Drop a table, if it is there."""

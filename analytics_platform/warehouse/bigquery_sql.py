@@ -20,6 +20,24 @@ STAGED_PREFIX = "load_"
 """Tables of this name are on their way into another one and live for a statement; they are nobody's to see."""
 
 _FIRST_DAY = date.min
+_TYPE_NAMES = """case data_type
+    when 'INT64' then 'NUMBER'
+    when 'STRING' then 'VARCHAR'
+    when 'FLOAT64' then 'DOUBLE'
+    when 'BOOL' then 'BOOLEAN'
+    when 'BYTES' then 'BLOB'
+    when 'DATETIME' then 'TIMESTAMP'
+    when 'TIMESTAMP' then 'TIMESTAMP WITH TIME ZONE'
+    when 'NUMERIC' then 'DECIMAL(38,9)'
+    else data_type
+end"""
+"""DuckDB's names; NUMBER is a whole number of any width."""
+_JSON_TYPES = """case json_type({value})
+    when 'string' then 'VARCHAR'
+    when 'number' then if(regexp_contains(json_value({value}), '^-?[0-9]+$'), 'BIGINT', 'DOUBLE')
+    else upper(json_type({value}))
+end"""
+"""DuckDB's names of a JSON value's type."""
 _INFORMATION_SCHEMA = "information_schema."
 """sqlglot reads both parts as one name in this dialect."""
 
@@ -94,14 +112,48 @@ def _rewritten(statement: exp.Expr, prefix: str, region: str) -> exp.Expr:
     for call in list(statement.find_all(exp.Anonymous)):
         if call.name.lower() == "hash":
             call.replace(exp.func("farm_fingerprint", *call.expressions))
+    for cast in list(statement.find_all(exp.Cast)):
+        _date_in_zone(cast)
+    for table in list(statement.find_all(exp.Table)):
+        if isinstance(table.this, exp.Anonymous) and table.this.name.lower() == "json_each":
+            _take_apart(statement, table)
     return statement
+
+
+def _date_in_zone(cast: exp.Cast) -> None:
+    """The date that a moment has in a zone is asked for as such, and not as that of another moment."""
+    local = cast.this.this if isinstance(cast.this, exp.Timestamp) else None
+    if cast.is_type(exp.DataType.Type.DATE) and isinstance(local, exp.Datetime):
+        cast.replace(exp.func("date", local.this, local.expression, dialect=DIALECT))
+
+
+def _take_apart(statement: exp.Expr, table: exp.Table) -> None:
+    """The members of a JSON object: each with its key, its type as DuckDB says it, and its value.
+
+    BigQuery lists keys alone, those with a dot in quotes; what a key stands for is asked of the object again.
+    """
+    member = table.alias
+    (document,) = table.this.expressions
+    # Numbers of more digits than BigQuery keeps would be errors otherwise.
+    whole = f"parse_json({document.sql(dialect=DIALECT)}, wide_number_mode => 'round')"
+    value = f"{whole}[trim({member}, '\"')]"
+    keys = exp.Unnest(expressions=[sqlglot.parse_one(f"json_keys({whole}, 1)", read=DIALECT)])
+    keys.set("alias", exp.TableAlias(columns=[exp.to_identifier(member)]))
+    table.replace(keys)
+    told = {"key": f"trim({member}, '\"')", "type": _JSON_TYPES.format(value=value), "value": value}
+    for column in list(statement.find_all(exp.Column)):
+        if column.table == member and column.name in told:
+            column.replace(sqlglot.parse_one(told[column.name], read=DIALECT))
 
 
 def _listing(table: exp.Table, prefix: str, region: str) -> exp.Subquery:
     """The platform's own tables of a region, under the names that the platform knows them by."""
     view = table.name[len(_INFORMATION_SCHEMA) :]
     ours = ", ".join(f"'{prefix}{schema}'" for schema in SCHEMAS)
-    listed = exp.select(f"* replace (substr(table_schema, {len(prefix) + 1}) as table_schema)", dialect=DIALECT)
+    known = f"substr(table_schema, {len(prefix) + 1}) as table_schema"
+    if view.lower() == "columns":
+        known += f", {_TYPE_NAMES} as data_type"
+    listed = exp.select(f"* replace ({known})", dialect=DIALECT)
     listed = listed.from_(f"`region-{region}`.INFORMATION_SCHEMA.{view.upper()}", dialect=DIALECT)
     listed = listed.where(
         f"table_schema in ({ours}) and not starts_with(table_name, '{STAGED_PREFIX}')", dialect=DIALECT

@@ -45,7 +45,7 @@ def warehouse(emulator: Emulator, request: pytest.FixtureRequest, tmp_path: Path
 
 
 def connected(emulator: Emulator, home: Path, prefix: str) -> Warehouse:
-    return warehouse_from(Settings(home=home, **emulator.settings(warehouse_schema_prefix=prefix)))
+    return warehouse_from(Settings(home=home, environment="ci", **emulator.settings(warehouse_schema_prefix=prefix)))
 
 
 def rows(*pairs: tuple[date, int]) -> pa.Table:

@@ -25,8 +25,9 @@
     cast({{ expression }} as decimal(38, 0))
 {%- endmacro %}
 
+{# NUMERIC has 29 digits before the point; more than that is an error and never another number. #}
 {% macro bigquery__whole_number(expression) -%}
-    cast({{ expression }} as bignumeric)
+    cast({{ expression }} as numeric)
 {%- endmacro %}
 
 {# Integer division of non-negative whole numbers, without a detour through floats. #}
@@ -44,5 +45,5 @@
 {%- endmacro %}
 
 {% macro bigquery__whole_quotient(numerator, denominator) -%}
-    div({{ numerator }}, {{ denominator }})
+    div(({{ numerator }}), ({{ denominator }}))
 {%- endmacro %}

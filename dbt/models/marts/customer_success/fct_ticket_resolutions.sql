@@ -30,6 +30,7 @@ lifecycle as (
         on_hold_ms
     from {{ ref("stg_support__ticket_resolved") }}
     union all
+    -- DATETIME is a moment without a zone in every product; TIMESTAMP is not.
     select
         tenant_id,
         ticket_id,
@@ -40,7 +41,7 @@ lifecycle as (
         reopen_count,
         0 as order_in_count,
         false as is_resolution,
-        cast(null as timestamp) as opened_at,
+        cast(null as datetime) as opened_at,
         cast(null as {{ float_type() }}) as on_hold_ms
     from {{ ref("stg_support__ticket_reopened") }}
 ),
