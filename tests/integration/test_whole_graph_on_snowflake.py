@@ -25,6 +25,9 @@ pytestmark = pytest.mark.integration
 LAST = "2026-03-03"
 """Two days have an event of most kinds."""
 
+OF_THE_CLOCK = {("ops/check_results", "evaluations_are_complete")}
+"""What it counts is what the log held at a moment, which two deployments reach after other steps."""
+
 Told = dict[tuple[str, str, str | None], tuple[bool, str]]
 
 
@@ -57,11 +60,15 @@ def built(home: Path, events: Path, chosen: Any) -> Deployment:
 def evaluations(deployment: Deployment) -> Told:
     """What each check found, by asset, check and partition."""
     with open_instance(deployment.settings) as instance:
-        asked = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-        found = [each.event_log_entry.asset_check_evaluation for each in instance.get_event_records(asked)]
+        runs = [each.dagster_run.run_id for each in reversed(instance.get_run_records())]
+        kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        entries = [
+            each.event_log_entry for run in runs for each in instance.get_records_for_run(run, None, kind).records
+        ]
+    found = [entry.asset_check_evaluation for entry in entries]
     return {
         (each.asset_key.to_user_string(), each.check_name, each.partition): (each.passed, each.description or "")
-        for each in reversed(found)
+        for each in found
         if each is not None
     }
 
@@ -74,9 +81,12 @@ def test_the_same_partitions_are_built(deployments: tuple[Deployment, Deployment
 
 def test_each_check_finds_the_same(deployments: tuple[Deployment, Deployment]) -> None:
     embedded, snowflake = map(evaluations, deployments)
-    unlike = {key: (embedded.get(key), snowflake.get(key)) for key in embedded.keys() | snowflake.keys()}
-    assert {key: both for key, both in unlike.items() if both[0] != both[1]} == {}
-    assert len(snowflake) > 200
+    for key in [key for key in embedded if key[:2] in OF_THE_CLOCK]:
+        assert embedded.pop(key)[0] is snowflake.pop(key)[0] is True
+    both = {key: (embedded.get(key), snowflake.get(key)) for key in embedded.keys() | snowflake.keys()}
+    assert {key: found for key, found in both.items() if found[0] != found[1]} == {}
+    assert len(both) > 200
+    assert not any("could not run" in said for _, said in snowflake.values())
 
 
 def test_the_tables_are_equal(deployments: tuple[Deployment, Deployment]) -> None:
