@@ -165,6 +165,9 @@ class PlayedSnowflake:
     def replace_table(self, table: str, rows: pa.Table) -> int:
         return self._tables.replace_table(table, rows)
 
+    def drop_table(self, table: str) -> None:
+        self._tables.drop_table(table)
+
     def remove_rows(self, table: str, condition: str, parameters: Sequence[object]) -> int:
         return self._tables.remove_rows(table, condition, parameters)
 
