@@ -26,6 +26,7 @@ SET_BY_CHART = frozenset(
         "identity_keys_file",
         "portal_host",
         "portal_port",
+        "snowflake_private_key_file",
         "tenants_file",
         "write_keys_file",
     }

@@ -110,8 +110,9 @@ def suspects_query(columns: Sequence[Column], patterns: Patterns, first: date, l
         )
         parameters += (first, last) if has_day else ()
     sql = (
-        "select table_name, column_name, count(*) as values, list(value) filter (regexp_matches(value, ?)) as suspects "
-        f"from ({' union all '.join(parts)}) as found group by table_name, column_name"
+        "select table_name, column_name, count(*) as values, list(value) filter (is_suspect) as suspects "
+        "from (select table_name, column_name, value, regexp_matches(value, ?) as is_suspect "
+        f"from ({' union all '.join(parts)}) as found) as judged group by table_name, column_name"
     )
     return sql, parameters
 

@@ -18,6 +18,7 @@ from analytics_platform.lake.store import LocalStore
 
 SLOWEST_FIRST = (
     "test_end_to_end",
+    "test_whole_graph_on_snowflake",
     "test_retention_in_graph",
     "test_runs",
     "test_held_back",

@@ -46,6 +46,10 @@ class StandIn:
             **chosen,
         }
 
+    def query_tags(self) -> str:
+        """The statements that set a tag, one a line, as the server was sent them."""
+        return (self.key.parent / "query_tags.sql").read_text(encoding="utf-8")
+
 
 @contextmanager
 def snowflake_stand_in(folder: Path) -> Iterator[StandIn]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from analytics_platform.defs.resources import warehouse_from
 from analytics_platform.settings import Settings, SettingsError, unknown_variables
 
 
@@ -110,13 +111,13 @@ def test_variables_that_are_no_setting_are_found(monkeypatch: pytest.MonkeyPatch
     assert "ANALYTICS_HOME" not in unknown_variables()
 
 
-def test_snowflake_needs_its_account_and_a_key(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="snowflake_account and snowflake_private_key_file"):
+def test_snowflake_needs_its_account_and_who_reaches_it_a_key(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="needs snowflake_account too"):
         Settings(home=tmp_path, warehouse="snowflake")
-    chosen = Settings(
-        home=tmp_path, warehouse="snowflake", snowflake_account="org-one", snowflake_private_key_file=tmp_path / "k.p8"
-    )
-    assert chosen.snowflake_protocol == "https"
+    without_key = Settings(home=tmp_path, warehouse="snowflake", snowflake_account="org-one")
+    assert without_key.snowflake_protocol == "https"
+    with pytest.raises(SettingsError, match="snowflake_private_key_file"):
+        warehouse_from(without_key)
 
 
 def test_the_passphrase_of_the_key_stands_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,13 +31,15 @@ _COLUMNS_OF = {
 }
 
 
-_RESERVED = frozenset(
-    "all alter and any as between by cast check column connect create current delete distinct drop else exists "
-    "following for from grant group having ilike in increment insert intersect into is like minus not null of on or "
-    "order qualify regexp revoke rlike row rows sample select set some start table tablesample then to trigger union "
-    "unique update values whenever where with".split()
-)
-"""Words of its reference (Reserved & limited keywords) that no column may have as its name without quotes."""
+_RESERVED = """
+alter and any as between by cast check column connect create current delete distinct drop else exists following for
+from grant group having ilike in increment insert intersect into is like minus not null of on or order qualify regexp
+revoke rlike row rows sample select set some start table tablesample then to trigger union unique update values whenever
+where with
+"""
+"""Words of its reference (Reserved & limited keywords) that name no column without quotes; ALL may stand for all."""
+
+_NEEDS_QUOTES = frozenset(_RESERVED.split())
 
 _JSON_TYPES = """case typeof({value})
     when 'INTEGER' then 'BIGINT'
@@ -66,7 +68,7 @@ def rewrite(statement: exp.Expr, prefix: str) -> exp.Expr:
     for pairs in list(statement.find_all(exp.In)):
         _list_columns(pairs)
     for name in statement.find_all(exp.Identifier):
-        if name.name.lower() in _RESERVED and not name.quoted:
+        if name.name.lower() in _NEEDS_QUOTES and not name.quoted:
             name.replace(exp.to_identifier(name.name.upper(), quoted=True))
     return statement
 

@@ -258,6 +258,49 @@ def test_a_secret_goes_to_those_who_use_it_and_to_nobody_else() -> None:
     assert given("analytics-webserver-operator", "webserver") == set()
 
 
+SNOWFLAKE = {
+    "settings": {"warehouse": "snowflake", "snowflake_account": "org-one"},
+    "secrets": {
+        "snowflakeKey": {"existingSecret": "analytics-snowflake"},
+        "settings": {
+            "snowflake_private_key_passphrase": {"existingSecret": "analytics-snowflake", "key": "passphrase"}
+        },
+    },
+}
+
+
+def test_the_key_to_snowflake_is_a_file_of_who_writes_the_warehouse_and_of_nobody_else() -> None:
+    found = manifests(values_of("values-production.yaml", SNOWFLAKE))
+    found.append(run_job(found))
+    name = "ANALYTICS_SNOWFLAKE_PRIVATE_KEY_FILE"
+    for workload, container in (("analytics-user-code", "user-code"), ("dagster-run-0", "dagster")):
+        pod = pod_of(found, workload)
+        told, mounts = variables(pod.container(container)), pod.container(container)["volumeMounts"]
+        assert told[name]["value"] == "/etc/analytics/snowflake-key/snowflake.p8"
+        assert told["ANALYTICS_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"]["valueFrom"]["secretKeyRef"]["key"] == "passphrase"
+        assert {"name": "snowflake-key", "mountPath": "/etc/analytics/snowflake-key", "readOnly": True} in mounts
+        secret = {"secretName": "analytics-snowflake", "defaultMode": 0o440}
+        assert {"name": "snowflake-key", "secret": secret} in pod.spec["volumes"]
+    for pod in pods(found):
+        has_key = any("snowflake" in str(volume) for volume in pod.spec["volumes"])
+        assert has_key is any(name in variables(each) for each in pod.containers)
+        assert has_key is not pod.owner.endswith(("collector", "portal", "operator", "read-only"))
+    assert [problem for policy in POLICIES for problem in policy(found)] == []
+
+
+@pytest.mark.parametrize(("workload", "container"), [("collector", "collector"), ("portal", "portal")])
+def test_who_is_given_no_key_to_snowflake_starts_without_one(
+    workload: str, container: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = manifests(values_of("values.yaml", SNOWFLAKE))
+    (tmp_path / "settings.yaml").write_text(named(found, "ConfigMap", "analytics-settings")["data"]["settings.yaml"])
+    assert not [
+        each for each in variables(pod_of(found, f"analytics-{workload}").container(container)) if "SNOW" in each
+    ]
+    monkeypatch.setenv("ANALYTICS_SETTINGS_FILE", str(tmp_path / "settings.yaml"))
+    assert Settings.from_environment().warehouse == "snowflake"
+
+
 def test_production_names_no_secret_that_its_vault_does_not_hold() -> None:
     found = everything("values-production.yaml")
     held = {
@@ -357,6 +400,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("values.yaml", {"settings": {"home": "/tmp"}}, "home"),
     ("values.yaml", {"secrets": {"settings": {"slack_token": "xoxb-1"}}}, "slack_token"),
     ("values.yaml", {"secrets": {"identityKeys": {"existingSecret": ""}}}, "identityKeys"),
+    ("values.yaml", {"settings": {"warehouse": "snowflake", "snowflake_account": "o-a"}}, "secrets.snowflakeKey"),
+    ("values.yaml", {"settings": {"snowflake_private_key_file": "/k"}}, "snowflake_private_key_file"),
     ("values.yaml", {"collector": {"spool": {"size": "4Gi"}}}, "collector.spool.size"),
     ("values.yaml", {"collector": {"ingress": {"enabled": True}}}, "host"),
     ("values.yaml", {"settings": {"portal_login": "oidc"}}, "authProxy.mode"),

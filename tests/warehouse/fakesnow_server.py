@@ -9,10 +9,12 @@ bend to it. Stays out: anything of the project's, which that environment does no
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import duckdb
 import fakesnow.arrow
 import fakesnow.copy_into
+import fakesnow.rowtype
 import fakesnow.server
 import fakesnow.transforms
 import pyarrow as pa
@@ -31,7 +33,14 @@ _TRANSFORM = FakeSnowflakeCursor._transform
 _NOT_ITS_BUSINESS = [
     # It parses SET of a session's parameters by a list of names that lacks this one, which changes no row.
     r"alter\s+session\s+(un)?set\s+query_tag",
+    # Nothing is kept here that was deleted.
+    r"alter\s+schema\s+\w+\s+set\s+data_retention_time_in_days",
 ]
+_TRANSIENT: dict[tuple[str, str], bool] = {}
+"""Whether a schema, by database and name, was made transient; fakesnow forgets it."""
+
+_TAGS = "query_tags.sql"
+"""File in the working directory with the statements that set a tag: what no answer shows, tests read there."""
 
 
 def timestamps_with_nulls(values: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -48,8 +57,13 @@ def transform(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: obje
         for temporary in list(statement.find_all(exp.TemporaryProperty)):
             temporary.pop()
         name_columns(statement)
+    remember_transient(cursor, statement)
     for order in statement.find_all(exp.Order):
         order_by_all(order)
+    for counted in list(statement.find_all(exp.CountIf)):
+        # Of no rows it counts NULL.
+        only = exp.Case(ifs=[exp.If(this=counted.this.copy(), true=exp.Literal.number(1))])
+        counted.replace(exp.Count(this=only))
     for asked in list(statement.find_all(exp.Typeof)):
         asked.replace(type_of_variant(asked.this))
     return _TRANSFORM(cursor, statement, parameters)
@@ -61,6 +75,20 @@ def order_by_all(order: exp.Order) -> None:
     if isinstance(query, exp.Query) and len(keys) == 1 and keys[0].this.name.upper() == "ALL":
         places = range(1, len(query.selects) + 1)
         order.set("expressions", [exp.Ordered(this=exp.Literal.number(place)) for place in places])
+
+
+def remember_transient(cursor: FakeSnowflakeCursor, statement: exp.Expr) -> None:
+    """Tables of a transient schema are transient, as Snowflake has it; to fakesnow none is."""
+    database = cursor._conn.database
+    if isinstance(statement, exp.Create) and statement.kind == "SCHEMA":
+        key = (database, statement.this.db.upper())
+        _TRANSIENT.setdefault(key, statement.find(exp.TransientProperty) is not None)
+    for column in list(statement.find_all(exp.Column)):
+        if column.name.upper() == "IS_TRANSIENT":
+            names = [exp.Literal.string(name) for (of, name), is_so in _TRANSIENT.items() if is_so and of == database]
+            is_so = exp.In(this=exp.column("table_schema"), expressions=names)
+            yes, no = exp.Literal.string("YES"), exp.Literal.string("NO")
+            column.replace(exp.Case(ifs=[exp.If(this=is_so, true=yes)], default=no))
 
 
 def type_of_variant(value: exp.Expr) -> exp.Expr:
@@ -80,6 +108,9 @@ def name_columns(statement: exp.Create) -> None:
 
 def execute(cursor: FakeSnowflakeCursor, *arguments: object, **options: object) -> FakeSnowflakeCursor:
     """What fakesnow cannot do is an error of the statement; as one of the server the client would try it for ever."""
+    if "query_tag" in str(arguments[0]):
+        with Path(_TAGS).open("a") as told:
+            told.write(f"{arguments[0]}\n")
     try:
         return _EXECUTE(cursor, *arguments, **options)
     except snowflake.connector.errors.Error:
@@ -109,6 +140,8 @@ def main() -> None:
     # It sums everything as floats, also decimals, whose sums are exact in Snowflake.
     fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
+    # Arrays are JSON to it, all of which it calls VARIANT; no question of the platform answers with one.
+    fakesnow.rowtype.duckdb_to_sf_type["JSON"] = "array"
     fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
     fakesnow.server.app.routes.append(Route("/telemetry/send", nothing_to_tell, methods=["POST"]))
     uvicorn.run(fakesnow.server.app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from snowflake.connector.errors import ProgrammingError
 from snowflake_stand_in import StandIn, snowflake_stand_in
 
+from analytics_platform.catalog import Catalog
 from analytics_platform.defs.resources import snowflake_warehouse
 from analytics_platform.settings import Settings
 from analytics_platform.warehouse import (
     DuckDBWarehouse,
     QueryError,
+    WarehouseBusyError,
+    WarehouseMissingError,
     WarehouseUnreachableError,
     has_table,
     table_columns,
 )
-from analytics_platform.warehouse.snowflake import SnowflakeWarehouse
+from analytics_platform.warehouse.snowflake import KeptRowsError, SnowflakeWarehouse
+from analytics_platform.warehouse.work import Work
+from asset_checks.privacy import Column, suspects_query
 
 pytestmark = pytest.mark.integration
 
@@ -169,3 +177,82 @@ def test_a_server_that_is_not_there_is_told_with_the_settings(tmp_path: Path, st
     with pytest.raises(WarehouseUnreachableError, match="snowflake_private_key_file") as caught:
         has_table(gone, "raw.events")
     assert stand_in.settings()["snowflake_private_key_passphrase"] not in str(caught.value)
+
+
+def test_whoever_reads_while_a_day_is_replaced_sees_the_old_rows_or_the_new(warehouse: SnowflakeWarehouse) -> None:
+    warehouse.replace_days("raw.events", rows((DAY, 0), (DAY, 0)), DAY, DAY)
+    seen: list[list[int]] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.append([n for _, n in stored(warehouse)])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for n in range(1, 9):
+        warehouse.replace_days("raw.events", rows((DAY, n), (DAY, n)), DAY, DAY)
+    done.set()
+    reader.join()
+    assert {len(each) for each in seen} == {2}
+    assert all(one == other for one, other in seen)
+    assert len({one for one, _ in seen}) > 2
+
+
+def test_a_purge_refuses_permanent_tables_and_names_them(stand_in: StandIn, tmp_path: Path) -> None:
+    warehouse = connected(stand_in, tmp_path, "kept")
+    for statement in ("create database if not exists kept", "create schema kpi", "create table kpi.kept (day date)"):
+        warehouse.native(statement)
+    warehouse.replace_days("raw.events", rows((DAY, 1)), DAY, DAY)
+    with pytest.raises(KeptRowsError, match=r"^kpi\.kept: permanent tables keep deleted rows"):
+        warehouse.purge()
+    warehouse.drop_table("kpi.kept")
+    warehouse.purge()
+    assert stored(warehouse) == [(DAY, 1)]
+
+
+def test_a_session_says_what_it_works_for_and_says_it_again_when_that_is_another(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
+    work = Work(workload="hourly", asset="loaded/crm")
+    chosen = connected(stand_in, tmp_path, "tags")
+    warehouse = SnowflakeWarehouse(chosen._account, work=lambda: work)
+    warehouse.query("select 1 as one")
+    assert warehouse._parameters(work)["QUERY_TAG"] == work.tag
+    work = replace(work, workload="nightly", asset="ops/it's")
+    warehouse.query("select 1 as one")
+    assert "ops/it\\'s" in stand_in.query_tags()
+
+
+@pytest.mark.parametrize(
+    ("number", "told", "setting"),
+    [
+        (625, WarehouseBusyError, "lock_timeout_seconds"),
+        (630, WarehouseBusyError, "lock_timeout_seconds"),
+        (606, WarehouseMissingError, "snowflake_hourly_warehouse"),
+        (90105, WarehouseMissingError, "snowflake_database"),
+        (1003, QueryError, "as Snowflake says it"),
+    ],
+)
+def test_an_error_is_told_as_one_of_the_port_with_the_setting_that_mends_it(
+    number: int, told: type[Exception], setting: str, stand_in: StandIn, tmp_path: Path
+) -> None:
+    said = ProgrammingError(msg="as Snowflake says it", errno=number)
+    error = connected(stand_in, tmp_path, "errors")._told(said)
+    assert type(error) is told
+    assert setting in str(error)
+
+
+def test_suspects_of_personal_data_come_as_texts_of_their_own(
+    warehouse: SnowflakeWarehouse, catalog: Catalog, tmp_path: Path
+) -> None:
+    embedded = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
+    texts = pa.table({"day": pa.array([DAY] * 3, pa.date32()), "said": ["a@b.example", "x@c.example", "nothing"]})
+    asked = suspects_query([Column("raw.texts", "said", True)], catalog.personal_data_patterns, DAY, DAY)
+    found = []
+    for each in (warehouse, embedded):
+        each.replace_days("raw.texts", texts, DAY, DAY)
+        (row,) = each.query(*asked).to_pylist()
+        found.append((row["values"], sorted(row["suspects"])))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 2

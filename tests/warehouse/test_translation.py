@@ -119,3 +119,31 @@ def test_columns_are_told_with_duckdbs_names_of_types() -> None:
     said = bigquery_query("select column_name, data_type from information_schema.columns", "", "eu")
     assert "WHEN 'INT64' THEN 'NUMBER'" in said
     assert "data_type" not in bigquery_query("select table_name from information_schema.tables", "", "eu")
+
+
+def test_a_word_that_snowflake_reserves_may_name_a_column() -> None:
+    said = translated("select count(*) as rows, t.values from kpi.t as t group by all order by all", "snowflake")
+    assert said == 'SELECT COUNT(*) AS "ROWS", t."VALUES" FROM kpi.t AS t GROUP BY ALL ORDER BY ALL'
+
+
+def test_what_may_be_no_moment_is_tried_and_does_not_fail() -> None:
+    said = translated("select try_cast(said as timestamptz) as at from raw.x", "snowflake")
+    assert "TRY_CAST(CAST(said AS VARCHAR) AS TIMESTAMPTZ)" in said
+
+
+def test_members_of_a_json_object_are_flattened_in_snowflake() -> None:
+    said = translated(
+        "select member.key, member.type as kind, member.value ->> '$' as said "
+        "from (select properties from raw.x) as told, json_each(told.properties) as member",
+        "snowflake",
+        "pr_",
+    )
+    assert "pr_raw.x" in said
+    assert "LATERAL FLATTEN(input => PARSE_JSON(told.properties)) AS member" in said
+    assert "CAST(member.value AS VARCHAR) AS said" in said
+    assert "CASE TYPEOF(member.value) WHEN 'INTEGER' THEN 'BIGINT'" in said
+
+
+def test_a_pair_is_looked_for_among_pairs() -> None:
+    said = translated("select * from raw.x where (a, b) in (select (c, d) from raw.y)", "snowflake")
+    assert "(a, b) IN (SELECT c, d FROM raw.y)" in said

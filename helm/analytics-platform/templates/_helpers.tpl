@@ -108,6 +108,10 @@ Of (dict "root" $ "component" …). Collectors and the portal get what they read
 - name: ANALYTICS_WRITE_KEYS_FILE
   value: /etc/analytics/write-keys/{{ .root.Values.secrets.writeKeys.key }}
 {{- end }}
+{{- if and .root.Values.secrets.snowflakeKey.existingSecret (not (has .component (list "collector" "portal"))) }}
+- name: ANALYTICS_SNOWFLAKE_PRIVATE_KEY_FILE
+  value: /etc/analytics/snowflake-key/{{ .root.Values.secrets.snowflakeKey.key }}
+{{- end }}
 {{- range $name, $reference := .root.Values.secrets.settings }}
 {{- if has $name (get $own $.component | default list) }}
 {{ include "analytics.secretSetting" (dict "name" $name "reference" $reference) }}
@@ -179,6 +183,9 @@ Of (dict "root" $ "component" …). Collectors and the portal get what they read
 {{- if and .root.Values.secrets.writeKeys.existingSecret (ne .component "portal") }}
 - {name: write-keys, mountPath: /etc/analytics/write-keys, readOnly: true}
 {{- end }}
+{{- if and .root.Values.secrets.snowflakeKey.existingSecret (not (has .component (list "collector" "portal"))) }}
+- {name: snowflake-key, mountPath: /etc/analytics/snowflake-key, readOnly: true}
+{{- end }}
 {{- end -}}
 
 {{/* The volumes behind them: whole folders, since a file mounted by its path would never see a change. */}}
@@ -198,6 +205,10 @@ Of (dict "root" $ "component" …). Collectors and the portal get what they read
 {{- if and .root.Values.secrets.writeKeys.existingSecret (ne .component "portal") }}
 - name: write-keys
   secret: {secretName: {{ .root.Values.secrets.writeKeys.existingSecret }}, defaultMode: 0440}
+{{- end }}
+{{- if and .root.Values.secrets.snowflakeKey.existingSecret (not (has .component (list "collector" "portal"))) }}
+- name: snowflake-key
+  secret: {secretName: {{ .root.Values.secrets.snowflakeKey.existingSecret }}, defaultMode: 0440}
 {{- end }}
 {{- end -}}
 
