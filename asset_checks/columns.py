@@ -31,6 +31,7 @@ _ARROW_TYPES: Mapping[str, str] = {
 }
 
 _ANY_WHOLE_NUMBER = "number"
+_ANY_DECIMAL = "decimal"
 _WHOLE_NUMBERS = frozenset({"integer", "bigint"})
 
 Types = Mapping[str, str]
@@ -64,8 +65,12 @@ def columns_are_as_declared(declared: Types, recorded: Types) -> Facts:
 
 
 def _alike(declared: str | None, recorded: str | None) -> bool:
-    """Whether a column has its type; a warehouse that knows one whole number calls integers of any width so."""
-    return declared == recorded or (recorded == _ANY_WHOLE_NUMBER and declared in _WHOLE_NUMBERS)
+    """Whether a column has its type; a warehouse with one whole number, or one decimal, calls all of them so."""
+    if recorded == _ANY_WHOLE_NUMBER:
+        return declared in _WHOLE_NUMBERS
+    if recorded == _ANY_DECIMAL:
+        return (declared or "").startswith(_ANY_DECIMAL)
+    return declared == recorded
 
 
 def _judge(tables: Mapping[dg.AssetKey, tuple[str, Types]]) -> GroupJudge:

@@ -28,10 +28,10 @@ _TYPE_NAMES = """case data_type
     when 'BYTES' then 'BLOB'
     when 'DATETIME' then 'TIMESTAMP'
     when 'TIMESTAMP' then 'TIMESTAMP WITH TIME ZONE'
-    when 'NUMERIC' then 'DECIMAL(38,9)'
+    when 'NUMERIC' then 'DECIMAL'
     else data_type
 end"""
-"""DuckDB's names; NUMBER is a whole number of any width."""
+"""DuckDB's names; NUMBER is a whole number of any width, DECIMAL one of any digits."""
 _JSON_TYPES = """case json_type({value})
     when 'string' then 'VARCHAR'
     when 'number' then if(regexp_contains(json_value({value}), '^-?[0-9]+$'), 'BIGINT', 'DOUBLE')

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bigquery_rest import PROJECT, Rest, rest_api
+from bigquery_rest import PROJECT, Planned, Rest, rest_api
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,6 +96,20 @@ def test_a_table_has_a_partition_for_each_day_and_none_is_read_unasked(
     assert made.body["clustering"] == {"fields": ["tenant_id"]}
     (dataset,) = rest.those("POST", "/datasets$")
     assert (dataset.body["datasetReference"]["datasetId"], dataset.body["location"]) == ("raw", "eu")
+
+
+def test_a_replaced_table_keeps_its_row_policies_unless_its_columns_are_others(
+    rest: Rest, warehouse: BigQueryWarehouse
+) -> None:
+    warehouse.replace_table("raw.tenants", ROWS)
+    standing = {
+        "tableReference": {"projectId": PROJECT, "datasetId": "raw", "tableId": "tenants"},
+        "schema": {"fields": [{"name": "n", "type": "INTEGER"}]},
+    }
+    rest.planned.append(Planned("POST", "/datasets/raw/tables$", (200, standing)))
+    warehouse.replace_table("raw.tenants", ROWS)
+    told = [each.body["configuration"]["load"]["writeDisposition"] for each in rest.loads()]
+    assert told == ["WRITE_TRUNCATE_DATA", "WRITE_TRUNCATE"]
 
 
 def test_several_days_are_staged_and_replaced_by_one_statement(rest: Rest, warehouse: BigQueryWarehouse) -> None:

@@ -101,6 +101,26 @@ def test_a_query_is_answered_where_only_queries_are() -> None:
     assert translated("with a as (select 1 as b) select b from a union all select 2", "snowflake", reads=True)
 
 
+def test_members_of_a_json_object_have_their_keys_types_and_values_in_bigquery() -> None:
+    sql = "select m.key, m.type, m.value ->> '$' as said from raw.x as t, json_each(t.properties) as m"
+    said = bigquery_query(sql, "", "eu")
+    assert "CROSS JOIN UNNEST(JSON_KEYS(PARSE_JSON(t.properties, wide_number_mode => 'round'), 1)) AS m" in said
+    assert "WHEN 'string' THEN 'VARCHAR'" in said
+    assert "m.value" not in said
+
+
+def test_a_date_in_a_zone_is_asked_for_as_such_in_bigquery() -> None:
+    assert bigquery_query("select cast(a at time zone z as date) as d from raw.x", "", "eu") == (
+        "SELECT DATE(a, z) AS d FROM raw.x"
+    )
+
+
+def test_columns_are_told_with_duckdbs_names_of_types() -> None:
+    said = bigquery_query("select column_name, data_type from information_schema.columns", "", "eu")
+    assert "WHEN 'INT64' THEN 'NUMBER'" in said
+    assert "data_type" not in bigquery_query("select table_name from information_schema.tables", "", "eu")
+
+
 def test_a_word_that_snowflake_reserves_may_name_a_column() -> None:
     said = translated("select count(*) as rows, t.values from kpi.t as t group by all order by all", "snowflake")
     assert said == 'SELECT COUNT(*) AS "ROWS", t."VALUES" FROM kpi.t AS t GROUP BY ALL ORDER BY ALL'
