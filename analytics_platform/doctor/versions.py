@@ -21,7 +21,7 @@ from analytics_platform.settings import PROJECT_ROOT, Settings
 
 PACKAGE = "analytics-platform"
 _LOCK = PROJECT_ROOT / "requirements.lock"
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+_PINNED = re.compile(r"^[A-Za-z0-9][^\\\n]*==[^\\\n]*", re.MULTILINE)
 _SHOWN = 4
 _WITH_DAGSTER = re.compile(r"dagster-(dbt|aws|gcp|snowflake|postgres|k8s|powerbi|slack)")
 _DAGSTER_APART = 16
@@ -102,7 +102,7 @@ def traps(installed: Mapping[str, str]) -> Iterator[Finding]:
 def _apart_from_lock(installed: Mapping[str, str]) -> Iterator[Finding]:
     if not _LOCK.is_file():
         return
-    pins = {canonicalize_name(name): version for name, version in _PIN.findall(_LOCK.read_text(encoding="utf-8"))}
+    pins = pins_of(_LOCK.read_text(encoding="utf-8"))
     apart = [
         f"{name} {installed[name]} (lock: {pin})"
         for name, pin in sorted(pins.items())
@@ -111,6 +111,13 @@ def _apart_from_lock(installed: Mapping[str, str]) -> Iterator[Finding]:
     if apart:
         more = f" and {len(apart) - _SHOWN} more" if len(apart) > _SHOWN else ""
         yield warn("lock", f"others than tested: {', '.join(apart[:_SHOWN])}{more}", "install requirements.lock again")
+
+
+def pins_of(lock: str) -> dict[str, str]:
+    """The version of each package that a lock has for this Python and machine; others stand in it too."""
+    pinned = [Requirement(line) for line in _PINNED.findall(lock)]
+    here = (each for each in pinned if each.marker is None or each.marker.evaluate())
+    return {canonicalize_name(each.name): next(iter(each.specifier)).version for each in here}
 
 
 def _uncompiled() -> Iterator[Finding]:

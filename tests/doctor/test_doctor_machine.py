@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -200,3 +201,18 @@ def test_keys_in_the_lake_or_broken_are_told(tmp_path: Path) -> None:
     (tmp_path / "identity_keys.json").write_text("{")
     (tmp_path / "identity_keys.json").chmod(0o600)
     assert "put back the file" in (the_one(look_at_keys(tmp_path)).mend or "")
+
+
+def test_of_a_package_that_the_lock_has_twice_the_version_for_this_python_counts() -> None:
+    lock = """\
+numpy==2.4.6 ; python_full_version < '3.12' \\
+    --hash=sha256:aa
+numpy==2.5.5 ; python_full_version >= '3.12' \\
+    --hash=sha256:bb
+colorama==0.4.6 ; sys_platform == 'no such' \\
+    --hash=sha256:cc
+Py_Package==1.0 \\
+    --hash=sha256:dd
+"""
+    wanted = "2.4.6" if sys.version_info < (3, 12) else "2.5.5"
+    assert versions.pins_of(lock) == {"numpy": wanted, "py-package": "1.0"}
