@@ -1,6 +1,7 @@
 """What is left of a run when blocking checks fail in some of its days, judged on a small graph and a real instance."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,7 +23,10 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Nothing:
-    """Stands where a check needs no lake and no warehouse."""
+    """Stands where a check needs no lake and asks a warehouse nothing."""
+
+    def reading(self) -> nullcontext[None]:
+        return nullcontext()
 
 
 def graph(bad: set[str], *, last_layer: bool = False, breaks: bool = False) -> dg.Definitions:
