@@ -110,9 +110,8 @@ class Scale:
 
     @property
     def night_hours(self) -> float:
-        """Core hours of a night at the history's full length, by what it reads."""
-        rows = self._history * self._measured["night_reads"]
-        return rows * self._measured["staging"]["cpu_us"] / 3.6e9
+        """Core hours of a night at the history's full length."""
+        return self._history * float(self._measured["night"]["cpu_us"]) / 3.6e9
 
     @property
     def snowflake_month(self) -> float:
