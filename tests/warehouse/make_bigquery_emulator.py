@@ -37,10 +37,16 @@ def main(folder: Path) -> int:
 
 
 def python_313() -> str | None:
-    """A Python 3.13 that runs: a shim of pyenv's may be on PATH without one behind it."""
-    root = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
+    """A Python 3.13 that runs: a shim of pyenv's may be on PATH without one behind it.
+
+    Looked for on PATH, among pyenv's versions, and beside the Python that runs this, wherever that lies.
+    """
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = shutil.which("python3.13")
-    candidates = [*([found] if found else []), *map(str, sorted(Path(root).glob("versions/3.13*/bin/python3.13")))]
+    beside = [
+        each for place in (pyenv, Path(sys.base_prefix).parent) for each in sorted(place.glob("3.13*/bin/python3.13"))
+    ]
+    candidates = [*([found] if found else []), *map(str, beside)]
     for candidate in candidates:
         done = subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False)
         if done.returncode == 0:
