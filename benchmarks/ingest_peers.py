@@ -74,9 +74,9 @@ def _row(message: Any) -> dict[str, Any]:
     }
 
 
-def _message_models() -> Any:
-    """The events of `benchmarks.messages`, as somebody would type them."""
-    from pydantic import BaseModel, Field, TypeAdapter
+def _property_models() -> tuple[Any, Any, Any]:
+    """The properties of scans, requests and steps of a flow, as somebody would type them."""
+    from pydantic import BaseModel, Field
 
     class Common(BaseModel):
         schema_version: int
@@ -113,6 +113,15 @@ def _message_models() -> Any:
         flow_run_id: str
         duration_ms: int | None = None
 
+    return Scan, Request, Flow
+
+
+def _message_models() -> Any:
+    """The events of `benchmarks.messages`, as somebody would type them."""
+    from pydantic import BaseModel, Field, TypeAdapter
+
+    scan, request, flow = _property_models()
+
     class Message(BaseModel):
         type: Literal["track"]
         messageId: str = Field(min_length=1, max_length=256)  # noqa: N815 - as it is on the wire
@@ -125,15 +134,15 @@ def _message_models() -> Any:
 
     class ScanMessage(Message):
         event: Literal["scan.completed"]
-        properties: Scan
+        properties: scan
 
     class RequestMessage(Message):
         event: Literal["http.request"]
-        properties: Request
+        properties: request
 
     class FlowMessage(Message):
         event: Literal["ui.flow_step"]
-        properties: Flow
+        properties: flow
 
     return TypeAdapter(Annotated[ScanMessage | RequestMessage | FlowMessage, Field(discriminator="event")])
 

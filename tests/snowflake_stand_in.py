@@ -8,17 +8,14 @@ REQUIRE_FAKESNOW is 1. A pass here is a gate, and no proof on Snowflake: docs/sn
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from served import free_ports, required_environment, served
 
 ROOT = Path(__file__).parents[1]
 SERVER = ROOT / "tests" / "warehouse" / "fakesnow_server.py"
@@ -54,33 +51,11 @@ class StandIn:
 @contextmanager
 def snowflake_stand_in(folder: Path) -> Iterator[StandIn]:
     """A server of one's own, with databases in memory; it is gone afterwards."""
-    python = Path(os.environ.get("FAKESNOW_PYTHON", ROOT / ".venv-fakesnow" / "bin" / "python"))
-    if not python.exists():
-        if os.environ.get("REQUIRE_FAKESNOW") == "1":
-            pytest.fail(f"no fakesnow at {python}: run `make fakesnow`")
-        pytest.skip("no fakesnow on this machine: run `make fakesnow`")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (folder / "fakesnow.log").open("w") as log:
-        server = subprocess.Popen([python, SERVER, str(port)], stdout=log, stderr=log, cwd=folder)
-        try:
-            _wait_for(server, port, folder / "fakesnow.log")
-            yield StandIn(port, _private_key(folder / "snowflake.p8"))
-        finally:
-            server.terminate()
-            server.wait(timeout=10)
-
-
-def _wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text()
-        with socket.socket() as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"fakesnow did not answer in {_START_SECONDS:g} s:\n{log.read_text()}")
+    found = Path(os.environ.get("FAKESNOW_PYTHON", ROOT / ".venv-fakesnow" / "bin" / "python"))
+    python = required_environment(found, "REQUIRE_FAKESNOW", "fakesnow")
+    (port,) = free_ports(1)
+    with served([python, SERVER, port], port, folder / "fakesnow.log", seconds=_START_SECONDS):
+        yield StandIn(port, _private_key(folder / "snowflake.p8"))
 
 
 def _private_key(file: Path) -> Path:

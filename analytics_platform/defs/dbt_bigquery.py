@@ -23,7 +23,8 @@ def bigquery_connection(place: BigQueryPlace, work: Callable[[], Work]) -> DbtCo
         priority = "batch" if workload == "backfill" else "interactive"
         return {f"{_PREFIX}PRIORITY": priority, f"{_PREFIX}WORKLOAD": workload}
 
-    return DbtConnection("bigquery", _variables(place), _variables(place), _nothing, at_work)
+    variables = _variables(place)
+    return DbtConnection("bigquery", variables, variables, at_work=at_work)
 
 
 def _variables(place: BigQueryPlace) -> dict[str, str]:
@@ -36,7 +37,3 @@ def _variables(place: BigQueryPlace) -> dict[str, str]:
         "ANONYMOUS": str(place.anonymous).lower(),
     }
     return {f"{_PREFIX}{name}": value for name, value in said.items()}
-
-
-def _nothing() -> None:
-    """Jobs are requests: nothing stays open."""

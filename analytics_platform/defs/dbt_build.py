@@ -71,6 +71,10 @@ class NodeResult:
         return self.status == "skipped"
 
 
+def _nothing_is_open() -> None:
+    """What there is to let go of where dbt ends its sessions with each invocation."""
+
+
 @dataclass(frozen=True)
 class DbtConnection:
     """How dbt reaches a warehouse.
@@ -80,14 +84,14 @@ class DbtConnection:
         environment: variables that this output reads.
         parsing: those that a parse is given in their place. It connects to nothing, and dbt parses all again where the
             connection is another than that of the parse before.
-        release: lets go of what dbt keeps open between two invocations.
+        release: lets go of what dbt keeps open between two invocations; of a server's sessions it keeps none.
         at_work: further variables, which only the work at hand decides.
     """
 
     target: str
     environment: Mapping[str, str] = field(repr=False)
     parsing: Mapping[str, str]
-    release: Callable[[], None]
+    release: Callable[[], None] = _nothing_is_open
     at_work: Callable[[], Mapping[str, str]] = dict
 
 

@@ -24,7 +24,8 @@ def snowflake_connection(account: SnowflakeAccount, work: Callable[[], Work]) ->
         now = work()
         return {f"{_PREFIX}WAREHOUSE": account.warehouses[now.workload], f"{_PREFIX}QUERY_TAG": now.tag}
 
-    return DbtConnection("snowflake", _variables(account), _variables(account), _nothing, at_work)
+    variables = _variables(account)
+    return DbtConnection("snowflake", variables, variables, at_work=at_work)
 
 
 def _variables(account: SnowflakeAccount) -> dict[str, str]:
@@ -41,7 +42,3 @@ def _variables(account: SnowflakeAccount) -> dict[str, str]:
         "PROTOCOL": account.protocol,
     }
     return {**{f"{_PREFIX}{name}": value for name, value in said.items()}, _SECRET_VARIABLE: account.passphrase or ""}
-
-
-def _nothing() -> None:
-    """Dbt closes its sessions at the end of each command."""

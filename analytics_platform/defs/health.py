@@ -14,10 +14,11 @@ from typing import Any
 
 import yaml
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
-from sqlalchemy import URL, create_engine, inspect
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from analytics_platform.defs.instance import CODE_LOCATION, database_parameters, instance_config, process_environment
+from analytics_platform.defs.instance import CODE_LOCATION, instance_config, process_environment
+from analytics_platform.defs.run_records import databases_of
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.settings import Settings, temporary_environment
 
@@ -86,10 +87,12 @@ def has_records(settings: Settings) -> bool:
     Raises:
         InstanceUnreachableError: the database does not answer.
     """
-    if settings.dagster_postgres_host is None:
+    databases = databases_of(settings)
+    if not databases:
         told = (written_config(settings) or {}).get("run_storage", {}).get("config", {}).get("base_dir")
         return Path(told or settings.dagster_home / "history", "runs.db").is_file()
-    engine = create_engine(_url(settings), connect_args={"connect_timeout": _CONNECT_SECONDS})
+    ((_, url),) = databases
+    engine = create_engine(url, connect_args={"connect_timeout": _CONNECT_SECONDS})
     try:
         return _RUNS in inspect(engine).get_table_names()
     except SQLAlchemyError as error:
@@ -172,17 +175,3 @@ def _since(instance: DagsterInstance, status: DagsterRunStatus) -> datetime | No
         return None
     began = oldest[0].start_time if status is DagsterRunStatus.STARTED else None
     return datetime.fromtimestamp(began, UTC) if began else oldest[0].create_timestamp.astimezone(UTC)
-
-
-def _url(settings: Settings) -> URL:
-    password = settings.dagster_postgres_password
-    host = settings.dagster_postgres_host or ""
-    return URL.create(
-        "postgresql+psycopg2",
-        username=settings.dagster_postgres_user,
-        password=None if password is None else password.get_secret_value(),
-        host=None if host.startswith("/") else host,
-        port=settings.dagster_postgres_port,
-        database=settings.dagster_postgres_database,
-        query=database_parameters(settings),
-    )
