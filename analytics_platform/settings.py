@@ -7,6 +7,7 @@ business declares (events, KPIs, tenants, owners) is not a setting: it lives in 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -656,3 +657,11 @@ def _explain_source(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     return f"{settings_file()}: is no YAML of settings by name{where}; write lines such as `environment: staging`"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

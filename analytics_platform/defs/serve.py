@@ -31,7 +31,7 @@ from analytics_platform.defs.manifest import load_manifest
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.intake.collector.example import example_curl
 from analytics_platform.intake.collector.process import announced_url, collector_command
-from analytics_platform.settings import PREFIX, Settings, child_environment
+from analytics_platform.settings import PREFIX, Settings, child_environment, is_loopback
 
 LOCATION_NAME = "analytics_platform"
 """As in workspace.yaml: the switches of schedules and sensors hang on it."""
@@ -212,7 +212,18 @@ def _code_server(code_socket: Path) -> list[str]:
 
 
 def _webserver(workspace: Path, host: str, port: int) -> list[str]:
-    return [sys.executable, "-m", "dagster_webserver", "-w", str(workspace), "-h", host, "-p", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "analytics_platform.defs.web_server",
+        "-w",
+        str(workspace),
+        "-h",
+        host,
+        "-p",
+        str(port),
+    ]
+    return [*command, "--loopback-only"] if is_loopback(host) else command
 
 
 def _daemon(workspace: Path) -> list[str]:

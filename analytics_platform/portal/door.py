@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from analytics_platform.errors import AnalyticsError
-from analytics_platform.settings import Settings
+from analytics_platform.settings import Settings, is_loopback
 
 
 class PortalRefusedError(AnalyticsError):
@@ -19,16 +17,9 @@ def refuse_open_door(settings: Settings, host: str) -> None:
         PortalRefusedError: it listens beyond this machine, and nothing says that https ends in front.
     """
     https = (settings.portal_url or "").startswith("https://")
-    if settings.portal_login == "local" and not https and not _is_loopback(host):
+    if settings.portal_login == "local" and not https and not is_loopback(host):
         raise PortalRefusedError(
             f"portal_host: {host} can be reached from other machines, and a local login would send passwords in clear; "
             "listen on 127.0.0.1, or set ANALYTICS_PORTAL_URL to the https:// address of the proxy in front, "
             "or use ANALYTICS_PORTAL_LOGIN=oidc"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,8 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.request import Request
 
 import psutil
 import pytest
@@ -70,6 +72,12 @@ def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path
                 assert ready.status == 200
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info") as answer:
             assert answer.status == 200
+        for refused in (
+            Request(f"http://127.0.0.1:{port}/graphql?query=mutation%20%7BfreeConcurrencySlots%7D"),
+            Request(f"http://127.0.0.1:{port}/server_info", headers={"Host": "elsewhere.example"}),
+        ):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(refused)
         family = [psutil.Process(served.pid), *psutil.Process(served.pid).children(recursive=True)]
         assert sum("api" in process.cmdline() for process in family) == 1
         assert sum(process.memory_info().rss for process in family) < MEMORY_BUDGET

@@ -217,12 +217,14 @@ def webservers_are_behind_a_proxy(found: Sequence[Manifest]) -> Iterator[str]:
     """Dagster's web server listens inside its pod, or nobody but the proxy's pods reaches it."""
     for pod in pods(found):
         for container in pod.containers:
-            if container["name"] == "webserver" and "--host=127.0.0.1" not in container["args"]:
+            if container["name"] != "webserver":
+                continue
+            if "--host=127.0.0.1" not in container["args"]:
                 yield f"{pod.owner}: listens beyond its pod"
-            if container["name"] == "webserver" and ("read-only" in pod.owner) is not (
-                "--read-only" in container["args"]
-            ):
+            if ("read-only" in pod.owner) is not ("--read-only" in container["args"]):
                 yield f"{pod.owner}: who may only look may act, or the other way round"
+            if container["command"] != ["python", "-m", "analytics_platform.defs.web_server"]:
+                yield f"{pod.owner}: other sites may act in a reader's name"
 
 
 POLICIES: tuple[Policy, ...] = (

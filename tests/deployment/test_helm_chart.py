@@ -194,6 +194,7 @@ SPOILT: dict[str, list[tuple[str, str, str]]] = {
     "webservers_are_behind_a_proxy": [
         ("webservers.yaml", 'ternary "0.0.0.0" "127.0.0.1"', 'ternary "127.0.0.1" "0.0.0.0"'),
         ("webservers.yaml", "            - --read-only\n", ""),
+        ("webservers.yaml", "[python, -m, analytics_platform.defs.web_server]", "[dagster-webserver]"),
     ],
 }  # fmt: skip
 
