@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without compiled bytecode `import dbt` takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run demo test lint types bench lock docs manifest generate check node fakesnow bigquery-emulator clean
+.PHONY: help env run demo test lint types bench lock docs sbom audit manifest generate check node fakesnow bigquery-emulator clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,13 @@ lint: $(READY) ## Style, layers and SQL
 
 types: $(READY) ## Strict types
 	$(BIN)/mypy
+
+sbom: $(READY) ## What it is made of, as CycloneDX in dist/, and whether the licences fit
+	$(BIN)/python .ci/supply_chain.py sbom dist/sbom.cdx.json
+	$(BIN)/python .ci/supply_chain.py licences dist/sbom.cdx.json
+
+audit: $(READY) ## Known vulnerabilities of the lock; code 3 where the advisories cannot be read
+	$(BIN)/python .ci/supply_chain.py audit
 
 check: $(MANIFEST) ## Does the asset graph load?
 	$(BIN)/dg check defs
