@@ -7,6 +7,8 @@ is one line on standard error that says what, why and the mend, with exit code 1
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from analytics_platform.cli import (
@@ -33,11 +35,18 @@ from analytics_platform.cli import (
     taxonomy,
 )
 
+_NOT_FOR_OTHERS = 0o007
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="analytics-platform")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Events in, eight executive KPIs and five dashboards out."""
+    # A home holds who did what, and pages of one tenant: nothing of it is for other users of the machine.
+    before = os.umask(_NOT_FOR_OTHERS)
+    os.umask(before | _NOT_FOR_OTHERS)
+    context.call_on_close(lambda: os.umask(before))
 
 
 main.add_command(pipeline.import_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,17 @@ def look(deployment: Deployment) -> Iterator[Finding]:
     except OSError as error:
         yield fail("home", f"{folder} cannot be written ({error.strerror})", _MEND_WRITE)
         return
+    if deployment.is_made:
+        yield from _readers(folder)
     yield from _room(settings, folder)
+
+
+def _readers(folder: Path) -> Iterator[Finding]:
+    """Who else of this machine may look in; a volume that is mounted is nobody's of ours to shut."""
+    found = folder.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & 0o007 and found.st_uid == os.geteuid():
+        yield warn("home", f"{folder} can be read by everybody on this machine ({mode:04o})", f"chmod o= {folder}")
 
 
 def _locks(folder: Path) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 
@@ -36,6 +37,19 @@ def test_sums_of_integers_are_exact_numbers_in_json() -> None:
         "sql", "select day, sum(amount) as n, avg(amount) as a from raw.events group by 1", "--format", "json"
     )
     assert json.loads(done.output) == [{"day": "2026-01-01", "n": 2**61, "a": float(2**60)}]
+
+
+def test_what_a_command_writes_is_not_for_other_users_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANALYTICS_HOME", str(tmp_path / "home"))
+    before = os.umask(0o022)
+    try:
+        assert analytics("init").exit_code == 0
+        assert [path for path in (tmp_path / "home").rglob("*") if path.stat().st_mode & 0o007] == []
+        assert (tmp_path / "home").stat().st_mode & 0o777 == 0o750
+    finally:
+        assert os.umask(before) == 0o022
 
 
 @pytest.mark.usefixtures("home")

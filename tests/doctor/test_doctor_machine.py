@@ -127,6 +127,15 @@ def test_without_a_collector_there_is_no_spool_to_look_at(tmp_path: Path) -> Non
     assert [each.outcome for each in spool.look(deployment(tmp_path))] == ["skipped"]
 
 
+def test_a_home_that_others_of_the_machine_may_read_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o755)
+    assert the_one(disk.look(deployment(home))).mend == f"chmod o= {home}"
+    home.chmod(0o750)
+    assert told(disk.look(deployment(home))) == []
+
+
 def test_a_disk_with_less_room_than_the_collector_wants_refuses_events(tmp_path: Path) -> None:
     spool_of(tmp_path)
     found = the_one(spool.look(deployment(tmp_path, collector_min_free_bytes=2**60)))
