@@ -107,8 +107,14 @@ generate: $(READY) ## Write what is generated from catalogue and settings, and c
 	$(BIN)/analytics taxonomy generate
 	$(BIN)/python -m analytics_platform.settings_schema
 
-docs: $(READY) ## dbt's documentation of every model and column, in dbt/target
-	$(BIN)/analytics manifest --docs
+# An environment of its own: zensical wants a newer pathspec than dbt.
+.venv-docs/.ready: docs_site/zensical.txt $(READY)
+	$(PYTHON) -m venv .venv-docs
+	$(BIN)/uv pip sync --quiet --require-hashes --python .venv-docs/bin/python docs_site/zensical.txt
+	@touch $@
+
+docs: $(MANIFEST) .venv-docs/.ready ## The documentation as a site in site/, which opens without a network
+	$(BIN)/python -m docs_site --zensical .venv-docs/bin/zensical site
 
 lock: $(READY) ## Resolve the lock anew: hashed, without a host
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -14,7 +14,7 @@ import argparse
 from typing import Any
 from urllib.parse import urlsplit
 
-from dagster_webserver import cli
+from dagster_webserver import app, cli
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -78,15 +78,15 @@ def main() -> None:
     ours = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     ours.add_argument("--loopback-only", action="store_true")
     asked, theirs = ours.parse_known_args()
-    made = cli.create_app_from_workspace_process_context
+    made = app.create_app_from_workspace_process_context
 
     def guarded(*arguments: Any, **options: Any) -> Starlette:
-        app = made(*arguments, **options)
-        app.add_middleware(SameOriginOnly, loopback_only=asked.loopback_only)
-        return app
+        found = made(*arguments, **options)
+        found.add_middleware(SameOriginOnly, loopback_only=asked.loopback_only)
+        return found
 
     # Dagster's command makes the application itself and takes no middleware for it.
-    cli.create_app_from_workspace_process_context = guarded
+    cli.create_app_from_workspace_process_context = guarded  # type: ignore[attr-defined]
     cli.cli(args=theirs, auto_envvar_prefix="DAGSTER_WEBSERVER")
 
 
