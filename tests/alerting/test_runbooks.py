@@ -72,9 +72,3 @@ def test_a_command_that_there_is_not_would_be_found() -> None:
     for wrong in ("analytics backfil --reason x", "analytics backfill --day 2026-01-01", "analytics alerts note"):
         with pytest.raises((click.UsageError, click.exceptions.NoSuchOption)):
             parsed(wrong)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_between_runbooks_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([a-z_]+\.md)\)", page.read_text()):
-        assert (page.parent / target).is_file()
