@@ -17,6 +17,7 @@ from analytics_platform.cli import (
     bi,
     branch,
     collector,
+    completion,
     dead_letters,
     doctor,
     erase,
@@ -76,3 +77,4 @@ main.add_command(governance.governance)
 main.add_command(bi.bi)
 main.add_command(branch.branch)
 main.add_command(migrate.migrate)
+main.add_command(completion.completion)
