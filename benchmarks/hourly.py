@@ -14,6 +14,7 @@ import hashlib
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -38,6 +39,7 @@ from analytics_platform.demo.simulation import simulate
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.settings import PROJECT_ROOT, Settings
+from benchmarks.nightly import copy_name
 
 DAY = date(2026, 3, 3)
 HOURS_A_DAY = 24
@@ -57,30 +59,34 @@ class Hour:
 
 
 class Work:
-    """Adds up the time within the functions of assets and checks."""
+    """Adds up the time within the functions of assets and checks, and their CPU seconds by step."""
 
     def __init__(self) -> None:
         self.wall = self.cpu = 0.0
+        self.steps: Counter[str] = Counter()
         plain = compute_generator.invoke_compute_fn
 
-        def invoke(*arguments: Any, **options: Any) -> Any:
-            answer = self._timed(lambda: plain(*arguments, **options))
-            return self._stepwise(answer) if isinstance(answer, Iterator) else answer
+        def invoke(function: Any, context: Any, *arguments: Any, **options: Any) -> Any:
+            step = context.op_execution_context.op.name
+            answer = self._timed(step, lambda: plain(function, context, *arguments, **options))
+            return self._stepwise(step, answer) if isinstance(answer, Iterator) else answer
 
         compute_generator.invoke_compute_fn = invoke
 
-    def _timed(self, call: Callable[[], Any]) -> Any:
+    def _timed(self, step: str, call: Callable[[], Any]) -> Any:
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             return call()
         finally:
+            spent = time.process_time() - cpu
             self.wall += time.perf_counter() - wall
-            self.cpu += time.process_time() - cpu
+            self.cpu += spent
+            self.steps[step] += spent  # type: ignore[assignment]
 
-    def _stepwise(self, answers: Iterator[Any]) -> Iterator[Any]:
+    def _stepwise(self, step: str, answers: Iterator[Any]) -> Iterator[Any]:
         """What a function yields; what Dagster does with each answer is not its work."""
         over = object()
-        while (answer := self._timed(lambda: next(answers, over))) is not over:
+        while (answer := self._timed(step, lambda: next(answers, over))) is not over:
             yield answer
 
 
@@ -91,7 +97,7 @@ def tenants_file(catalog: Catalog, count: int, folder: Path) -> tuple[Path, dict
     for number in range(len(catalog.tenants), count):
         tenant = list(catalog.tenants)[number % len(catalog.tenants)]
         declared = yaml.safe_load((TENANTS / f"{tenant}.yaml").read_text())
-        copy = f"{tenant}-{number}"
+        copy = copy_name(tenant, number // len(catalog.tenants))
         names[tenant].append(copy)
         own = {
             name: {**key, "sha256": hashlib.sha256(f"demo-{copy}-{name}".encode()).hexdigest()}
