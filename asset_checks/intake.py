@@ -127,6 +127,7 @@ def _raw_check(stream: str, partitions: Partitions) -> dg.AssetChecksDefinition:
         description="Each partition is a Parquet object with the columns that the loads rely on.",
         dimension="validity",
         partitions_def=partitions.day_tenant,
+        passes_as_one=True,
     )
 
 

@@ -25,7 +25,7 @@ import duckdb
 import orjson
 import zstandard
 
-from analytics_platform.catalog import Catalog, load_catalog
+from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.alerts import QUIET
@@ -110,7 +110,9 @@ def _land(given: Prepared, settings: Settings, ids: set[str]) -> None:
     path = settings.home / "day.ndjson"
     with path.open("wb") as file:
         for model, names in given.names.items():
-            lines = [line for source in sorted((given.folder / "events" / model).iterdir()) for line in lines_of(source)]
+            lines = [
+                line for source in sorted((given.folder / "events" / model).iterdir()) for line in lines_of(source)
+            ]
             of_day = [line for line in lines if orjson.loads(line)["messageId"] in ids]
             for name in names:
                 file.writelines(line.replace(model.encode(), name.encode()) + b"\n" for line in of_day)

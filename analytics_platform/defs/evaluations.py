@@ -24,9 +24,12 @@ from dagster._core.events import (
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from analytics_platform.defs.event_batches import BatchingEventLogStorage
+
+PASSED_AS_ONE = "passed_as_one"
+"""In the metadata of a check's summary: how many of its run's partitions it alone says of that they hold."""
 
 _KEYS_A_QUERY = 5_000
 """Below every database's limit of parameters."""
@@ -74,16 +77,28 @@ def failed_partitions(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_i
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         return []
+    query = _failures(key).where(AssetCheckExecutionsTable.c.run_id == run_id)
+    with storage.index_connection() as connection:
+        return sorted(row.partition for row in connection.execute(query))
+
+
+def ever_failed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> set[str]:
+    """The partitions in which a check has failed in any run that Dagster remembers."""
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return set()
+    with storage.index_connection() as connection:
+        return {row.partition for row in connection.execute(_failures(key).distinct())}
+
+
+def _failures(key: dg.AssetCheckKey) -> Select[tuple[str]]:
     column = AssetCheckExecutionsTable.c
-    query = select(column.partition).where(
+    return select(column.partition).where(
         column.asset_key == key.asset_key.to_string(),
         column.check_name == key.name,
-        column.run_id == run_id,
         column.partition.is_not(None),
         column.execution_status == AssetCheckExecutionRecordStatus.FAILED.value,
     )
-    with storage.index_connection() as connection:
-        return sorted(row.partition for row in connection.execute(query))
 
 
 def _event(job: str, step_key: str, evaluation: dg.AssetCheckEvaluation) -> DagsterEvent:
