@@ -9,8 +9,7 @@ exception is not bad data: it makes a failed check that says so.
 
 A check with a `partitions_def` judges each partition of its run for itself, in one go: its judge reads the span with
 one query and answers `Facts` by partition key (`Scope.by_day` cuts the rows). Dagster then shows how the check stands
-in each partition. One whose unit is the partition itself says of all that always held only that they do, in its summary
-(`passes_as_one`): hundreds of tenants an hour would be hundreds of events that say the same.
+in each partition.
 """
 
 import warnings
@@ -23,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics_platform.catalog import Dimension
-from analytics_platform.defs.evaluations import PASSED_AS_ONE, ever_failed, report_by_partition
+from analytics_platform.defs.evaluations import report_by_partition
 from analytics_platform.defs.partitions import DayTenant, parse_raw_key
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.warehouse import Warehouse
@@ -132,7 +131,6 @@ def check(
     blocking: bool = False,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
     partitions_def: dg.PartitionsDefinition | None = None,
-    passes_as_one: bool = False,
 ) -> dg.AssetChecksDefinition:
     """Make an asset check.
 
@@ -145,8 +143,6 @@ def check(
         blocking: whether assets after this one wait for it to pass.
         severity: of a failure.
         partitions_def: the asset's own, when the judge answers by partition.
-        passes_as_one: whether partitions of a range that hold now and always did are told by the summary alone; of a
-            check that counts each as one unit.
     """
     key = dg.AssetCheckKey(asset, name)
     with warnings.catch_warnings():
@@ -169,11 +165,9 @@ def check(
             scope = Scope(store, warehouse, partition_keys(context), context.instance)
             with warehouse.reading():
                 verdict = evaluated(judge, scope, severity, dimension)
-            if not (verdict.partitions and partitions_def and context.has_partition_key_range):
-                return verdict.result
-            told = _told_alone(context.instance, key, verdict) if passes_as_one else verdict
-            report_by_partition(context, key, told.partitions, blocking=blocking)
-            return told.result
+            if verdict.partitions and partitions_def and context.has_partition_key_range:
+                report_by_partition(context, {key: verdict.partitions}, blocking=blocking)
+            return verdict.result
 
     return evaluate
 
@@ -190,17 +184,6 @@ def evaluated(judge: Judge, scope: Scope, severity: dg.AssetCheckSeverity, dimen
         return Verdict(_result(whole, severity, dimension), results)
     except Exception as error:  # noqa: BLE001  whatever it is, a check that did not run has not passed
         return Verdict(_could_not_run(error, dimension))
-
-
-def _told_alone(instance: dg.DagsterInstance, key: dg.AssetCheckKey, verdict: Verdict) -> Verdict:
-    """The partitions that do not hold or once did not; of the others the summary says that they hold."""
-    once = ever_failed(instance, key)
-    alone = {
-        partition: result for partition, result in verdict.partitions.items() if not result.passed or partition in once
-    }
-    others = len(verdict.partitions) - len(alone)
-    metadata = {**(verdict.result.metadata or {}), PASSED_AS_ONE: dg.MetadataValue.int(others)}
-    return Verdict(verdict.result._replace(metadata=metadata), alone)
 
 
 def summarized(found: Mapping[str, Facts]) -> Facts:

@@ -37,22 +37,37 @@ _KEYS_A_QUERY = 5_000
 
 def report_by_partition(
     context: dg.AssetCheckExecutionContext,
+    found: Mapping[dg.AssetCheckKey, Mapping[str, dg.AssetCheckResult]],
+    *,
+    blocking: bool,
+) -> None:
+    """Report what the checks of a step found in each partition of its run.
+
+    Args:
+        context: of the checks' step.
+        found: results by check and partition key.
+        blocking: whether the checks are; the step's own results are what fails the step.
+    """
+    step = context.get_step_execution_context()
+    events = [
+        _event(step.job_name, step.step.key, evaluation)
+        for key, results in found.items()
+        for evaluation in _evaluations(context.instance, key, results, blocking=blocking)
+    ]
+    for event, batch in _batched(context.instance, events):
+        context.instance.report_dagster_event(event, step.run_id, "DEBUG", batch_metadata=batch)
+
+
+def _evaluations(
+    instance: dg.DagsterInstance,
     key: dg.AssetCheckKey,
     results: Mapping[str, dg.AssetCheckResult],
     *,
     blocking: bool,
-) -> None:
-    """Report what a check found in each partition of its run.
-
-    Args:
-        context: of the check's step.
-        key: the check.
-        results: by partition key.
-        blocking: whether the check is; the step's own result is what fails the step.
-    """
-    targets = _targets(context.instance, key.asset_key, list(results))
-    evaluations = [
-        dg.AssetCheckEvaluation(
+) -> Iterator[dg.AssetCheckEvaluation]:
+    targets = _targets(instance, key.asset_key, list(results))
+    for partition, result in results.items():
+        yield dg.AssetCheckEvaluation(
             asset_key=key.asset_key,
             check_name=key.name,
             passed=result.passed,
@@ -63,13 +78,6 @@ def report_by_partition(
             blocking=blocking,
             partition=partition,
         )
-        for partition, result in results.items()
-    ]
-    step = context.get_step_execution_context()
-    for event, batch in _batched(
-        context.instance, [_event(step.job_name, step.step.key, each) for each in evaluations]
-    ):
-        context.instance.report_dagster_event(event, step.run_id, "DEBUG", batch_metadata=batch)
 
 
 def failed_partitions(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -> list[str]:

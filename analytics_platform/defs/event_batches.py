@@ -70,7 +70,7 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
         rows = [self._event_to_row(event) for event in events]
         with self._batch(events[0].run_id, rows) as index:
             ids = _insert_returning_ids(index, rows)
-            self._store_tags(index, events, ids)
+            self._store_tags(index, events, rows, ids)
             self._store_asset_keys(index, events, ids)
             self._store_planned_checks(index, events, ids)
             self._store_evaluations(index, events, ids)
@@ -128,21 +128,23 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
             self._there.add((kind, name))
         return (kind, name) in self._there
 
-    def _store_tags(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
+    def _store_tags(
+        self, index: Connection, events: Sequence[EventLogEntry], rows: Sequence[dict[str, Any]], ids: Sequence[int]
+    ) -> None:
         """Index the tags that Dagster looks assets up by: partition dimensions and data versions."""
-        rows = [
+        tags = [
             {
                 "event_id": event_id,
-                "asset_key": _asset_key(event),
+                "asset_key": row["asset_key"],
                 "key": key,
                 "value": value,
-                "event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+                "event_timestamp": row["timestamp"],
             }
-            for event, event_id in zip(events, ids, strict=True)
+            for event, row, event_id in zip(events, rows, ids, strict=True)
             for key, value in self._tags_for_asset_event(event).items()
         ]
-        if rows:
-            index.execute(AssetEventTagsTable.insert(), rows)
+        if tags:
+            index.execute(AssetEventTagsTable.insert(), tags)
 
     def _store_asset_keys(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
         """Bring each asset's row to what storing the events one after the other would leave there.

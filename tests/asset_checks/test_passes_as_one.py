@@ -13,7 +13,8 @@ from analytics_platform.defs.evaluations import PASSED_AS_ONE, failed_partitions
 from analytics_platform.defs.partitions import partitions_from, range_tags
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.warehouse import DuckDBWarehouse
-from asset_checks.factory import Facts, Scope, check
+from asset_checks.factory import Facts, Scope
+from asset_checks.grouped import Found, Told, check_group
 
 ZONE = "Europe/Amsterdam"
 TODAY = datetime.now(ZoneInfo(ZONE)).date()
@@ -34,24 +35,18 @@ class Log:
     def judge(self, *bad: str, breaks: bool = False) -> None:
         """Evaluate the check in a run over three days, of which some do not hold."""
 
-        def judged(scope: Scope) -> dict[str, Facts]:
+        def judged(scope: Scope, _: object) -> Found:
             if breaks:
                 raise OSError("the disk is gone")
-            return {key: Facts(key not in bad, "", {}, (), 1, int(key in bad)) for key in scope.partition_keys or ()}
+            days = scope.partition_keys or ()
+            return {KEY: {day: Facts(day not in bad, "", {}, (), 1, int(day in bad)) for day in days}}
 
         @dg.asset(key=ASSET, partitions_def=PARTITIONS.day, backfill_policy=dg.BackfillPolicy.single_run())
         def billing() -> dg.MaterializeResult[None]:
             return dg.MaterializeResult()
 
-        made = check(
-            ASSET,
-            KEY.name,
-            judged,
-            description="d",
-            dimension="validity",
-            partitions_def=PARTITIONS.day,
-            passes_as_one=True,
-        )
+        told = Told(KEY.name, "d", "validity", passes_as_one=True)
+        made = check_group("raw", [told], [ASSET], judged, partitions_def=PARTITIONS.day)
         result = dg.materialize(
             [billing, made], instance=self._instance, resources=self._resources, tags=range_tags(DAYS[0], DAYS[-1])
         )
