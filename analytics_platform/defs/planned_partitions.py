@@ -97,7 +97,7 @@ class PlanningEventLogStorage(SqlEventLogStorage):
         if newest is None:
             return None
         with self.index_connection() as index:
-            run_id = index.execute(db.select(_EVENTS.run_id).where(_EVENTS.id == newest)).scalar_one()
+            run_id = str(index.execute(db.select(_EVENTS.run_id).where(_EVENTS.id == newest)).scalar_one())
         return PlannedMaterializationInfo(storage_id=newest, run_id=run_id)
 
     def _unbuilt(self, asset_key: AssetKey, after: int | None) -> Iterator[tuple[int, str, EventLogEntry]]:
