@@ -166,7 +166,7 @@ def check(
             with warehouse.reading():
                 verdict = evaluated(judge, scope, severity, dimension)
             if verdict.partitions and partitions_def and context.has_partition_key_range:
-                report_by_partition(context, key, verdict.partitions, blocking=blocking)
+                report_by_partition(context, {key: verdict.partitions}, blocking=blocking)
             return verdict.result
 
     return evaluate

@@ -3,6 +3,9 @@
 Belongs here: what the factory's single check does, for many at once. A step costs more than the query of a small
 table, and seven streams with six checks each would be forty-two of them every night. None of these blocks: a check that
 holds up what follows stands alone, so that it waits for nobody.
+
+A check whose unit is the partition itself says of all that always held only that they do, in its summary
+(`passes_as_one`): hundreds of tenants an hour would be hundreds of events that say the same.
 """
 
 import warnings
@@ -12,10 +15,10 @@ from dataclasses import dataclass
 import dagster as dg
 
 from analytics_platform.catalog import Dimension
-from analytics_platform.defs.evaluations import report_by_partition
+from analytics_platform.defs.evaluations import PASSED_AS_ONE, ever_failed, report_by_partition
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.warehouse import Warehouse
-from asset_checks.factory import Facts, Scope, evaluated, partition_keys
+from asset_checks.factory import Facts, Scope, Verdict, evaluated, partition_keys
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,15 @@ class Told:
         description: what is compared with what, and why that matters; of each asset, where they differ.
         dimension: of data quality, by which reviews count.
         severity: of a failure.
+        passes_as_one: whether partitions of a range that hold now and always did are told by the summary alone; of a
+            check that counts each as one unit.
     """
 
     name: str
     description: str | Callable[[dg.AssetKey], str]
     dimension: Dimension
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
+    passes_as_one: bool = False
 
 
 Found = Mapping[dg.AssetCheckKey, Facts | Mapping[str, Facts] | Exception]
@@ -75,8 +81,14 @@ def check_group(
         selected = sorted(context.selected_asset_check_keys, key=lambda key: key.to_user_string())
         with warehouse.reading():
             answer = _answer(judge, scope, {key.asset_key for key in selected})
-        for key in selected:
-            yield _told(context, key, by_name[key.name], scope, answer(key), partitions_def is not None)
+        verdicts = {key: _verdict(by_name[key.name], scope, answer(key)) for key in selected}
+        if partitions_def is not None and context.has_partition_key_range:
+            verdicts = {
+                key: _told_alone(context.instance, key, verdict) if by_name[key.name].passes_as_one else verdict
+                for key, verdict in verdicts.items()
+            }
+            report_by_partition(context, {key: each.partitions for key, each in verdicts.items()}, blocking=False)
+        yield from (_result(key, verdict) for key, verdict in verdicts.items())
 
     return evaluate
 
@@ -113,22 +125,22 @@ def _said(found: Facts | Mapping[str, Facts] | Exception) -> Facts | Mapping[str
     return found
 
 
-def _told(
-    context: dg.AssetCheckExecutionContext,
-    key: dg.AssetCheckKey,
-    told: Told,
-    scope: Scope,
-    judge: Callable[[Scope], Facts | Mapping[str, Facts]],
-    is_by_partition: bool,
-) -> dg.AssetCheckResult:
-    verdict = evaluated(judge, scope, told.severity, told.dimension)
-    if is_by_partition and verdict.partitions and context.has_partition_key_range:
-        report_by_partition(context, key, verdict.partitions, blocking=False)
-    return dg.AssetCheckResult(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=verdict.result.passed,
-        severity=verdict.result.severity,
-        description=verdict.result.description,
-        metadata=verdict.result.metadata,
-    )
+def _verdict(told: Told, scope: Scope, judge: Callable[[Scope], Facts | Mapping[str, Facts]]) -> Verdict:
+    return evaluated(judge, scope, told.severity, told.dimension)
+
+
+def _told_alone(instance: dg.DagsterInstance, key: dg.AssetCheckKey, verdict: Verdict) -> Verdict:
+    """The partitions that do not hold or once did not; of the others the summary says that they hold."""
+    if not verdict.partitions:
+        return verdict
+    once = ever_failed(instance, key)
+    alone = {
+        partition: result for partition, result in verdict.partitions.items() if not result.passed or partition in once
+    }
+    others = len(verdict.partitions) - len(alone)
+    metadata = {**(verdict.result.metadata or {}), PASSED_AS_ONE: dg.MetadataValue.int(others)}
+    return Verdict(verdict.result._replace(metadata=metadata), alone)
+
+
+def _result(key: dg.AssetCheckKey, verdict: Verdict) -> dg.AssetCheckResult:
+    return verdict.result._replace(asset_key=key.asset_key, check_name=key.name)

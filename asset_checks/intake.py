@@ -1,6 +1,6 @@
 """Checks of what has come in: landing, dead letters, raw partitions, the ledger and the loads."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -19,17 +19,18 @@ from analytics_platform.lake.ledger import unbalanced
 from analytics_platform.lake.raw import RAW_SCHEMA
 from analytics_platform.lake.store import ObjectInfo, ObjectMissingError, ObjectStore, UnsafeKeyError
 from asset_checks.factory import Facts, Scope, check
+from asset_checks.grouped import Found, Told, check_group
 
 
 def intake_checks(catalog: Catalog, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
     """All checks from landing to the loaded tables."""
     return [
         *_landing_checks(),
-        *(_raw_check(stream, partitions) for stream in catalog.streams),
+        _raw_checks(catalog, partitions),
         _ledger_check(partitions),
         _collector_check(partitions),
         *(_load_check(stream, partitions) for stream in catalog.streams),
-        *(_registry_check(catalog, table) for table in keys.REGISTRY_TABLES),
+        _registry_checks(catalog),
     ]
 
 
@@ -119,15 +120,24 @@ def _landing_checks() -> list[dg.AssetChecksDefinition]:
     ]
 
 
-def _raw_check(stream: str, partitions: Partitions) -> dg.AssetChecksDefinition:
-    return check(
-        keys.raw(stream),
+def _raw_checks(catalog: Catalog, partitions: Partitions) -> dg.AssetChecksDefinition:
+    told = Told(
         "partitions_are_readable",
-        lambda scope: partitions_are_readable(scope.store, stream, scope.day_tenants()),
-        description="Each partition is a Parquet object with the columns that the loads rely on.",
-        dimension="validity",
-        partitions_def=partitions.day_tenant,
+        "Each partition is a Parquet object with the columns that the loads rely on.",
+        "validity",
+        dg.AssetCheckSeverity.ERROR,
+        passes_as_one=True,
     )
+
+    def judge(scope: Scope, assets: Collection[dg.AssetKey]) -> Found:
+        wanted = scope.day_tenants()
+        return {
+            dg.AssetCheckKey(asset, told.name): partitions_are_readable(scope.store, asset.path[-1], wanted)
+            for asset in assets
+        }
+
+    streams = [keys.raw(stream) for stream in catalog.streams]
+    return check_group("raw_partitions", [told], streams, judge, partitions_def=partitions.day_tenant)
 
 
 def _ledger_check(partitions: Partitions) -> dg.AssetChecksDefinition:
@@ -194,18 +204,24 @@ def _load_check(stream: str, partitions: Partitions) -> dg.AssetChecksDefinition
     )
 
 
-def _registry_check(catalog: Catalog, table: str) -> dg.AssetChecksDefinition:
-    def judge(scope: Scope) -> Facts:
-        expected = registry_tables(catalog)[table]
-        return registry_is_loaded(expected, scope.warehouse.query(f"select * from {stream_table(table)}"))
-
-    return check(
-        keys.loaded(table),
+def _registry_checks(catalog: Catalog) -> dg.AssetChecksDefinition:
+    told = Told(
         "registry_is_loaded",
-        judge,
-        description="The table holds exactly what the tenant registry declares.",
-        dimension="consistency",
+        "The table holds exactly what the tenant registry declares.",
+        "consistency",
+        dg.AssetCheckSeverity.ERROR,
     )
+
+    def judge(scope: Scope, assets: Collection[dg.AssetKey]) -> Found:
+        expected = registry_tables(catalog)
+        return {
+            dg.AssetCheckKey(asset, told.name): registry_is_loaded(
+                expected[asset.path[-1]], scope.warehouse.query(f"select * from {stream_table(asset.path[-1])}")
+            )
+            for asset in assets
+        }
+
+    return check_group("registry_tables", [told], [keys.loaded(table) for table in keys.REGISTRY_TABLES], judge)
 
 
 def _is_filed(each: ObjectInfo) -> bool:

@@ -151,7 +151,7 @@ def _ingested(folder: Path) -> tuple[Tally, Tally, int]:
 
 
 def event_log() -> dict[str, float]:
-    """A run over fifty days of two assets: statements and commits, and calls, per (asset, partition)."""
+    """A run over fifty days of two assets: statements and commits, calls and rows, per (asset, partition)."""
     import dagster as dg
 
     from analytics_platform.defs.instance import open_instance
@@ -159,17 +159,19 @@ def event_log() -> dict[str, float]:
     from analytics_platform.settings import Settings
     from benchmarks.event_log import QUIET, idle_assets
 
-    def run(instance: dg.DagsterInstance, last: date) -> None:
+    def run(instance: dg.DagsterInstance, last: date) -> str:
         tags = range_tags("2025-01-01", last.isoformat())
-        dg.materialize([idle_assets(2)], instance=instance, tags=tags, run_config=QUIET)
+        return dg.materialize([idle_assets(2)], instance=instance, tags=tags, run_config=QUIET).run_id
 
     with TemporaryDirectory() as name, open_instance(Settings(home=Path(name))) as instance:
         run(instance, date(2025, 1, 1))
         with statements() as of_one:
-            run(instance, date(2025, 1, 1))
+            one = run(instance, date(2025, 1, 1))
         with statements() as of_fifty, tallied() as tally:
-            run(instance, date(2025, 2, 19))
+            fifty = run(instance, date(2025, 2, 19))
+        rows = len(instance.all_logs(fifty)) - len(instance.all_logs(one))
     return {
+        "rows of the event log a partition": rows / (49 * 2),
         "statements of a run of one day": len(of_one),
         "statements of a run of fifty days": len(of_fifty),
         "calls to record a partition": tally.calls / 100,

@@ -5,10 +5,12 @@ their own, on Postgres they are found by the run's id, so both answer at once. T
 not shrink with it: rows that are there stay.
 
 A check that is evaluated by partition in a run over a range leaves one evaluation per partition and a summary without.
-The summary is left out: it counts the same units again. An evaluation without a partition is that of a check which
-does not tell its partitions apart.
+The summary is left out: it counts the same units again. Where it alone speaks for partitions that hold, the run's plan
+names them, and each has its row here. An evaluation without a partition is that of a check which does not tell its
+partitions apart.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -20,6 +22,7 @@ from dagster._core.events import DagsterEventType
 from dagster._core.events.log import EventLogEntry
 
 from analytics_platform.defs import keys
+from analytics_platform.defs.evaluations import PASSED_AS_ONE
 from analytics_platform.defs.partitions import Partitions, span_of
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.defs.pools import WAREHOUSE_POOL
@@ -144,6 +147,9 @@ def union(before: pa.Table, found: pa.Table) -> pa.Table:
     return rows.to_arrow().cast(SCHEMA)
 
 
+_HOLDS = {"passed": True, "checked": 1, "failed": 0, "threshold": None}
+"""Of a partition that a summary speaks for, which is a unit by itself."""
+
 _NO_RUN = ""
 """Under which Dagster files evaluations that were reported from outside of runs."""
 
@@ -157,10 +163,29 @@ def _runs(instance: dg.DagsterInstance, begin: datetime, end: datetime) -> list[
 def _of_run(instance: dg.DagsterInstance, run_id: str, zone: str) -> Iterator[dict[str, Any]]:
     log = instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
     entries = [record.event_log_entry for record in log.records]
-    by_partition = {_check(entry) for entry in entries if _evaluation(entry).partition is not None}
+    told: defaultdict[dg.AssetCheckKey, set[str]] = defaultdict(set)
     for entry in entries:
-        if _evaluation(entry).partition is not None or _check(entry) not in by_partition:
+        if (partition := _evaluation(entry).partition) is not None:
+            told[_check(entry)].add(partition)
+    summaries = {_check(entry): entry for entry in entries if PASSED_AS_ONE in _evaluation(entry).metadata}
+    for entry in entries:
+        if _evaluation(entry).partition is not None or _check(entry) not in told.keys() | summaries.keys():
             yield _row(entry, zone)
+    planned = _planned(instance, run_id) if summaries else {}
+    for check, entry in summaries.items():
+        for partition in sorted(planned[check] - told[check]):
+            yield {**_row(entry, zone), "partition": partition, **_HOLDS}
+
+
+def _planned(instance: dg.DagsterInstance, run_id: str) -> dict[dg.AssetCheckKey, set[str]]:
+    """The partitions of a run by check."""
+    log = instance.get_records_for_run(run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    plans = [record.event_log_entry.get_dagster_event().asset_check_planned_data for record in log.records]
+    return {
+        plan.asset_check_key: set(plan.partitions_subset.get_partition_keys())
+        for plan in plans
+        if plan.partitions_subset is not None
+    }
 
 
 def _row(entry: EventLogEntry, zone: str) -> dict[str, Any]:

@@ -24,9 +24,12 @@ from dagster._core.events import (
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from analytics_platform.defs.event_batches import BatchingEventLogStorage
+
+PASSED_AS_ONE = "passed_as_one"
+"""In the metadata of a check's summary: how many of its run's partitions it alone says of that they hold."""
 
 _KEYS_A_QUERY = 5_000
 """Below every database's limit of parameters."""
@@ -34,22 +37,37 @@ _KEYS_A_QUERY = 5_000
 
 def report_by_partition(
     context: dg.AssetCheckExecutionContext,
+    found: Mapping[dg.AssetCheckKey, Mapping[str, dg.AssetCheckResult]],
+    *,
+    blocking: bool,
+) -> None:
+    """Report what the checks of a step found in each partition of its run.
+
+    Args:
+        context: of the checks' step.
+        found: results by check and partition key.
+        blocking: whether the checks are; the step's own results are what fails the step.
+    """
+    step = context.get_step_execution_context()
+    events = [
+        _event(step.job_name, step.step.key, evaluation)
+        for key, results in found.items()
+        for evaluation in _evaluations(context.instance, key, results, blocking=blocking)
+    ]
+    for event, batch in _batched(context.instance, events):
+        context.instance.report_dagster_event(event, step.run_id, "DEBUG", batch_metadata=batch)
+
+
+def _evaluations(
+    instance: dg.DagsterInstance,
     key: dg.AssetCheckKey,
     results: Mapping[str, dg.AssetCheckResult],
     *,
     blocking: bool,
-) -> None:
-    """Report what a check found in each partition of its run.
-
-    Args:
-        context: of the check's step.
-        key: the check.
-        results: by partition key.
-        blocking: whether the check is; the step's own result is what fails the step.
-    """
-    targets = _targets(context.instance, key.asset_key, list(results))
-    evaluations = [
-        dg.AssetCheckEvaluation(
+) -> Iterator[dg.AssetCheckEvaluation]:
+    targets = _targets(instance, key.asset_key, list(results))
+    for partition, result in results.items():
+        yield dg.AssetCheckEvaluation(
             asset_key=key.asset_key,
             check_name=key.name,
             passed=result.passed,
@@ -60,13 +78,6 @@ def report_by_partition(
             blocking=blocking,
             partition=partition,
         )
-        for partition, result in results.items()
-    ]
-    step = context.get_step_execution_context()
-    for event, batch in _batched(
-        context.instance, [_event(step.job_name, step.step.key, each) for each in evaluations]
-    ):
-        context.instance.report_dagster_event(event, step.run_id, "DEBUG", batch_metadata=batch)
 
 
 def failed_partitions(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -> list[str]:
@@ -74,16 +85,28 @@ def failed_partitions(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_i
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         return []
+    query = _failures(key).where(AssetCheckExecutionsTable.c.run_id == run_id)
+    with storage.index_connection() as connection:
+        return sorted(row.partition for row in connection.execute(query))
+
+
+def ever_failed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> set[str]:
+    """The partitions in which a check has failed in any run that Dagster remembers."""
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return set()
+    with storage.index_connection() as connection:
+        return {row.partition for row in connection.execute(_failures(key).distinct())}
+
+
+def _failures(key: dg.AssetCheckKey) -> Select[tuple[str]]:
     column = AssetCheckExecutionsTable.c
-    query = select(column.partition).where(
+    return select(column.partition).where(
         column.asset_key == key.asset_key.to_string(),
         column.check_name == key.name,
-        column.run_id == run_id,
         column.partition.is_not(None),
         column.execution_status == AssetCheckExecutionRecordStatus.FAILED.value,
     )
-    with storage.index_connection() as connection:
-        return sorted(row.partition for row in connection.execute(query))
 
 
 def _event(job: str, step_key: str, evaluation: dg.AssetCheckEvaluation) -> DagsterEvent:

@@ -32,6 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from analytics_platform.defs.partition_status import settled, without
+from analytics_platform.defs.planned_partitions import PlanningEventLogStorage, narrowed
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 
 MIRRORED_EVENTS = frozenset(ASSET_EVENTS | ASSET_CHECK_EVENTS)
@@ -52,7 +53,7 @@ _WIPED_AT_ONCE = 500
 """SQLite takes a bounded number of values in one statement."""
 
 
-class BatchingEventLogStorage(SqlEventLogStorage):
+class BatchingEventLogStorage(PlanningEventLogStorage):
     """An event log that takes a batch of events of assets and of their checks, evaluations too, in one transaction."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -65,10 +66,11 @@ class BatchingEventLogStorage(SqlEventLogStorage):
             for event in events:
                 self.store_event(event)
             return
+        events = [narrowed(event) for event in events]
         rows = [self._event_to_row(event) for event in events]
         with self._batch(events[0].run_id, rows) as index:
             ids = _insert_returning_ids(index, rows)
-            self._store_tags(index, events, ids)
+            self._store_tags(index, events, rows, ids)
             self._store_asset_keys(index, events, ids)
             self._store_planned_checks(index, events, ids)
             self._store_evaluations(index, events, ids)
@@ -126,21 +128,23 @@ class BatchingEventLogStorage(SqlEventLogStorage):
             self._there.add((kind, name))
         return (kind, name) in self._there
 
-    def _store_tags(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
+    def _store_tags(
+        self, index: Connection, events: Sequence[EventLogEntry], rows: Sequence[dict[str, Any]], ids: Sequence[int]
+    ) -> None:
         """Index the tags that Dagster looks assets up by: partition dimensions and data versions."""
-        rows = [
+        tags = [
             {
                 "event_id": event_id,
-                "asset_key": _asset_key(event),
+                "asset_key": row["asset_key"],
                 "key": key,
                 "value": value,
-                "event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+                "event_timestamp": row["timestamp"],
             }
-            for event, event_id in zip(events, ids, strict=True)
+            for event, row, event_id in zip(events, rows, ids, strict=True)
             for key, value in self._tags_for_asset_event(event).items()
         ]
-        if rows:
-            index.execute(AssetEventTagsTable.insert(), rows)
+        if tags:
+            index.execute(AssetEventTagsTable.insert(), tags)
 
     def _store_asset_keys(self, index: Connection, events: Sequence[EventLogEntry], ids: Sequence[int]) -> None:
         """Bring each asset's row to what storing the events one after the other would leave there.
@@ -243,6 +247,8 @@ def wipe_partitions(storage: SqlEventLogStorage, asset_key: AssetKey, partition_
             index.execute(events.delete().where(of_asset, events.c.partition.in_(wiped)))
             of_check = checks.c.asset_key == asset_key.to_string()
             index.execute(checks.delete().where(of_check, checks.c.partition.in_(wiped)))
+    if isinstance(storage, PlanningEventLogStorage):
+        storage.forget_plans(asset_key, partition_keys)
     record = next(iter(storage.get_asset_records([asset_key])), None)
     left = without(record.asset_entry.cached_status if record else None, partition_keys)
     if left is None:

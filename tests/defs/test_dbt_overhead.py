@@ -4,7 +4,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
+from dbt.adapters.duckdb.column import DuckDBColumn
+from dbt.adapters.duckdb.impl import DuckDBAdapter
+from dbt.adapters.duckdb.relation import DuckDBRelation
 from dbt.context.macros import MacroNamespaceBuilder
 from dbt.events.types import MainEncounteredError
 from dbt.exceptions import PackageNotFoundForMacroError
@@ -13,6 +17,7 @@ from dbt_common.events.base_types import EventLevel
 from dbt_common.events.functions import fire_event
 from dbt_common.events.logger import LineFormat, LoggerConfig
 from dbt_common.events.types import Note
+from dbt_common.exceptions import DbtRuntimeError
 
 from analytics_platform.defs.dbt_overhead import FILE_LEVEL, spare_overhead
 
@@ -80,3 +85,43 @@ def test_events_below_the_logs_level_are_dropped_and_all_others_written(
         True,
     ]
     assert heard[0] == "worth a line"
+
+
+def test_an_event_is_worded_when_it_is_read_and_says_what_it_was_told() -> None:
+    spare_overhead()
+    event = Note(msg="worth a line")
+    assert "pb_msg" not in vars(event)
+    assert (event.msg, event.message(), event.to_dict()) == ("worth a line", "worth a line", {"msg": "worth a line"})
+    event.msg = "another"
+    assert event.message() == "another"
+    with pytest.raises(AttributeError):
+        _ = event.never_told
+
+
+class Connections:
+    """DuckDB as dbt's connections ask it."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect()
+        self._connection.execute("create table facts (day date, amount decimal(18, 4), tags varchar[])")
+
+    def add_select_query(self, sql: str) -> tuple[object, duckdb.DuckDBPyConnection]:
+        """Answer, or raise as dbt's adapter does."""
+        try:
+            return None, self._connection.execute(sql)
+        except duckdb.Error as error:
+            raise DbtRuntimeError(str(error)) from error
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [("facts", [("day", "DATE"), ("amount", "DECIMAL(18,4)"), ("tags", "VARCHAR[]")]), ("nowhere", [])],
+)
+def test_a_table_is_described_without_a_macro_and_one_that_is_not_there_has_no_columns(
+    table: str, columns: list[tuple[str, str]]
+) -> None:
+    spare_overhead()
+    asked = SimpleNamespace(connections=Connections(), Column=DuckDBColumn)
+    relation = DuckDBRelation.create(schema="main", identifier=table)
+    found = DuckDBAdapter.get_columns_in_relation(asked, relation)  # type: ignore[arg-type]
+    assert [(column.name, column.data_type) for column in found] == columns
