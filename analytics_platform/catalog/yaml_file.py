@@ -24,7 +24,7 @@ _IMPLICIT = {
 
 _DEEPEST = 100
 _SURELY_FLAT = 5_000
-"""Beginnings of lists and mappings that libyaml nests without trouble; at some tens of thousands it ends the process."""
+"""Beginnings of lists and mappings that libyaml nests without trouble; some tens of thousands end the process."""
 
 
 class _DuplicateKeyError(Exception):
