@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile_home import ODD, ODD_NAME, SECRETS, TENANT, HostileHome, prepared
+from hostile_home import ODD, ODD_NAME, OTHER, SECRETS, TENANT, HostileHome, prepared
 from hostile_strings import HOSTILE, SCRIPT
 from planted import PLANTED, contents, found_in, messages
 from playwright.sync_api import Browser, Page
@@ -26,6 +26,9 @@ KEYS = re.compile(r"([A-Za-z0-9_.@-]+(=[A-Za-z0-9_-]+)?/)*[A-Za-z0-9_.@-]+")
 WHAT_RUNS_A_CELL = ("=", "+", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 TELLING = {name: text for name, text in HOSTILE.items() if len(text) > 8}
 """Those that are no words of ours."""
+
+VISITS = {"kpi_channel_conversion"}
+"""Goes by the calls of a marketing site, which only one of the two has."""
 
 COMMANDS = (
     "doctor", "doctor --json", "access diff --target duckdb", "access matrix", "alerts list --all", "alerts digest",
@@ -173,6 +176,26 @@ def test_a_tenants_page_has_no_text_of_another_tenants_client(home: HostileHome)
         assert {name for name, text in TELLING.items() if text in said} == set()
 
 
+def test_two_tenants_whose_things_have_the_same_ids_have_the_same_figures(home: HostileHome) -> None:
+    """Their bookings, invoices and people are named alike: a join without the tenant would count them twice."""
+    found = home.rows(
+        "select table_name as t from information_schema.columns "
+        "where table_schema = 'kpi' and column_name = 'tenant_id'"
+    )
+    tables = {row["t"] for row in found} - VISITS
+    each = (
+        f"select '{t}' as name, tenant_id, replace(to_json(x)::varchar, tenant_id, '') as said from kpi.{t} x"
+        for t in tables
+    )
+    told: dict[str, dict[str, list[str]]] = {TENANT: {}, ODD: {}}
+    for row in home.rows(
+        f"select * from ({' union all '.join(each)}) where tenant_id in ('{TENANT}', '{ODD}') order by all"
+    ):
+        told[row["tenant_id"]].setdefault(row["name"], []).append(row["said"])
+    assert told[TENANT] == told[ODD]
+    assert {"kpi_mrr", "kpi_invoice_collection_rate", "kpi_nps", "kpi_equipment_utilisation"} <= set(told[ODD])
+
+
 def test_a_report_is_set_with_the_names_as_they_are(home: HostileHome) -> None:
     (pdf,) = (home.path / "lake" / "reports").rglob(f"*{ODD}.pdf")
     text = "".join(page.extract_text() for page in PdfReader(pdf).pages)
@@ -192,7 +215,7 @@ def test_no_secret_is_in_any_file_record_page_or_output(everything: bytes) -> No
 
 def test_nobody_is_in_clear_in_any_file_record_page_or_output(home: HostileHome, everything: bytes) -> None:
     """A person whose identifiers stood in every place of a message, in four messages, one of them refused."""
-    assert len(messages(TENANT)) == home.rows(_OF_THE_PERSON)[0]["n"] + 1
+    assert len(messages(OTHER)) == home.rows(_OF_THE_PERSON)[0]["n"] + 1
     assert found_in(everything, PLANTED) == set()
 
 
