@@ -79,7 +79,7 @@ def mutated(draw: st.DrawFn) -> bytes:
         for step in above:
             holder = holder[step]
         change = draw(st.sampled_from(["put", "drop", "rename", "add"]))
-        value = draw(values)
+        value = copy.deepcopy(draw(values))
         if change == "put" or isinstance(holder, list):
             holder[last] = value
         elif change == "add":
