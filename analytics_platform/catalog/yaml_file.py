@@ -89,7 +89,7 @@ def _refuse_depths(content: bytes) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             problem = f"it nests more than {_DEEPEST} levels deep"
-            raise yaml.composer.ComposerError(problem=problem, problem_mark=event.start_mark)
+            raise yaml.composer.ComposerError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]
 
 
 def _not_yaml(shown_as: str, error: Exception) -> CatalogError:
