@@ -1,6 +1,7 @@
 """How this platform's HTTP services listen, serve and stop: one way for the collector and the portal.
 
-A leaf that all rooms may import. What a service does before it listens and after it has stopped is its own.
+A leaf that all rooms may import. What a service does before it listens and after it has stopped is its own. What a
+request's head may cost is bounded here, for both; what its body may, each service says itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from analytics_platform.errors import AnalyticsError
 
@@ -19,11 +21,80 @@ _BACKLOG = 2048
 _GRACE_SECONDS = 20
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 seconds that load balancers keep an idle connection, so that none is closed under a request."""
+_HEAD_SECONDS = 20.0
+_HEAD_BYTES = 64 * 1024
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_BODY_FOLLOWS = (b"content-length", b"transfer-encoding")
 
 
 class AddressInUseError(AnalyticsError):
     """The address that a service should listen on cannot be had."""
+
+
+class UpgradeRefusedError(Exception):
+    """A request with a body asks for another protocol."""
+
+
+class Protocol(HttpToolsProtocol):
+    """Uvicorn's protocol with what it leaves open: a head that never ends, or that does not say what it seems to.
+
+    A head has so many bytes and so much time; without either bound a sender of one byte a minute keeps a connection
+    for good, and one of endless headers fills the memory. Fields after a chunked body are no headers: a proxy in front
+    has not looked at them. A body after a request to upgrade is not read by the parser, which would take it for the
+    next request of whoever shares the proxy's connection; so such a request ends its connection.
+    """
+
+    _in_head = False
+    _head_size = 0
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A connection has so much time for its first head."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._hurry()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._relax()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and see that a head comes to its end."""
+        super().data_received(data)
+        if not self._in_head and self.cycle is not None and not self.cycle.response_complete:
+            return
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > _HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response(f"The head of a request may have {_HEAD_BYTES} bytes.")
+        if self._late is None:
+            self._hurry()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._in_head, self._head_size = True, 0
+
+    def on_headers_complete(self) -> None:
+        """A head has ended.
+
+        Raises:
+            UpgradeRefusedError: a body follows that the parser would not read; uvicorn answers 400 and hangs up.
+        """
+        if self.parser.should_upgrade() and any(name in _BODY_FOLLOWS for name, _ in self.headers):
+            raise UpgradeRefusedError
+        self._in_head = False
+        self._relax()
+        super().on_headers_complete()
+        self.headers = []  # what comes after the body goes nowhere
+
+    def _hurry(self) -> None:
+        self._late = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _relax(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 class Server(uvicorn.Server):
@@ -40,7 +111,7 @@ def server_config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

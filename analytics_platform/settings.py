@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -57,6 +58,8 @@ _SECRETS = (
 """Settings whose values stand in no message."""
 
 
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
+
 _OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
 """What Kubernetes tells a pod about each Service beside it, also about one whose name begins like a setting."""
 
@@ -69,6 +72,15 @@ def _known_time_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("not an IANA time zone; write one such as Europe/Amsterdam")
     return name
+
+
+def _readable_address(source: SecretStr) -> SecretStr:
+    try:
+        urlsplit(source.get_secret_value()).port  # noqa: B018 - looking for the port finds what is none
+    except ValueError:
+        mend = "write a path, or a URL with a name or [an IPv6 address] as its host"
+        raise ValueError(f"no address that can be read; {mend}") from None  # its text would repeat the password
+    return source
 
 
 class CollectorWebhook(BaseModel):
@@ -263,7 +275,7 @@ class Settings(BaseSettings):
         default=None, pattern="^https?://", description="The folder docs/runbooks as readers of alerts reach it."
     )
 
-    rbac_source: SecretStr | None = Field(
+    rbac_source: Annotated[SecretStr, AfterValidator(_readable_address)] | None = Field(
         default=None,
         min_length=1,
         description="Where the product says who holds which role: a JSON or CSV file, an HTTP endpoint, or a database "
@@ -508,7 +520,7 @@ class Settings(BaseSettings):
             # What was to be made of another setting that is wrong itself is no news.
             problems = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
             raise SettingsError("\n".join(map(_explain, problems))) from error
-        except (OSError, YAMLError, ValueError) as error:
+        except (OSError, YAMLError, ValueError, RecursionError) as error:
             raise SettingsError(_explain_source(error)) from error
 
     @classmethod
@@ -644,8 +656,15 @@ def _explain(problem: object) -> str:
         known = ", ".join(sorted(Settings.model_fields))
         return f"{name}: no such setting in {settings_file()}; known settings: {known}"
     where = f"set {PREFIX}{name.partition('.')[0].upper()} or mend it in {settings_file()}"
-    given = "" if name.startswith(_SECRETS) else f" (got {problem['input']!r})"
+    given = "" if name.startswith(_SECRETS) else f" (got {_shown(problem['input'])})"
     return f"{name}: {problem['msg']}{given}; {where}"
+
+
+def _shown(value: object) -> str:
+    """What was given, for a message: no password of a URL, and of what is no plain value its kind alone."""
+    if isinstance(value, str):
+        return _CREDENTIALS.sub("//***@", repr(value))
+    return repr(value) if isinstance(value, bool | int | float | date) else f"a {type(value).__name__}"
 
 
 def _explain_source(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -117,8 +117,13 @@ def messages(tenant: str) -> list[dict[str, Any]]:
 
 def survivors(*folders: Path) -> set[str]:
     """The planted values that stand, in any spelling, in any file's bytes, packed ones and Parquet's among them."""
-    content = b"\n".join(part for folder in folders for path in sorted(folder.rglob("*")) for part in _contents(path))
-    return {value for value in PLANTED if any(spelling in content.lower() for spelling in spellings(value))}
+    content = b"\n".join(part for folder in folders for path in sorted(folder.rglob("*")) for part in contents(path))
+    return found_in(content.lower(), PLANTED)
+
+
+def found_in(content: bytes, values: Iterable[str]) -> set[str]:
+    """Those of some values that stand, in any spelling, in bytes in lower case."""
+    return {value for value in values if any(spelling in content for spelling in spellings(value))}
 
 
 def spellings(value: str) -> set[bytes]:
@@ -130,7 +135,8 @@ def spellings(value: str) -> set[bytes]:
     return {text.lower().encode() for text in found} | {escaped.lower(), encoded.lower()}
 
 
-def _contents(path: Path) -> Iterator[bytes]:
+def contents(path: Path) -> Iterator[bytes]:
+    """A file's bytes and its name; what is packed in it too."""
     if not path.is_file():
         return
     data = path.read_bytes()

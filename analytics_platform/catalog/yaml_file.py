@@ -22,6 +22,11 @@ _IMPLICIT = {
 }
 
 
+_DEEPEST = 100
+_SURELY_FLAT = 5_000
+"""Beginnings of lists and mappings that libyaml nests without trouble; some tens of thousands end the process."""
+
+
 class _DuplicateKeyError(Exception):
     def __init__(self, key: Hashable, line: int) -> None:
         super().__init__(key)
@@ -65,12 +70,26 @@ def read_yaml(path: Path, shown_as: str) -> Any:
     except OSError as error:
         raise wrong_in(shown_as, "", f"cannot be read ({error.strerror})", "put a readable file there") from error
     try:
+        _refuse_depths(content)
         return yaml.load(content, Loader=_Loader)  # noqa: S506 - derives from the safe loader
     except _DuplicateKeyError as error:
         what = f"is written twice, again in line {error.line}"
         raise wrong_in(shown_as, str(error.key), what, "keep one of the two") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _not_yaml(shown_as, error) from error
+
+
+def _refuse_depths(content: bytes) -> None:
+    """Raise a YAMLError for what nests so deep that reading it whole would end the process."""
+    if sum(map(content.count, (b"[", b"{", b"- ", b"? "))) <= _SURELY_FLAT:
+        return
+    depth = 0
+    for event in yaml.parse(content, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            problem = f"it nests more than {_DEEPEST} levels deep"
+            raise yaml.composer.ComposerError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]
 
 
 def _not_yaml(shown_as: str, error: Exception) -> CatalogError:

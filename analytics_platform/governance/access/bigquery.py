@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from analytics_platform.catalog import Audience
 from analytics_platform.governance.access.drift import Access, Drift, Privilege, Restriction
-from analytics_platform.governance.access.duckdb import literal
+from analytics_platform.governance.access.duckdb import plain_literal
 from analytics_platform.governance.access.policy import Policy, Role
 from analytics_platform.governance.access.snowflake import Reader, flat, readers
 from analytics_platform.governance.access.tables import Table
@@ -69,7 +69,7 @@ def row_policies(reader: Reader, project: Project) -> dict[str, tuple[tuple[str,
         if audience.tenant is not None:
             told_apart = hashlib.sha256(audience.tenant.encode()).hexdigest()[:6]  # a-b and a_b are two tenants
             name = f"own_{audience.role}_{audience.tenant.replace('-', '_')}_{told_apart}"
-            found[name] = ((group(audience, project),), f"tenant_id = {literal(audience.tenant)}")
+            found[name] = ((group(audience, project),), f"tenant_id = {plain_literal(audience.tenant)}")
     return found
 
 

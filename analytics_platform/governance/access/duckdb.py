@@ -7,12 +7,16 @@ who work there and want to see what an audience sees.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from analytics_platform.catalog import Audience
+from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.access.policy import Grant, Policy, Role
 from analytics_platform.governance.access.tables import Table
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.$@-]+")
 
 VIEW_SCHEMA = "audience_"
 """Schemas of views begin with it; no other schema of the warehouse does."""
@@ -101,5 +105,22 @@ def _select(table: Table, grant: Grant, audience: Audience, columns: tuple[tuple
 
 
 def literal(text: str) -> str:
-    """A string literal of SQL."""
+    """A string literal of DuckDB's SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+class UnquotableNameError(AnalyticsError):
+    """A name cannot be written into the SQL of every product."""
+
+
+def plain_literal(text: str) -> str:
+    """A string literal of any product's SQL: of a tenant or a role, in which nothing has to be escaped.
+
+    Snowflake and BigQuery end a literal in other places than DuckDB: a backslash escapes what follows.
+
+    Raises:
+        UnquotableNameError: it is no such name.
+    """
+    if _PLAIN.fullmatch(text) is None:
+        raise UnquotableNameError(f"{text!r} is no name for a policy; write letters, digits, and _ - . $ @ alone")
+    return f"'{text}'"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from analytics_platform.catalog import Audience
 from analytics_platform.governance.access.drift import Access, Drift, Privilege, Restriction
-from analytics_platform.governance.access.duckdb import literal
+from analytics_platform.governance.access.duckdb import plain_literal
 from analytics_platform.governance.access.policy import Policy
 from analytics_platform.governance.access.tables import Column, Table
 
@@ -81,7 +81,7 @@ def row_body(reader: Reader, account: Account) -> str:
     for audience in reader.audiences:
         test = _in_session(role_name(audience))
         if audience.tenant is not None:
-            test = f"(tenant_id = {literal(audience.tenant)} and {test})"
+            test = f"(tenant_id = {plain_literal(audience.tenant)} and {test})"
         tests.append(test)
     return " or ".join(tests)
 
@@ -196,7 +196,7 @@ def flat(body: str) -> str:
 
 
 def _in_session(role: str) -> str:
-    return f"is_role_in_session({literal(role.upper())})"
+    return f"is_role_in_session({plain_literal(role.upper())})"
 
 
 def _roles(audiences: Iterable[Audience], database: str) -> Iterator[str]:
