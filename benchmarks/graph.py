@@ -35,7 +35,7 @@ from analytics_platform.defs import keys
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance, process_environment
 from analytics_platform.defs.partitions import TENANT_PARTITIONS, days_between, raw_key
 from analytics_platform.settings import PREFIX, Settings, child_environment
-from benchmarks.seeded_events import seed
+from benchmarks.seeded_events import copy_past, seed
 from benchmarks.ui_queries import ui_query
 from tests.postgres import running_postgres
 
@@ -203,8 +203,10 @@ def fill(settings: Settings, scale: Scale) -> None:
     with open_instance(settings) as instance:
         instance.add_dynamic_partitions(TENANT_PARTITIONS, tenants)
         partitions = [raw_key((day, tenant)) for day in scale.days for tenant in tenants]
-        for stream in list(load_catalog().streams)[: scale.streams]:
-            seed(instance, keys.raw(stream), partitions)
+        first, *others = [keys.raw(stream) for stream in list(load_catalog().streams)[: scale.streams]]
+        seed(instance, first, partitions)
+        for other in others:
+            copy_past(instance, first, other, partitions[-1])
 
 
 def measure(name: str, settings: Settings, scale: Scale, rounds: int, others: Sequence[psutil.Process]) -> float:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetKey, PartitionsDefinition
+from dagster import AssetKey, MultiPartitionsDefinition, PartitionsDefinition
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
@@ -27,11 +27,20 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue, get_last_planned_storage_id
+from dagster._record import copy
 from dagster._serdes import serialize_value
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from analytics_platform.defs.partition_status import settled, without
+from analytics_platform.defs.partition_status import (
+    PackedStatus,
+    is_packable,
+    read,
+    settled,
+    stored,
+    summed_up,
+    without,
+)
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 
 MIRRORED_EVENTS = frozenset(ASSET_EVENTS | ASSET_CHECK_EVENTS)
@@ -94,7 +103,26 @@ class BatchingEventLogStorage(SqlEventLogStorage):
         # A request of the web server has read the tenants already.
         with partition_loading_context(None, getattr(context, "dynamic_partitions_loader", self._instance)):
             kept = settled(record, get_last_planned_storage_id(self._instance, key, record), partitions_def)
+            if record is not None and is_packable(partitions_def) and not isinstance(kept, PackedStatus):
+                return self._sum_up(record, partitions_def)
         return kept or super().get_asset_status_cache_values([(key, partitions_def)], context)[0]
+
+    def _sum_up(self, record: AssetRecord, partitions_def: MultiPartitionsDefinition) -> AssetStatusCacheValue | None:
+        """Bring the sum of day x tenant up to date, and keep it where it has changed."""
+        status = summed_up(self._instance, record, partitions_def)
+        if status is not None and status != record.asset_entry.cached_status:
+            self.update_asset_cached_status_data(record.asset_entry.asset_key, status)
+        return status
+
+    def update_asset_cached_status_data(self, asset_key: AssetKey, cache_values: AssetStatusCacheValue) -> None:
+        """Keep what is summed up of an asset's partitions."""
+        super().update_asset_cached_status_data(asset_key, stored(cache_values))
+
+    def _construct_asset_record_from_row(self, *arguments: Any, **options: Any) -> AssetRecord:
+        """What the log holds of an asset, with its sum in the form in which it is kept."""
+        record = super()._construct_asset_record_from_row(*arguments, **options)
+        entry = record.asset_entry
+        return copy(record, asset_entry=copy(entry, cached_status=read(entry.cached_status)))
 
     def get_concurrency_keys(self) -> set[str]:
         """The pools that have limits, the warehouse's always among them.

@@ -62,8 +62,17 @@ def begun(instance: dg.DagsterInstance, partition: str) -> str:
 
 
 def answered(instance: dg.DagsterInstance, of: dg.PartitionsDefinition | None = None, key: dg.AssetKey = KEY) -> object:
+    """What a reader is told, in Dagster's own words."""
+    value = looked_up(instance, of, key)
+    return None if value is None else AssetStatusCacheValue(*(getattr(value, name) for name in value._fields))
+
+
+def looked_up(
+    instance: dg.DagsterInstance, of: dg.PartitionsDefinition | None = None, key: dg.AssetKey = KEY
+) -> AssetStatusCacheValue | None:
     context = LoadingContextForTest(instance)
     (value,) = instance.event_log_storage.get_asset_status_cache_values([(key, of or DEFINITIONS[key])], context)
+    assert value is None or isinstance(value, AssetStatusCacheValue)
     return value
 
 
