@@ -61,7 +61,9 @@ def copy_past(
     )
     with storage.index_connection() as index:
         columns = [*(column.name for column in kept), "event", "asset_key"]
-        index.execute(events.insert().from_select(columns, copied.where(events.c.asset_key == old).order_by(events.c.id)))
+        index.execute(
+            events.insert().from_select(columns, copied.where(events.c.asset_key == old).order_by(events.c.id))
+        )
         index.execute(tags.insert().from_select(["event_id", "asset_key", "key", "value", "event_timestamp"], tagged))
     seed(instance, asset, [newest])
 

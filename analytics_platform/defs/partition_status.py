@@ -15,14 +15,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import dagster as dg
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset, PartitionsSubset
 from dagster._core.storage.event_log.base import AssetRecord
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue, _build_status_cache
 
-_FORM = "days of tenants"
 _ID_PARTS = " of days "
 """Between the two identities that a packed sum names: all of its partitions', and that of their days alone. No other
 reader of the database finds its own partitions there, so a stock Dagster makes its sum anew."""
@@ -45,32 +44,32 @@ class PackedStatus(AssetStatusCacheValue):
     @property
     def serialized_materialized_partition_subset(self) -> str | None:
         """Dagster's text of what is built."""
-        return _subset(self[2]).serialize()
+        return unpack(self[2]).serialize()
 
     @property
     def serialized_failed_partition_subset(self) -> str | None:
         """Dagster's text of what has failed."""
-        return _subset(self[3]).serialize()
+        return unpack(self[3]).serialize()
 
     @property
     def serialized_in_progress_partition_subset(self) -> str | None:
         """Dagster's text of what is being built."""
-        return _subset(self[4]).serialize()
+        return unpack(self[4]).serialize()
 
     def deserialize_materialized_partition_subsets(self, partitions_def: dg.PartitionsDefinition) -> PartitionsSubset:
         """What is built."""
         del partitions_def
-        return _subset(self[2])
+        return unpack(self[2])
 
     def deserialize_failed_partition_subsets(self, partitions_def: dg.PartitionsDefinition) -> PartitionsSubset:
         """What has failed."""
         del partitions_def
-        return _subset(self[3])
+        return unpack(self[3])
 
     def deserialize_in_progress_partition_subsets(self, partitions_def: dg.PartitionsDefinition) -> PartitionsSubset:
         """What is being built."""
         del partitions_def
-        return _subset(self[4])
+        return unpack(self[4])
 
 
 def stored(value: AssetStatusCacheValue) -> AssetStatusCacheValue:
@@ -129,27 +128,19 @@ def summed_up(
     of_all = partitions_def.get_serializable_unique_identifier()
     of_days = partitions_def.partitions_defs[0].partitions_def.get_serializable_unique_identifier()
     kept = record.asset_entry.cached_status
-    holds = kept is not None and (kept.partitions_def_id == of_all or _days_of(kept) == of_days)
-    base = None
-    if kept is not None and holds:
-        base = AssetStatusCacheValue(
-            latest_storage_id=kept.latest_storage_id,
-            partitions_def_id=of_all,
-            serialized_failed_partition_subset=kept.serialized_failed_partition_subset,
-            earliest_in_progress_materialization_event_id=kept.earliest_in_progress_materialization_event_id,
-        )
-    new = _build_status_cache(instance, record.asset_entry.asset_key, partitions_def, base, record)
+    base = kept if kept is not None and (kept.partitions_def_id == of_all or _days_of(kept) == of_days) else None
+    new = _build_status_cache(
+        instance, record.asset_entry.asset_key, partitions_def, _with_nothing_built(base, of_all), record
+    )
     if new is None:
         return None
-    built = _spans_of(new.serialized_materialized_partition_subset)
-    if kept is not None and holds:
-        built = _joined(_kept_spans(kept), built)
+    built = _keys(new.serialized_materialized_partition_subset)
     return PackedStatus(
         new.latest_storage_id,
         f"{of_all}{_ID_PARTS}{of_days}",
-        _packed(built),
-        _packed(_spans_of(new.serialized_failed_partition_subset)),
-        _packed(_spans_of(new.serialized_in_progress_partition_subset)),
+        pack(built) if base is None else add(_packed_text(base), built),
+        pack(_keys(new.serialized_failed_partition_subset)),
+        pack(_keys(new.serialized_in_progress_partition_subset)),
         new.earliest_in_progress_materialization_event_id,
     )
 
@@ -162,21 +153,58 @@ def without(kept: AssetStatusCacheValue | None, removed: Sequence[str]) -> Asset
     if not isinstance(kept, PackedStatus):
         return None
     gone = frozenset(removed)
-    left = [_packed(_spans(key for key in _subset(text).subset if key not in gone)) for text in kept[2:5]]
+    left = [pack(key for key in unpack(text).subset if key not in gone) for text in kept[2:5]]
     return PackedStatus(*kept[:2], *left, *kept[5:])
+
+
+def pack(keys: Iterable[str]) -> str:
+    """The text of a set of keys of day x tenant; equal sets have equal texts."""
+    return _text(_spans(keys))
+
+
+def add(text: str, keys: Iterable[str]) -> str:
+    """A packed set with some keys more."""
+    held, new = _held(text), _spans(keys)
+    joined = {tenant: sorted([*held.get(tenant, ()), *new.get(tenant, ())]) for tenant in held.keys() | new.keys()}
+    return _text({tenant: _merged(each) for tenant, each in joined.items()})
+
+
+@lru_cache(maxsize=SUBSETS_KEPT)
+def unpack(text: str) -> DefaultPartitionsSubset:
+    """The keys of a packed set. Readers share it, so nobody can change it."""
+    days: dict[int, str] = {}
+    keys: list[str] = []
+    for tenant, spans in _held(text).items():
+        for first, last in spans:
+            for each in range(first, last + 1):
+                day = days.get(each) or days.setdefault(each, date.fromordinal(each).isoformat())
+                keys.append(f"{day}|{tenant}")
+    return DefaultPartitionsSubset(frozenset(keys))
+
+
+def _with_nothing_built(kept: AssetStatusCacheValue | None, of_all: str) -> AssetStatusCacheValue | None:
+    """A sum on top of which Dagster comes to what is new alone."""
+    return kept and AssetStatusCacheValue(
+        latest_storage_id=kept.latest_storage_id,
+        partitions_def_id=of_all,
+        serialized_failed_partition_subset=kept.serialized_failed_partition_subset,
+        earliest_in_progress_materialization_event_id=kept.earliest_in_progress_materialization_event_id,
+    )
 
 
 def _days_of(kept: AssetStatusCacheValue) -> str | None:
     return str(kept[1]).partition(_ID_PARTS)[2] if isinstance(kept, PackedStatus) else None
 
 
-def _kept_spans(kept: AssetStatusCacheValue) -> _Spans:
-    return _unpacked(kept[2]) if isinstance(kept, PackedStatus) else _spans_of(kept[2])
+def _packed_text(kept: AssetStatusCacheValue) -> str:
+    """What is built; also of a sum in Dagster's own form, which an earlier release has left."""
+    return str(kept[2]) if isinstance(kept, PackedStatus) else pack(_keys(kept[2]))
 
 
-def _spans_of(text: str | None) -> _Spans:
-    """Spans of the keys in Dagster's own text of a set."""
-    return _spans(json.loads(text)["subset"]) if text else {}
+def _keys(text: str | None) -> list[str]:
+    """The keys in Dagster's own text of a set."""
+    keys: list[str] = json.loads(text)["subset"] if text else []
+    return keys
 
 
 def _spans(keys: Iterable[str]) -> _Spans:
@@ -185,12 +213,6 @@ def _spans(keys: Iterable[str]) -> _Spans:
         day, _, tenant = key.partition("|")
         days.setdefault(tenant, []).append(date.fromisoformat(day).toordinal())
     return {tenant: _merged((day, day) for day in sorted(each)) for tenant, each in days.items()}
-
-
-def _joined(one: Mapping[str, Sequence[tuple[int, int]]], other: Mapping[str, Sequence[tuple[int, int]]]) -> _Spans:
-    return {
-        tenant: _merged(sorted([*one.get(tenant, ()), *other.get(tenant, ())])) for tenant in one.keys() | other.keys()
-    }
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -204,30 +226,10 @@ def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _packed(spans: Mapping[str, Sequence[tuple[int, int]]]) -> str:
-    """Equal sets have equal texts."""
-    return json.dumps({"form": _FORM, "spans": dict(sorted(spans.items()))}, separators=(",", ":"))
+def _text(spans: Mapping[str, Sequence[tuple[int, int]]]) -> str:
+    return json.dumps(dict(sorted(spans.items())), separators=(",", ":"))
 
 
-def _unpacked(text: str) -> _Spans:
-    held: dict[str, Any] = json.loads(text)
-    return {tenant: [(first, last) for first, last in spans] for tenant, spans in held["spans"].items()}
-
-
-@lru_cache(maxsize=SUBSETS_KEPT)
-def _subset(text: str) -> DefaultPartitionsSubset:
-    """The keys of a packed set. Readers share it, so nobody can change it."""
-    spans = _unpacked(text)
-    days = {each: date.fromordinal(each).isoformat() for each in _all_days(spans)}
-    return DefaultPartitionsSubset(
-        frozenset(
-            f"{days[each]}|{tenant}"
-            for tenant, of_tenant in spans.items()
-            for first, last in of_tenant
-            for each in range(first, last + 1)
-        )
-    )
-
-
-def _all_days(spans: _Spans) -> set[int]:
-    return {each for of_tenant in spans.values() for first, last in of_tenant for each in range(first, last + 1)}
+def _held(text: str) -> _Spans:
+    held: dict[str, list[list[int]]] = json.loads(text)
+    return {tenant: [(first, last) for first, last in spans] for tenant, spans in held.items()}
