@@ -30,7 +30,8 @@ SUBSETS_KEPT = 16
 """Sets of keys that a process holds on to, those looked at last: 15 MB each at a hundred thousand partitions."""
 
 _Spans = dict[str, list[tuple[int, int]]]
-"""Of each tenant the first and last day of what is built without a gap, as ordinals, ascending."""
+"""Of each tenant the first and last day of what is there without a gap, as ordinals, ascending; the tenant is empty
+where keys are days."""
 
 
 class PackedStatus(AssetStatusCacheValue):
@@ -112,6 +113,24 @@ def is_packable(partitions_def: dg.PartitionsDefinition | None) -> TypeGuard[dg.
     return isinstance(first, dg.TimeWindowPartitionsDefinition) and first.is_basic_daily and are_tenants == [True]
 
 
+def existing(keys: Iterable[str], partitions_def: dg.PartitionsDefinition) -> set[str]:
+    """Those of some keys that are partitions; of days and tenants without an object for each, as Dagster makes them."""
+    if not is_packable(partitions_def):
+        return {*partitions_def.filter_valid_partition_keys({*keys})}
+    days, tenants = (dimension.partitions_def for dimension in partitions_def.partitions_defs)
+    cut = [(key, *key.partition("|")[::2]) for key in keys]
+    valid_days = days.filter_valid_partition_keys({day for _, day, _ in cut})
+    valid_tenants = tenants.filter_valid_partition_keys({tenant for _, _, tenant in cut})
+    return {key for key, day, tenant in cut if day in valid_days and tenant in valid_tenants}
+
+
+class _DaysOfTenants(dg.MultiPartitionsDefinition):
+    """The same partitions, whose keys are told from others in a tenth of the time."""
+
+    def filter_valid_partition_keys(self, partition_keys: set[str]) -> set[str]:  # type: ignore[override]
+        return existing(partition_keys, self)
+
+
 def summed_up(
     instance: dg.DagsterInstance, record: AssetRecord, partitions_def: dg.MultiPartitionsDefinition
 ) -> AssetStatusCacheValue | None:
@@ -129,9 +148,8 @@ def summed_up(
     of_days = partitions_def.partitions_defs[0].partitions_def.get_serializable_unique_identifier()
     kept = record.asset_entry.cached_status
     base = kept if kept is not None and (kept.partitions_def_id == of_all or _days_of(kept) == of_days) else None
-    new = _build_status_cache(
-        instance, record.asset_entry.asset_key, partitions_def, _with_nothing_built(base, of_all), record
-    )
+    same = _DaysOfTenants({each.name: each.partitions_def for each in partitions_def.partitions_defs})
+    new = _build_status_cache(instance, record.asset_entry.asset_key, same, _with_nothing_built(base, of_all), record)
     if new is None:
         return None
     built = _keys(new.serialized_materialized_partition_subset)
@@ -158,7 +176,7 @@ def without(kept: AssetStatusCacheValue | None, removed: Sequence[str]) -> Asset
 
 
 def pack(keys: Iterable[str]) -> str:
-    """The text of a set of keys of day x tenant; equal sets have equal texts."""
+    """The text of a set of days, or of days and tenants; equal sets have equal texts."""
     return _text(_spans(keys))
 
 
@@ -178,7 +196,7 @@ def unpack(text: str) -> DefaultPartitionsSubset:
         for first, last in spans:
             for each in range(first, last + 1):
                 day = days.get(each) or days.setdefault(each, date.fromordinal(each).isoformat())
-                keys.append(f"{day}|{tenant}")
+                keys.append(f"{day}|{tenant}" if tenant else day)
     return DefaultPartitionsSubset(frozenset(keys))
 
 
