@@ -15,9 +15,14 @@ import sqlalchemy as db
 from dagster._core.definitions.partitions.utils.multi import get_tags_from_multi_partition_key
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.utils import make_new_run_id
+from dagster._serdes import serialize_value
 
 from analytics_platform.defs import jobs
 
@@ -25,7 +30,7 @@ _AT_ONCE = 5_000
 _NODE = "raw"
 
 
-def seed(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Sequence[dg.MultiPartitionKey]) -> None:
+def seed(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Sequence[str]) -> None:
     """Leave in an instance what a run that built these partitions of an asset leaves there."""
     run_id = make_new_run_id()
     instance.add_run(dg.DagsterRun(job_name=jobs.INGEST, run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
@@ -34,9 +39,7 @@ def seed(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Sequence[
             instance.event_log_storage.store_event_batch(batch)
 
 
-def copy_past(
-    instance: dg.DagsterInstance, source: dg.AssetKey, asset: dg.AssetKey, newest: dg.MultiPartitionKey
-) -> None:
+def copy_past(instance: dg.DagsterInstance, source: dg.AssetKey, asset: dg.AssetKey, newest: str) -> None:
     """Give an asset the past of another one, in the tables that assets are read from; of its newest partition, events.
 
     A tenth of what events cost: nothing is made or parsed, the database replaces one asset's name by the other's.
@@ -74,9 +77,43 @@ def _planned(asset: dg.AssetKey, partitions: Iterable[str]) -> Iterator[DagsterE
         yield DagsterEvent.build_asset_materialization_planned_event(jobs.INGEST, _NODE, data)
 
 
-def _materialized(asset: dg.AssetKey, partitions: Iterable[dg.MultiPartitionKey]) -> Iterator[DagsterEvent]:
+def seed_evaluations(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> None:
+    """Leave a passed evaluation of all that an asset has built, where the standing of its checks is read from."""
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    run_id = make_new_run_id()
+    instance.add_run(dg.DagsterRun(job_name=jobs.INGEST, run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
+    evaluation = dg.AssetCheckEvaluation(asset_key=check.asset_key, check_name=check.name, passed=True, metadata={})
+    event = DagsterEvent(
+        event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+        job_name=jobs.INGEST,
+        step_key=_NODE,
+        event_specific_data=evaluation,
+    )
+    events, executions = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
+    values = {
+        executions.asset_key: events.asset_key,
+        executions.check_name: db.literal(check.name),
+        executions.partition: events.partition,
+        executions.run_id: db.literal(run_id),
+        executions.execution_status: db.literal("SUCCEEDED"),
+        executions.evaluation_event: db.literal(serialize_value(_entry(event, run_id))),
+        executions.evaluation_event_timestamp: events.timestamp,
+        executions.evaluation_event_storage_id: events.id,
+        executions.materialization_event_storage_id: events.id,
+    }
+    of_asset = events.asset_key == check.asset_key.to_string()
+    is_build = events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value
+    newest = db.select(db.func.max(events.id)).where(of_asset, is_build).group_by(events.partition)
+    evaluated = db.select(*values.values()).where(events.id.in_(newest)).order_by(events.id)
+    with storage.index_connection() as index:
+        index.execute(AssetCheckExecutionsTable.insert().from_select([each.name for each in values], evaluated))
+
+
+def _materialized(asset: dg.AssetKey, partitions: Iterable[str]) -> Iterator[DagsterEvent]:
     for partition in partitions:
-        tags = get_tags_from_multi_partition_key(partition)
+        is_multi = isinstance(partition, dg.MultiPartitionKey)
+        tags = get_tags_from_multi_partition_key(partition) if is_multi else {}
         materialization = dg.AssetMaterialization(asset, partition=partition, tags=tags, metadata={"partitions": 1})
         yield DagsterEvent(
             event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,

@@ -54,7 +54,7 @@ def planned(instance: dg.DagsterInstance, asset: dg.AssetKey, day: str) -> str:
     event = DagsterEvent(
         event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
         job_name="ingest",
-        event_specific_data=AssetCheckEvaluationPlanned(asset, NAME, partitions_subset=subset),
+        event_specific_data=AssetCheckEvaluationPlanned(asset_key=asset, check_name=NAME, partitions_subset=subset),
     )
     instance.report_dagster_event(event, run.run_id)
     return run.run_id
