@@ -1,10 +1,11 @@
 """What Dagster's UI takes over years of many tenants: `python -m benchmarks.graph [--years 7] [--tenants 50]`.
 
-The event log is filled as if every partition of raw and of days had been planned, built and checked; then a code server and a web server of the
-real graph are started, and sent the queries that the UI sends for its asset graph, the page of a raw asset, and the
-dialog that starts a backfill. Each page is asked for once cold (Dagster has no summary of the partitions yet) and then
-again. CPU seconds are those of both servers, and of PostgreSQL where it keeps the events. Some queries of a page the UI
-sends side by side; here they go one after the other, so a page takes a reader no longer than what is printed.
+The event log is filled as if every partition of raw and of days had been planned, built and checked; then a code
+server and a web server of the real graph are started, and sent the queries that the UI sends for its asset graph, the
+page of a raw asset, and the dialog that starts a backfill. Each page is asked for once cold (Dagster has no summary of
+the partitions yet) and then again. CPU seconds are those of both servers, and of PostgreSQL where it keeps the events.
+Some queries of a page the UI sends side by side; here they go one after the other, so a page takes a reader no longer
+than what is printed.
 """
 
 from __future__ import annotations
@@ -199,7 +200,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 def fill(settings: Settings, scale: Scale) -> None:
-    """Give the instance its tenants and its past: every partition of raw and of days built, every check of it passed."""
+    """Give the instance its tenants and its past: each partition of raw and of days built, each check of it passed."""
     tenants = [*load_catalog().tenants, *scale.registry]
     graph = build_definitions(settings).resolve_asset_graph()
     raw = [keys.raw(stream) for stream in list(load_catalog().streams)[: scale.streams]]

@@ -50,7 +50,7 @@ def planned(instance: dg.DagsterInstance, asset: dg.AssetKey, day: str) -> str:
     """A run that is going to evaluate the check and has not ended."""
     run = dg.DagsterRun(job_name="ingest", status=dg.DagsterRunStatus.STARTED)
     instance.add_run(run)
-    subset = DEFINITIONS[asset].subset_with_partition_keys([of(asset, day)])
+    subset = DEFINITIONS[asset].subset_with_partition_keys([of(asset, day)]).to_serializable_subset()
     event = DagsterEvent(
         event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
         job_name="ingest",
