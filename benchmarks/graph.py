@@ -26,6 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import dagster as dg
 import psutil
 import yaml
 
@@ -208,7 +209,7 @@ def fill(settings: Settings, scale: Scale) -> None:
     of_days = [key for key in graph.materializable_asset_keys if graph.get(key).partitions_def == daily]
     with open_instance(settings) as instance:
         instance.add_dynamic_partitions(TENANT_PARTITIONS, tenants)
-        past = {
+        past: dict[tuple[dg.AssetKey, ...], Sequence[str]] = {
             tuple(raw): [raw_key((day, tenant)) for day in scale.days for tenant in tenants],
             tuple(sorted(of_days)): [day.isoformat() for day in scale.days],
         }

@@ -112,8 +112,7 @@ def seed_evaluations(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> N
 
 def _materialized(asset: dg.AssetKey, partitions: Iterable[str]) -> Iterator[DagsterEvent]:
     for partition in partitions:
-        is_multi = isinstance(partition, dg.MultiPartitionKey)
-        tags = get_tags_from_multi_partition_key(partition) if is_multi else {}
+        tags = get_tags_from_multi_partition_key(partition) if isinstance(partition, dg.MultiPartitionKey) else {}
         materialization = dg.AssetMaterialization(asset, partition=partition, tags=tags, metadata={"partitions": 1})
         yield DagsterEvent(
             event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,

@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,7 +45,7 @@ def cpu_seconds(arguments: Sequence[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def interleaved(commands: dict[str, Sequence[str]], rounds: int) -> dict[str, float]:
+def interleaved(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float]:
     """Medians of commands that take turns, so that what else the machine does falls on all; compiled once before."""
     for arguments in commands.values():
         cpu_seconds(arguments)

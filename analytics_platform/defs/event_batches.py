@@ -185,7 +185,7 @@ class BatchingEventLogStorage(SqlEventLogStorage):
         with self.index_connection() as index:
             found = index.execute(newest.where(_CHECKS.id.in_(last.group_by(_CHECKS.check_name)))).all()
             build = index.execute(db.select(db.func.max(_EVENTS.id)).where(*_builds(asset))).scalar()
-        return {name: event_id for name, event_id in found}, build or 0  # noqa: C416 - rows are no pairs to mypy
+        return {str(row[0]): int(row[1]) for row in found}, build or 0
 
     def _new_infos(self, key: AssetCheckKey, known: CheckSum) -> list[AssetCheckPartitionInfo]:
         """How a check stands in each partition that was evaluated or built since."""
@@ -195,7 +195,7 @@ class BatchingEventLogStorage(SqlEventLogStorage):
         evaluated = db.select(_CHECKS.partition).where(*of_check, _CHECKS.evaluation_event_storage_id > known.execution)
         built = db.select(_EVENTS.partition).where(*_builds(key.asset_key), _EVENTS.id > known.build)
         with self.index_connection() as index:
-            new = sorted(filter(None, index.execute(evaluated.union(built)).scalars()))
+            new: list[str] = sorted(filter(None, index.execute(evaluated.union(built)).scalars()))
         infos: list[AssetCheckPartitionInfo] = []
         for start in range(0, len(new), _WIPED_AT_ONCE):
             some = new[start : start + _WIPED_AT_ONCE]

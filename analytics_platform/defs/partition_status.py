@@ -171,8 +171,8 @@ def without(kept: AssetStatusCacheValue | None, removed: Sequence[str]) -> Asset
     if not isinstance(kept, PackedStatus):
         return None
     gone = frozenset(removed)
-    left = [pack(key for key in unpack(text).subset if key not in gone) for text in kept[2:5]]
-    return PackedStatus(*kept[:2], *left, *kept[5:])
+    built, failed, under_way = (pack(key for key in unpack(text).subset if key not in gone) for text in kept[2:5])
+    return PackedStatus(kept[0], kept[1], built, failed, under_way, kept[5])
 
 
 def pack(keys: Iterable[str]) -> str:

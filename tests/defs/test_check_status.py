@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+    AssetCheckEvaluationTargetMaterializationData,
+)
 from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster._core.events import AssetCheckEvaluationPlanned, DagsterEvent, DagsterEventType
+from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.asset_check_state import AssetCheckState, bulk_update_asset_check_state
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._record import copy
@@ -129,7 +133,9 @@ def test_a_run_that_has_broken_off_leaves_its_checks_as_failed(opened: dg.Dagste
     evaluated(opened, asset, "2026-01-01")
     run_id = planned(opened, asset, "2026-01-01")
     assert stand(opened, asset) == stand(opened, asset) == {"IN_PROGRESS": [of(asset, "2026-01-01")]}
-    opened.report_run_failed(opened.get_run_by_id(run_id))
+    run = opened.get_run_by_id(run_id)
+    assert run is not None
+    opened.report_run_failed(run)
     assert stand(opened, asset) == stand(opened, asset) == {"EXECUTION_FAILED": [of(asset, "2026-01-01")]}
 
 
@@ -149,11 +155,12 @@ def test_only_what_is_new_is_read_again(
     built(opened, asset, "2026-01-01", "2026-01-02")
     evaluated(opened, asset, "2026-01-01", "2026-01-02")
     stand(opened, asset)
-    storage, asked = opened.event_log_storage, []
+    storage = opened.event_log_storage
+    asked: list[Any] = []
     key = dg.AssetCheckKey(asset, NAME)
     whole = storage.get_asset_check_partition_info
 
-    def noted(keys: object, after: object = None, partition_keys: object = None) -> object:
+    def noted(keys: Any, after: Any = None, partition_keys: Any = None) -> Any:
         asked.append(partition_keys)
         return whole(keys, after, partition_keys)
 
