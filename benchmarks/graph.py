@@ -1,10 +1,11 @@
 """What Dagster's UI takes over years of many tenants: `python -m benchmarks.graph [--years 7] [--tenants 50]`.
 
-The event log is filled as if every raw partition had been planned and built; then a code server and a web server of the
-real graph are started, and sent the queries that the UI sends for its asset graph, the page of a raw asset, and the
-dialog that starts a backfill. Each page is asked for once cold (Dagster has no summary of the partitions yet) and then
-again. CPU seconds are those of both servers, and of PostgreSQL where it keeps the events. Some queries of a page the UI
-sends side by side; here they go one after the other, so a page takes a reader no longer than what is printed.
+The event log is filled as if every partition of raw and of days had been planned, built and checked; then a code
+server and a web server of the real graph are started, and sent the queries that the UI sends for its asset graph, the
+page of a raw asset, and the dialog that starts a backfill. Each page is asked for once cold (Dagster has no summary of
+the partitions yet) and then again. CPU seconds are those of both servers, and of PostgreSQL where it keeps the events.
+Some queries of a page the UI sends side by side; here they go one after the other, so a page takes a reader no longer
+than what is printed.
 """
 
 from __future__ import annotations
@@ -25,17 +26,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import dagster as dg
 import psutil
 import yaml
 
 from analytics_platform import catalog as shipped
 from analytics_platform.catalog import load_catalog
 from analytics_platform.catalog.yaml_file import read_yaml
+from analytics_platform.definitions import build_definitions
 from analytics_platform.defs import keys
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance, process_environment
-from analytics_platform.defs.partitions import TENANT_PARTITIONS, days_between, raw_key
+from analytics_platform.defs.partitions import TENANT_PARTITIONS, days_between, partitions_from, raw_key
 from analytics_platform.settings import PREFIX, Settings, child_environment
-from benchmarks.seeded_events import seed
+from benchmarks.seeded_events import copy_past, seed, seed_evaluations
 from benchmarks.ui_queries import ui_query
 from tests.postgres import running_postgres
 
@@ -198,13 +201,26 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 def fill(settings: Settings, scale: Scale) -> None:
-    """Give the instance its tenants and its past."""
+    """Give the instance its tenants and its past: each partition of raw and of days built, each check of it passed."""
     tenants = [*load_catalog().tenants, *scale.registry]
+    graph = build_definitions(settings).resolve_asset_graph()
+    raw = [keys.raw(stream) for stream in list(load_catalog().streams)[: scale.streams]]
+    daily = partitions_from(settings.history_start, settings.reporting_time_zone).day
+    of_days = [key for key in graph.materializable_asset_keys if graph.get(key).partitions_def == daily]
     with open_instance(settings) as instance:
         instance.add_dynamic_partitions(TENANT_PARTITIONS, tenants)
-        partitions = [raw_key((day, tenant)) for day in scale.days for tenant in tenants]
-        for stream in list(load_catalog().streams)[: scale.streams]:
-            seed(instance, keys.raw(stream), partitions)
+        past: dict[tuple[dg.AssetKey, ...], Sequence[str]] = {
+            tuple(raw): [raw_key((day, tenant)) for day in scale.days for tenant in tenants],
+            tuple(sorted(of_days)): [day.isoformat() for day in scale.days],
+        }
+        for assets, partitions in past.items():
+            seed(instance, assets[0], partitions)
+            for other in assets[1:]:
+                copy_past(instance, assets[0], other, partitions[-1])
+        filled = {*raw, *of_days}
+        for check in sorted(graph.asset_check_keys):
+            if check.asset_key in filled and graph.get(check).partitions_def is not None:
+                seed_evaluations(instance, check)
 
 
 def measure(name: str, settings: Settings, scale: Scale, rounds: int, others: Sequence[psutil.Process]) -> float:

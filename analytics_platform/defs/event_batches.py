@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetKey, PartitionsDefinition
+from dagster import AssetCheckKey, AssetKey, MultiPartitionsDefinition, PartitionsDefinition
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.loader import LoadingContext
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus, AssetCheckPartitionInfo
+from dagster._core.storage.asset_check_state import AssetCheckState
 from dagster._core.storage.event_log.base import AssetRecord
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
@@ -27,11 +28,24 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue, get_last_planned_storage_id
+from dagster._record import copy
 from dagster._serdes import serialize_value
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from analytics_platform.defs.partition_status import settled, without
+from analytics_platform.defs import check_status
+from analytics_platform.defs.check_status import CheckSum
+from analytics_platform.defs.partition_ranges import share_ranges
+from analytics_platform.defs.partition_status import (
+    PackedStatus,
+    existing,
+    is_packable,
+    read,
+    settled,
+    stored,
+    summed_up,
+    without,
+)
 from analytics_platform.defs.planned_partitions import PlanningEventLogStorage, narrowed
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 
@@ -39,6 +53,7 @@ MIRRORED_EVENTS = frozenset(ASSET_EVENTS | ASSET_CHECK_EVENTS)
 """What a batch may hold: events of assets and of their checks; all lie in the index shard too."""
 
 _CHECKS = AssetCheckExecutionsTable.c
+_EVENTS = SqlEventLogStorageTable.c
 _OF_CHECK_AND_RUN = AssetCheckExecutionsTable.delete().where(
     _CHECKS.asset_key == db.bindparam("of_asset"),
     _CHECKS.check_name == db.bindparam("of_check"),
@@ -50,7 +65,7 @@ _OF_PARTITION = _OF_CHECK_AND_RUN.where(_CHECKS.partition.is_not_distinct_from(d
 _INSERT: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 _WIPED_AT_ONCE = 500
-"""SQLite takes a bounded number of values in one statement."""
+"""SQLite takes a bounded number of values in one statement; also for partitions that are looked up."""
 
 
 class BatchingEventLogStorage(PlanningEventLogStorage):
@@ -58,6 +73,7 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._there: set[tuple[str, str]] = set()
+        share_ranges()
         super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
@@ -96,7 +112,103 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
         # A request of the web server has read the tenants already.
         with partition_loading_context(None, getattr(context, "dynamic_partitions_loader", self._instance)):
             kept = settled(record, get_last_planned_storage_id(self._instance, key, record), partitions_def)
+            if record is not None and is_packable(partitions_def) and not isinstance(kept, PackedStatus):
+                return self._sum_up(record, partitions_def)
         return kept or super().get_asset_status_cache_values([(key, partitions_def)], context)[0]
+
+    def _sum_up(self, record: AssetRecord, partitions_def: MultiPartitionsDefinition) -> AssetStatusCacheValue | None:
+        """Bring the sum of day x tenant up to date, and keep it where it has changed."""
+        status = summed_up(self._instance, record, partitions_def)
+        if status is not None and status != record.asset_entry.cached_status:
+            self.update_asset_cached_status_data(record.asset_entry.asset_key, status)
+        return status
+
+    def update_asset_cached_status_data(self, asset_key: AssetKey, cache_values: AssetStatusCacheValue) -> None:
+        """Keep what is summed up of an asset's partitions."""
+        super().update_asset_cached_status_data(asset_key, stored(cache_values))
+
+    def _construct_asset_record_from_row(self, *arguments: Any, **options: Any) -> AssetRecord:
+        """What the log holds of an asset, with its sum in the form in which it is kept."""
+        record = super()._construct_asset_record_from_row(*arguments, **options)
+        entry = record.asset_entry
+        return copy(record, asset_entry=copy(entry, cached_status=read(entry.cached_status)))
+
+    def get_asset_check_state(
+        self, keys: Sequence[tuple[AssetCheckKey, PartitionsDefinition | None]]
+    ) -> Mapping[AssetCheckKey, AssetCheckState]:
+        """How checks stand, partition by partition; of days, what is kept is brought up to date."""
+        others = [(key, of_key) for key, of_key in keys if not check_status.is_summed_up(of_key)]
+        states = dict(super().get_asset_check_state(others)) if others else {}
+        by_asset: dict[AssetKey, dict[str, PartitionsDefinition]] = {}
+        for key, of_key in keys:
+            if of_key is not None and check_status.is_summed_up(of_key):
+                by_asset.setdefault(key.asset_key, {})[key.name] = of_key
+        runs = self._instance.run_storage
+        kept = runs.get_cursor_values({check_status.place(asset) for asset in by_asset}) if by_asset else {}
+        for asset, of_checks in by_asset.items():
+            before = check_status.read(kept.get(check_status.place(asset)))
+            now = {**before, **self._check_sums(asset, of_checks, before)}
+            if now != before:
+                runs.set_cursor_values({check_status.place(asset): check_status.written(now)})
+            for name, of_check in of_checks.items():
+                key = AssetCheckKey(asset, name)
+                states[key] = now[name].state(key, of_check)
+        return states
+
+    def _check_sums(
+        self, asset: AssetKey, of_checks: Mapping[str, PartitionsDefinition], kept: Mapping[str, CheckSum]
+    ) -> dict[str, CheckSum]:
+        """Sums of an asset's checks as they are now."""
+        executions, build = self._newest_of_checks(asset)
+        sums: dict[str, CheckSum] = {}
+        with partition_loading_context(None, self._instance):
+            for name, partitions_def in of_checks.items():
+                of = check_status.identity(partitions_def)
+                known, execution = kept.get(name), executions.get(name, 0)
+                if known is None or known.of != of:
+                    known = CheckSum(of)
+                if (known.execution, known.build) != (execution, build) or known.runs:
+                    key = AssetCheckKey(asset, name)
+                    infos = self._new_infos(key, known)
+                    there = existing([str(info.partition_key) for info in infos], partitions_def)
+                    infos = [info for info in infos if info.partition_key in there]
+                    ended = check_status.ended(self._instance, check_status.runs_to_ask_for(known, infos))
+                    known = known.updated(infos, ended, execution=execution, build=build)
+                sums[name] = known
+        return sums
+
+    def _newest_of_checks(self, asset: AssetKey) -> tuple[dict[str, int], int]:
+        """Ids of events: the newest evaluation of each check of an asset, and the asset's newest materialization.
+
+        Ids of executions would not do: a plan's row makes place for its evaluation's, and SQLite gives its id again.
+        """
+        last = db.select(db.func.max(_CHECKS.id)).where(_CHECKS.asset_key == asset.to_string())
+        newest = db.select(_CHECKS.check_name, db.func.coalesce(_CHECKS.evaluation_event_storage_id, 0))
+        with self.index_connection() as index:
+            found = index.execute(newest.where(_CHECKS.id.in_(last.group_by(_CHECKS.check_name)))).all()
+            build = index.execute(db.select(db.func.max(_EVENTS.id)).where(*_builds(asset))).scalar()
+        return {str(row[0]): int(row[1]) for row in found}, build or 0
+
+    def _new_infos(self, key: AssetCheckKey, known: CheckSum) -> list[AssetCheckPartitionInfo]:
+        """How a check stands in each partition that was evaluated or built since."""
+        if known.execution == 0:
+            return list(self.get_asset_check_partition_info([key]))
+        of_check = (_CHECKS.asset_key == key.asset_key.to_string(), _CHECKS.check_name == key.name)
+        evaluated = db.select(_CHECKS.partition).where(*of_check, _CHECKS.evaluation_event_storage_id > known.execution)
+        built = db.select(_EVENTS.partition).where(*_builds(key.asset_key), _EVENTS.id > known.build)
+        with self.index_connection() as index:
+            new: list[str] = sorted(filter(None, index.execute(evaluated.union(built)).scalars()))
+        infos: list[AssetCheckPartitionInfo] = []
+        for start in range(0, len(new), _WIPED_AT_ONCE):
+            some = new[start : start + _WIPED_AT_ONCE]
+            infos += self.get_asset_check_partition_info([key], partition_keys=some)
+        return infos
+
+    def wipe_asset(self, asset_key: AssetKey) -> None:
+        """Forget all that an asset was; how its checks stand as well."""
+        super().wipe_asset(asset_key)
+        if self.has_instance:
+            self._instance.run_storage.set_cursor_values({check_status.place(asset_key): check_status.written({})})
 
     def get_concurrency_keys(self) -> set[str]:
         """The pools that have limits, the warehouse's always among them.
@@ -255,6 +367,20 @@ def wipe_partitions(storage: SqlEventLogStorage, asset_key: AssetKey, partition_
         storage.wipe_asset_cached_status(asset_key)
     else:
         storage.update_asset_cached_status_data(asset_key, left)
+    _forget_in_check_sums(storage, asset_key, partition_keys)
+
+
+def _forget_in_check_sums(storage: SqlEventLogStorage, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
+    place = check_status.place(asset_key)
+    if storage.has_instance and (text := storage._instance.run_storage.get_cursor_values({place}).get(place)):
+        left = {name: of_check.without(partition_keys) for name, of_check in check_status.read(text).items()}
+        storage._instance.run_storage.set_cursor_values({place: check_status.written(left)})
+
+
+def _builds(asset: AssetKey) -> tuple[Any, Any]:
+    """Conditions on events: an asset's materializations."""
+    materialized = DagsterEventType.ASSET_MATERIALIZATION.value
+    return _EVENTS.asset_key == asset.to_string(), _EVENTS.dagster_event_type == materialized
 
 
 def _identity(row: Mapping[str, Any]) -> dict[str, Any]:

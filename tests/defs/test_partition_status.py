@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 import pytest
@@ -13,9 +13,12 @@ from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue, get_and_update_asset_status_cache_value
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analytics_platform.defs.event_batches import wipe_partitions
 from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.partition_status import PackedStatus, add, pack, unpack
 from analytics_platform.defs.partitions import TENANT_PARTITIONS, partitions_from, range_tags
 from analytics_platform.settings import Settings
 
@@ -62,8 +65,17 @@ def begun(instance: dg.DagsterInstance, partition: str) -> str:
 
 
 def answered(instance: dg.DagsterInstance, of: dg.PartitionsDefinition | None = None, key: dg.AssetKey = KEY) -> object:
+    """What a reader is told, in Dagster's own words."""
+    value = looked_up(instance, of, key)
+    return None if value is None else AssetStatusCacheValue(*(getattr(value, name) for name in value._fields))
+
+
+def looked_up(
+    instance: dg.DagsterInstance, of: dg.PartitionsDefinition | None = None, key: dg.AssetKey = KEY
+) -> AssetStatusCacheValue | None:
     context = LoadingContextForTest(instance)
     (value,) = instance.event_log_storage.get_asset_status_cache_values([(key, of or DEFINITIONS[key])], context)
+    assert value is None or isinstance(value, AssetStatusCacheValue)
     return value
 
 
@@ -138,6 +150,50 @@ def test_nothing_is_read_of_what_has_happened_while_nothing_new_has(instance: dg
         assert listed == []
         anew(instance)
         assert listed
+
+
+def test_a_tenant_that_joins_leaves_the_sum_as_it_is(instance: dg.DagsterInstance) -> None:
+    built(instance, "2026-01-01|a", "2026-01-03|b")
+    answered(instance)
+    instance.add_dynamic_partitions(TENANT_PARTITIONS, ["c"])
+    with listings() as listed:
+        joined = answered(instance)
+    assert listed == []
+    assert joined == anew(instance)
+    built(instance, "2026-01-03|c", "2026-01-03|c")
+    assert "2026-01-03|c" in keys_of(answered(instance))[0]
+    assert answered(instance) == anew(instance)
+
+
+def test_a_sum_in_dagsters_own_form_is_taken_over(instance: dg.DagsterInstance) -> None:
+    built(instance, "2026-01-01|a", "2026-01-03|b")
+    of_a_stock_release = anew(instance)
+    with listings() as listed:
+        assert answered(instance) == of_a_stock_release
+    assert listed == []
+    assert isinstance(looked_up(instance), PackedStatus)
+
+
+DAYS_AND_TENANTS = st.frozensets(
+    st.builds(
+        lambda day, tenant: f"{day}|{tenant}",
+        st.dates(date(2025, 12, 20), date(2026, 1, 12)),
+        st.sampled_from(["a", "b-2", "c|d", "é"]),
+    )
+)
+
+
+@given(DAYS_AND_TENANTS, DAYS_AND_TENANTS)
+def test_a_packed_set_holds_what_was_put_in_and_equal_sets_have_equal_texts(
+    one: frozenset[str], other: frozenset[str]
+) -> None:
+    assert unpack(pack(one)).subset == one
+    assert add(pack(one), other) == add(pack(other), one) == pack(one | other)
+
+
+def test_seven_years_of_fifty_tenants_take_some_kilobytes() -> None:
+    days = [(date(2019, 12, 1) + timedelta(n)).isoformat() for n in range(2557)]
+    assert len(pack(f"{day}|tenant-{n}" for day in days for n in range(50))) < 2_000
 
 
 def test_removed_partitions_are_taken_out_of_the_sum_and_the_rest_stays(instance: dg.DagsterInstance) -> None:
