@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,7 +23,10 @@ MAX_PROPERTIES = 1_000
 MAX_ID_CHARACTERS = 256
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""None of them is printable, which Python tells faster than a pattern does."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+_KEYS_REMEMBERED = 2_000
 
 # What is stamped on a message on its way, or has a landing column of its own: not part of `extra`.
 _OWN_COLUMN = frozenset(
@@ -58,8 +61,7 @@ class Refusal(Exception):  # noqa: N818 - an outcome, not a fault; it never leav
         self.detail = detail
 
 
-@dataclass(slots=True)
-class Times:
+class Times(NamedTuple):
     """The four times of a message, in UTC: when it happened (corrected), as the producer said, sent, received."""
 
     event_at: datetime
@@ -127,23 +129,21 @@ def call_type(message: dict[str, Any]) -> str:
 
 def message_id(message: dict[str, Any]) -> str:
     """The id that de-duplication goes by."""
-    found = _identifier(message, "messageId")
+    found = _identifier(message.get("messageId"), "messageId")
     if not found:
         raise Refusal(Reason.INVALID_ENVELOPE, "messageId: missing; send an id that stays the same when retried")
     return found
 
 
-def person(message: dict[str, Any], name: str) -> str | None:
-    """A user's or device's id; null and absent are the same, a number is its digits."""
-    found = message.get(name)
+def person(found: object, name: str) -> str | None:
+    """A user's or device's id that stands under a name; null and absent are the same, a number is its digits."""
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
-    return _identifier(message, name)
+    return _identifier(found, name)
 
 
-def object_at(message: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """A nested object; null and absent are the same."""
-    found = message.get(name)
+def nested(found: object, name: str) -> dict[str, Any] | None:
+    """The object that stands under a name; null and absent are the same."""
     if found is None or isinstance(found, dict):
         return found
     raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: must be a JSON object")
@@ -205,29 +205,49 @@ def rest_of(message: dict[str, Any]) -> dict[str, Any] | None:
     return rest or None
 
 
-def payload_hash(message: dict[str, Any], original: datetime | None, rest: dict[str, Any] | None, key: bytes) -> str:
+def payload_hash(message: dict[str, Any], original: datetime | None, parts: tuple[Any, ...], key: bytes) -> str:
     """Sixteen hexadecimal digits for what the producer said: the same for a retry, another for another payload.
 
     It is of the message as it was sent, with everything personal in it, so it is keyed: without the key nobody can try
     out values. What delivery stamps anew (sentAt, receivedAt, the correction of the timestamp, retry counts) has no
     part in it.
+
+    Args:
+        message: as it was sent.
+        original: when it happened, as its producer said.
+        parts: properties, context, traits and the rest, as they are or `in_order`.
+        key: the tenant's.
     """
-    if rest is not None and _RESTAMPED in rest:
-        rest = {key: value for key, value in rest.items() if key != _RESTAMPED}
     get = message.get
-    said = (get("type"), get("event"), get("userId"), get("anonymousId"), original)
-    nested = (get("properties"), get("context"), get("traits"), rest or None)
-    canonical = orjson.dumps((*said, *nested), option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(canonical, digest_size=8, key=key, person=b"payload").hexdigest()
+    said = (get("type"), get("event"), get("userId"), get("anonymousId"), original, *parts)
+    hashed = _hash_of(key).copy()
+    hashed.update(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+    return hashed.hexdigest()
 
 
-def _identifier(message: dict[str, Any], name: str) -> str | None:
-    found = message.get(name)
+def in_order(part: dict[str, Any]) -> orjson.Fragment:
+    """A part of a message as its payload's hash reads it: its keys in order."""
+    return orjson.Fragment(orjson.dumps(part, option=orjson.OPT_SORT_KEYS))
+
+
+def rest_in_order(rest: dict[str, Any]) -> orjson.Fragment:
+    """`in_order` for `rest_of`: without what delivery stamps anew."""
+    kept = {key: value for key, value in rest.items() if key != _RESTAMPED}
+    return orjson.Fragment(orjson.dumps(kept or None, option=orjson.OPT_SORT_KEYS))
+
+
+@lru_cache(maxsize=_KEYS_REMEMBERED)
+def _hash_of(key: bytes) -> hashlib.blake2b:
+    """A hash that has taken its key in, which costs as much as the hash of a short message."""
+    return hashlib.blake2b(digest_size=8, key=key, person=b"payload")
+
+
+def _identifier(found: object, name: str) -> str | None:
     if found is None:
         return None
     if not isinstance(found, str):
         raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: must be text")
-    if len(found) > MAX_ID_CHARACTERS or _CONTROL.search(found):
+    if len(found) > MAX_ID_CHARACTERS or (not found.isprintable() and _CONTROL.search(found)):
         detail = f"{name}: must be at most {MAX_ID_CHARACTERS} characters, without control characters"
         raise Refusal(Reason.INVALID_ENVELOPE, detail)
     return found

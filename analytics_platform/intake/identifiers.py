@@ -11,10 +11,11 @@ fingerprint, which outlives rotations as retries do.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,6 +23,7 @@ from analytics_platform.catalog import Catalog, Event, Field
 from analytics_platform.catalog.identifiers import IdentifierKind, plain_name
 from analytics_platform.identities.keys import KeyVersion, TenantKeys
 from analytics_platform.identities.references import reference
+from analytics_platform.intake.envelope import in_order, rest_in_order
 from analytics_platform.intake.identifier_search import IdentifierSearch, replaced
 from analytics_platform.tracking.plan import DEFAULT_MAX_LENGTH
 
@@ -37,8 +39,7 @@ Taken = tuple[str, IdentifierKind, str]
 """Reference, kind, and the value as it was sent."""
 
 
-@dataclass(slots=True)
-class Parts:
+class Parts(NamedTuple):
     """What of a message may hold identifiers, as the landing names it."""
 
     message_id: str
@@ -50,10 +51,32 @@ class Parts:
     extra: dict[str, Any] | None
 
 
-@dataclass(slots=True)
-class Split(Parts):
-    """The same without them, and what they were."""
+class Repeated(NamedTuple):
+    """A part that clients send again and again, and what is made of it for all messages that bring it.
 
+    Attributes:
+        value: without its identifiers.
+        line: the same as JSON.
+        said: as it was sent, in the form that its payload's hash reads.
+        identifiers: what was taken out of it.
+    """
+
+    value: dict[str, Any] | None
+    line: orjson.Fragment | None
+    said: orjson.Fragment | None
+    identifiers: Mapping[Taken, None]
+
+
+class Split(NamedTuple):
+    """The parts without their identifiers, and what they were."""
+
+    message_id: str
+    user_id: str | None
+    anonymous_id: str | None
+    properties: dict[str, Any] | None
+    context: Repeated
+    traits: dict[str, Any] | None
+    extra: Repeated
     identifiers: tuple[Taken, ...]
 
 
@@ -77,28 +100,37 @@ _SplitPart = Callable[[dict[str, Any], _Taken], dict[str, Any]]
 """Takes the identifiers out of one part of a message."""
 
 
-class _RepeatedPart:
-    """A part that clients send again and again: split once for each of its spellings, by one version of the keys."""
+_ABSENT = Repeated(None, None, None, {})
 
-    def __init__(self, split: _SplitPart) -> None:
-        self._split = split
-        self._known: dict[tuple[bytes, KeyVersion], tuple[dict[str, Any], dict[Taken, None]]] = {}
+
+class _RepeatedPart:
+    """Splits a part once for each of its spellings, by one version of the keys; `said` is for `Repeated`."""
+
+    def __init__(self, split: _SplitPart, said: Callable[[dict[str, Any]], orjson.Fragment]) -> None:
+        self._split, self._said = split, said
+        self._known: dict[tuple[bytes, bytes], Repeated] = {}
         self._bytes = 0
 
-    def split(self, value: dict[str, Any], taken: _Taken) -> dict[str, Any]:
+    def split(self, value: dict[str, Any] | None, taken: _Taken) -> Repeated:
         """The part without its identifiers, which are handed on to `taken`; what is given is not to be changed."""
-        said = orjson.dumps(value)
-        known = self._known.get((said, taken.version))
+        if value is None:
+            return _ABSENT
+        key = orjson.dumps(value), taken.version.reference
+        known = self._known.get(key)
         if known is None:
-            here = _Taken(taken.version)
-            known = self._split(value, here), here.identifiers
-            if len(said) <= _PART_BYTES:
-                self._remember((said, taken.version), known)
-        found, identifiers = known
-        taken.identifiers.update(identifiers)
-        return found
+            known = self._made(value, taken.version)
+            if len(key[0]) <= _PART_BYTES:
+                self._remember(key, known)
+        if known.identifiers:
+            taken.identifiers.update(known.identifiers)
+        return known
 
-    def _remember(self, key: tuple[bytes, KeyVersion], known: tuple[dict[str, Any], dict[Taken, None]]) -> None:
+    def _made(self, value: dict[str, Any], version: KeyVersion) -> Repeated:
+        here = _Taken(version)
+        found = self._split(value, here)
+        return Repeated(found, orjson.Fragment(orjson.dumps(found)), self._said(value), here.identifiers)
+
+    def _remember(self, key: tuple[bytes, bytes], known: Repeated) -> None:
         self._bytes += len(key[0])
         if self._bytes > _PARTS_BYTES:
             self._known.clear()
@@ -108,10 +140,12 @@ class _RepeatedPart:
 
 @dataclass(frozen=True, slots=True)
 class _PlannedTexts:
-    """Which properties of a planned event may hold identifiers, as the plan types and classes them."""
+    """Which properties of a planned event may hold identifiers, as the plan types and classes them.
 
-    free: Mapping[str, int]
-    ids: tuple[str, ...]
+    `searched` are free texts, each with the characters that it may have, and ids.
+    """
+
+    searched: tuple[tuple[str, int], ...]
     sensitive: tuple[str, ...]
 
 
@@ -127,8 +161,8 @@ class Splitter:
         self._versions = frozenset(map(plain_name, declared.versions))
         self._context = _rules(declared.context)
         self._planned = {name: _planned_texts(event) for name, event in catalog.events.items()}
-        self._contexts = _RepeatedPart(self._of_context)
-        self._extras = _RepeatedPart(self._texts)
+        self._contexts = _RepeatedPart(self._of_context, in_order)
+        self._extras = _RepeatedPart(self._texts, rest_in_order)
 
     def split(self, parts: Parts, event: str | None, keys: TenantKeys) -> Split:
         """Take the identifiers out of a message.
@@ -150,9 +184,9 @@ class Splitter:
             user_id=parts.user_id and self._text(parts.user_id, taken),
             anonymous_id=parts.anonymous_id and self._text(parts.anonymous_id, taken),
             properties=properties,
-            context=parts.context and self._contexts.split(parts.context, taken),
+            context=self._contexts.split(parts.context, taken),
             traits=traits,
-            extra=parts.extra and self._extras.split(parts.extra, taken),
+            extra=self._extras.split(parts.extra, taken),
             identifiers=tuple(taken.identifiers),
         )
 
@@ -162,17 +196,13 @@ class Splitter:
     def _of_plan(self, properties: dict[str, Any], texts: _PlannedTexts, taken: _Taken) -> dict[str, Any] | None:
         """The properties of a planned event; None where nothing in them changes."""
         changed: dict[str, Any] = {}
-        clean = self.search.clean
-        for name, longest in texts.free.items():
-            said = properties.get(name)
+        clean, get = self.search.clean, properties.get
+        for name, longest in texts.searched:
+            said = get(name)
             if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
                 changed[name] = other if len(other) <= longest else taken.reference("text", said)
-        for name in texts.ids:
-            said = properties.get(name)
-            if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
-                changed[name] = other
         for name in texts.sensitive:
-            if (said := properties.get(name)) is not None:
+            if (said := get(name)) is not None:
                 changed[name] = taken.reference("text", said)
         return properties | changed if changed else None
 
@@ -276,9 +306,10 @@ def _rules(paths: Mapping[str, IdentifierKind]) -> dict[str, Any]:
 
 def _planned_texts(event: Event) -> _PlannedTexts:
     fields = event.all_fields
+    free = [(field.name, field.max_length or DEFAULT_MAX_LENGTH) for field in fields if _is_free_text(field)]
+    ids = [(field.name, sys.maxsize) for field in fields if field.type in ("id", "ref") and field.pii != "none"]
     return _PlannedTexts(
-        free={field.name: field.max_length or DEFAULT_MAX_LENGTH for field in fields if _is_free_text(field)},
-        ids=tuple(field.name for field in fields if field.type in ("id", "ref") and field.pii != "none"),
+        searched=(*free, *ids),
         sensitive=tuple(field.name for field in fields if field.type == "string" and field.pii == "sensitive"),
     )
 
