@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -28,24 +29,8 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _KEYS_REMEMBERED = 2_000
 
-# What is stamped on a message on its way, or has a landing column of its own: not part of `extra`.
-_OWN_COLUMN = frozenset(
-    {
-        "type",
-        "event",
-        "messageId",
-        "userId",
-        "anonymousId",
-        "properties",
-        "context",
-        "traits",
-        "timestamp",
-        "originalTimestamp",
-        "sentAt",
-        "receivedAt",
-        "writeKey",
-    }
-)
+# What is stamped on a message on its way, or is read from it alone: neither a part of it nor of `extra`.
+_STAMPED = ("type", "event", "messageId", "timestamp", "originalTimestamp", "sentAt", "receivedAt", "writeKey")
 # What a batch may say for all its messages and each message for itself.
 _MERGED = frozenset({"context", "integrations"})
 # The browser's client counts its retries here.
@@ -61,13 +46,27 @@ class Refusal(Exception):  # noqa: N818 - an outcome, not a fault; it never leav
         self.detail = detail
 
 
-class Times(NamedTuple):
+@dataclass(slots=True)
+class Times:
     """The four times of a message, in UTC: when it happened (corrected), as the producer said, sent, received."""
 
     event_at: datetime
     original: datetime | None
     sent_at: datetime | None
     received_at: datetime
+
+
+@dataclass(slots=True)
+class Parts:
+    """What of a message may hold identifiers, as the landing names it; `extra` is all that has no column of its own."""
+
+    message_id: str
+    user_id: str | None
+    anonymous_id: str | None
+    properties: dict[str, Any] | None
+    context: dict[str, Any] | None
+    traits: dict[str, Any] | None
+    extra: dict[str, Any] | None
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
@@ -156,7 +155,8 @@ def moment(message: dict[str, Any], name: str) -> datetime | None:
         return None
     if isinstance(text, str):
         try:
-            return utc(text)
+            found = datetime.fromisoformat(text)
+            return found if found.tzinfo is UTC else _in_utc(found)
         except (ValueError, OverflowError):
             pass
     raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: write an RFC 3339 time with offset, as 2026-01-31T09:30:00Z")
@@ -191,7 +191,10 @@ def _corrected(stated: datetime, sent_at: datetime, received_at: datetime) -> da
 
 def utc(text: str) -> datetime:
     """An RFC 3339 time in UTC; raises ValueError (also for one without offset) or OverflowError."""
-    found = datetime.fromisoformat(text)
+    return _in_utc(datetime.fromisoformat(text))
+
+
+def _in_utc(found: datetime) -> datetime:
     if found.tzinfo is UTC:
         return found
     if found.tzinfo is None:
@@ -199,13 +202,19 @@ def utc(text: str) -> datetime:
     return found.astimezone(UTC)
 
 
-def rest_of(message: dict[str, Any]) -> dict[str, Any] | None:
-    """The top-level keys that have no landing column (integrations, groupId, the name of a page, …)."""
-    rest = {key: value for key, value in message.items() if key not in _OWN_COLUMN}
-    return rest or None
+def taken_apart(message: dict[str, Any], message_id: str) -> Parts:
+    """The parts of a message; they are taken out of it, and the rest of it is one of them."""
+    take = message.pop
+    user_id = person(take("userId", None), "userId")
+    anonymous_id = person(take("anonymousId", None), "anonymousId")
+    properties = nested(take("properties", None), "properties")
+    context, traits = nested(take("context", None), "context"), nested(take("traits", None), "traits")
+    for name in _STAMPED:
+        take(name, None)
+    return Parts(message_id, user_id, anonymous_id, properties, context, traits, message or None)
 
 
-def payload_hash(message: dict[str, Any], original: datetime | None, parts: tuple[Any, ...], key: bytes) -> str:
+def payload_hash(said: tuple[Any, ...], key: bytes) -> str:
     """Sixteen hexadecimal digits for what the producer said: the same for a retry, another for another payload.
 
     It is of the message as it was sent, with everything personal in it, so it is keyed: without the key nobody can try
@@ -213,13 +222,10 @@ def payload_hash(message: dict[str, Any], original: datetime | None, parts: tupl
     part in it.
 
     Args:
-        message: as it was sent.
-        original: when it happened, as its producer said.
-        parts: properties, context, traits and the rest, as they are or `in_order`.
+        said: type, event, userId, anonymousId, when it happened, as its producer said, properties, context, traits
+            and the rest; parts as they are or `in_order`.
         key: the tenant's.
     """
-    get = message.get
-    said = (get("type"), get("event"), get("userId"), get("anonymousId"), original, *parts)
     hashed = _hash_of(key).copy()
     hashed.update(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
     return hashed.hexdigest()
@@ -231,7 +237,7 @@ def in_order(part: dict[str, Any]) -> orjson.Fragment:
 
 
 def rest_in_order(rest: dict[str, Any]) -> orjson.Fragment:
-    """`in_order` for `rest_of`: without what delivery stamps anew."""
+    """`in_order` for the rest of a message: without what delivery stamps anew."""
     kept = {key: value for key, value in rest.items() if key != _RESTAMPED}
     return orjson.Fragment(orjson.dumps(kept or None, option=orjson.OPT_SORT_KEYS))
 

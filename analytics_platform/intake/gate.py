@@ -28,9 +28,9 @@ from analytics_platform.identities.table import sealed_identifiers
 from analytics_platform.intake import envelope
 from analytics_platform.intake.business_days import BusinessDays
 from analytics_platform.intake.envelope import Refusal
-from analytics_platform.intake.identifiers import Parts, Split, Splitter, Taken
+from analytics_platform.intake.identifiers import Split, Splitter, Taken
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
-from analytics_platform.intake.plan_check import PlanCheck, PlannedEvent, conforming
+from analytics_platform.intake.plan_check import PlanCheck, PlannedEvent, violation
 from analytics_platform.intake.write_keys import WriteKeys
 from analytics_platform.lake.schema import landing_line
 from analytics_platform.tracking.plan import spec_call_stream
@@ -137,12 +137,12 @@ class Gate:
             stream = planned.stream if planned else spec_call_stream(sender.site)
             envelope.sized(raw)
             envelope.bounded(raw, message)
-            if planned is not None:
-                conforming(planned, properties or {})
+            if planned is not None and not planned.is_valid(properties or {}):
+                raise violation(planned, properties or {})
             self._same_tenant(message, properties, sender, is_import=key is None)
-            is_recent_only = key is not None and key.kind != "import"
-            placed = self._on_time(times, received_at, day, is_recent_only=is_recent_only)
-            self._refuse_removed(stream, tenant, placed)
+            placed = self._on_time(times, received_at, day, is_recent_only=key is not None and key.kind != "import")
+            if self._removed(stream, tenant, placed):
+                raise _past_retention(stream, placed)
             return self._landed(message, message_id, sender, placed, times, planned, stream)
         except Refusal as refusal:
             detail = self._splitter.search.masked(refusal.detail)  # names of events and properties are the sender's
@@ -166,29 +166,32 @@ class Gate:
         planned: PlannedEvent | None,
         stream: str,
     ) -> Admitted:
-        keys = self._identities.of(sender.tenant)
-        parts = _parts(message, message_id)
-        split = self._splitter.split(parts, planned.name if planned else None, keys)
-        sent = (parts.properties, split.context.said, parts.traits, split.extra.said)
-        said = envelope.payload_hash(message, times.original, sent, keys.fingerprint_key)
+        keys, get = self._identities.of(sender.tenant), message.get
+        call, event = message["type"], planned.name if planned else None
+        said = (call, get("event"), get("userId"), get("anonymousId"), times.original)
+        parts = envelope.taken_apart(message, message_id)
+        properties = parts.properties
+        split = self._splitter.split(parts, event, keys)
+        said += (properties, split.context.said, parts.traits, split.extra.said)
+        payload_hash = envelope.payload_hash(said, keys.fingerprint_key)
         row = {
             "day": day,
             "tenant_id": sender.tenant,
             "stream": stream,
             "message_id": split.message_id,
-            "type": message["type"],
-            "event": planned.name if planned else None,
-            "schema_version": int(parts.properties["schema_version"]) if planned and parts.properties else None,
+            "type": call,
+            "event": event,
+            "schema_version": int(properties["schema_version"]) if planned and properties else None,
             "project_id": _project(split.properties),
             "user_id": split.user_id,
             "anonymous_id": split.anonymous_id,
             "event_at": times.event_at,
-            "occurred_at": _occurred_at(planned, parts.properties, times),
+            "occurred_at": _occurred_at(planned, properties, times),
             "original_timestamp": times.original,
             "sent_at": times.sent_at,
             "received_at": times.received_at,
             "source": sender.source,
-            "payload_hash": said,
+            "payload_hash": payload_hash,
             "properties": split.properties,
             "context": split.context.line,
             "traits": split.traits,
@@ -202,7 +205,9 @@ class Gate:
         if len(line) > MAX_LANDED_BYTES:
             detail = "traits: too many values to split off one by one; send what is needed only"
             raise Refusal(Reason.TOO_LARGE, detail)
-        return Admitted(sender.tenant, day, stream, split.message_id, times.received_at, times.sent_at, said, line)
+        return Admitted(
+            sender.tenant, day, stream, split.message_id, times.received_at, times.sent_at, payload_hash, line
+        )
 
     def _without_the_erased(
         self, row: dict[str, Any], split: Split, keys: TenantKeys, erased: Suppressions
@@ -226,12 +231,6 @@ class Gate:
             detail = "the person whom the message speaks of was erased after it happened; do not send it again"
             raise Refusal(Reason.ERASED, detail)
         return severed(row, stand_ins)
-
-    def _refuse_removed(self, stream: str, tenant: str, day: date) -> None:
-        """Refuse what retention would have to remove again; older days that it never reached are taken in."""
-        if self._removed(stream, tenant, day):
-            detail = f"timestamp: {stream} of {day} was removed at the end of its term; do not send it again"
-            raise Refusal(Reason.PAST_RETENTION, detail)
 
     def _sender(self, message: dict[str, Any], properties: dict[str, Any] | None) -> WriteKeyContext:
         """Who sent an imported message: the tenant that the operator named, else its write key's, else its own word."""
@@ -306,17 +305,10 @@ def _severs(catalog: Catalog, stream: Stream) -> bool:
     return catalog.retention_classes[stream.retention_class].on_erasure == "sever"
 
 
-def _parts(message: dict[str, Any], message_id: str) -> Parts:
-    get = message.get
-    return Parts(
-        message_id=message_id,
-        user_id=envelope.person(get("userId"), "userId"),
-        anonymous_id=envelope.person(get("anonymousId"), "anonymousId"),
-        properties=get("properties"),
-        context=envelope.nested(get("context"), "context"),
-        traits=envelope.nested(get("traits"), "traits"),
-        extra=envelope.rest_of(message),
-    )
+def _past_retention(stream: str, day: date) -> Refusal:
+    """What retention would have to remove again is refused; older days that it never reached are taken in."""
+    detail = f"timestamp: {stream} of {day} was removed at the end of its term; do not send it again"
+    return Refusal(Reason.PAST_RETENTION, detail)
 
 
 def _project(properties: dict[str, Any] | None) -> str | None:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -23,8 +23,8 @@ from analytics_platform.catalog import Catalog, Event, Field
 from analytics_platform.catalog.identifiers import IdentifierKind, plain_name
 from analytics_platform.identities.keys import KeyVersion, TenantKeys
 from analytics_platform.identities.references import reference
-from analytics_platform.intake.envelope import in_order, rest_in_order
-from analytics_platform.intake.identifier_search import IdentifierSearch, replaced
+from analytics_platform.intake.envelope import Parts, in_order, rest_in_order
+from analytics_platform.intake.identifier_search import IdentifierSearch, is_plain_id, replaced
 from analytics_platform.tracking.plan import DEFAULT_MAX_LENGTH
 
 # Of parts that are remembered: one of them, and all together; in memory they take several times as much.
@@ -39,19 +39,8 @@ Taken = tuple[str, IdentifierKind, str]
 """Reference, kind, and the value as it was sent."""
 
 
-class Parts(NamedTuple):
-    """What of a message may hold identifiers, as the landing names it."""
-
-    message_id: str
-    user_id: str | None
-    anonymous_id: str | None
-    properties: dict[str, Any] | None
-    context: dict[str, Any] | None
-    traits: dict[str, Any] | None
-    extra: dict[str, Any] | None
-
-
-class Repeated(NamedTuple):
+@dataclass(slots=True)
+class Repeated:
     """A part that clients send again and again, and what is made of it for all messages that bring it.
 
     Attributes:
@@ -64,10 +53,11 @@ class Repeated(NamedTuple):
     value: dict[str, Any] | None
     line: orjson.Fragment | None
     said: orjson.Fragment | None
-    identifiers: Mapping[Taken, None]
+    identifiers: tuple[Taken, ...]
 
 
-class Split(NamedTuple):
+@dataclass(slots=True)
+class Split:
     """The parts without their identifiers, and what they were."""
 
     message_id: str
@@ -100,7 +90,7 @@ _SplitPart = Callable[[dict[str, Any], _Taken], dict[str, Any]]
 """Takes the identifiers out of one part of a message."""
 
 
-_ABSENT = Repeated(None, None, None, {})
+_ABSENT = Repeated(None, None, None, ())
 
 
 class _RepeatedPart:
@@ -111,24 +101,18 @@ class _RepeatedPart:
         self._known: dict[tuple[bytes, bytes], Repeated] = {}
         self._bytes = 0
 
-    def split(self, value: dict[str, Any] | None, taken: _Taken) -> Repeated:
-        """The part without its identifiers, which are handed on to `taken`; what is given is not to be changed."""
-        if value is None:
-            return _ABSENT
-        key = orjson.dumps(value), taken.version.reference
+    def split(self, value: dict[str, Any], version: KeyVersion) -> Repeated:
+        """The part and its identifiers, split by a version of the keys; what is given is not to be changed."""
+        key = orjson.dumps(value), version.reference
         known = self._known.get(key)
         if known is None:
-            known = self._made(value, taken.version)
+            taken = _Taken(version)
+            found = self._split(value, taken)
+            line = orjson.Fragment(orjson.dumps(found))
+            known = Repeated(found, line, self._said(value), tuple(taken.identifiers))
             if len(key[0]) <= _PART_BYTES:
                 self._remember(key, known)
-        if known.identifiers:
-            taken.identifiers.update(known.identifiers)
         return known
-
-    def _made(self, value: dict[str, Any], version: KeyVersion) -> Repeated:
-        here = _Taken(version)
-        found = self._split(value, here)
-        return Repeated(found, orjson.Fragment(orjson.dumps(found)), self._said(value), here.identifiers)
 
     def _remember(self, key: tuple[bytes, bytes], known: Repeated) -> None:
         self._bytes += len(key[0])
@@ -172,26 +156,31 @@ class Splitter:
             event: the planned event that it is, if it is one.
             keys: its tenant's.
         """
-        taken = _Taken(keys.newest)
-        properties = parts.properties
+        version = keys.newest
+        taken = _Taken(version)
+        properties, traits, user_id, anonymous_id = parts.properties, parts.traits, parts.user_id, parts.anonymous_id
         if event is not None:
             properties = self._of_plan(properties or {}, self._planned[event], taken) or properties
         elif properties:
             properties = self._texts(properties, taken)
-        traits = self._traits(parts.traits, None, taken) if parts.traits else parts.traits
-        return Split(
-            message_id=self._message_id(parts.message_id, keys),
-            user_id=parts.user_id and self._text(parts.user_id, taken),
-            anonymous_id=parts.anonymous_id and self._text(parts.anonymous_id, taken),
-            properties=properties,
-            context=self._contexts.split(parts.context, taken),
-            traits=traits,
-            extra=self._extras.split(parts.extra, taken),
-            identifiers=tuple(taken.identifiers),
-        )
+        if traits:
+            traits = self._traits(traits, None, taken)
+        if user_id:
+            user_id = self._text(user_id, taken)
+        if anonymous_id:
+            anonymous_id = self._text(anonymous_id, taken)
+        context = _ABSENT if parts.context is None else self._contexts.split(parts.context, version)
+        extra = _ABSENT if parts.extra is None else self._extras.split(parts.extra, version)
+        identifiers = context.identifiers
+        if taken.identifiers or extra.identifiers:
+            identifiers = tuple(dict.fromkeys((*taken.identifiers, *identifiers, *extra.identifiers)))
+        message_id = self._message_id(parts.message_id, keys)
+        return Split(message_id, user_id, anonymous_id, properties, context, traits, extra, identifiers)
 
     def _message_id(self, said: str, keys: TenantKeys) -> str:
-        return f"id_{keys.fingerprint(said)}" if self.search.find(said) else said
+        if is_plain_id(said) or not self.search.find(said):
+            return said
+        return f"id_{keys.fingerprint(said)}"
 
     def _of_plan(self, properties: dict[str, Any], texts: _PlannedTexts, taken: _Taken) -> dict[str, Any] | None:
         """The properties of a planned event; None where nothing in them changes."""

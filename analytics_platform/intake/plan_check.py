@@ -65,11 +65,10 @@ class PlanCheck:
         return f"event: {name!r} is not in the tracking plan; {mend}"
 
 
-def conforming(planned: PlannedEvent, properties: dict[str, Any]) -> None:
-    """Refuse properties that the plan does not allow."""
-    if not planned.is_valid(properties):
-        errors = islice(planned.errors(properties), _ERRORS_TOLD + 1)
-        raise Refusal(Reason.SCHEMA_VIOLATION, _told(planned, properties, errors))
+def violation(planned: PlannedEvent, properties: dict[str, Any]) -> Refusal:
+    """The refusal of properties that are not valid."""
+    errors = islice(planned.errors(properties), _ERRORS_TOLD + 1)
+    return Refusal(Reason.SCHEMA_VIOLATION, _told(planned, properties, errors))
 
 
 def _planned(event: Event, schema: dict[str, Any]) -> PlannedEvent:
