@@ -29,8 +29,9 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _KEYS_REMEMBERED = 2_000
 
+_MOMENTS = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 # What is stamped on a message on its way, or is read from it alone: neither a part of it nor of `extra`.
-_STAMPED = ("type", "event", "messageId", "timestamp", "originalTimestamp", "sentAt", "receivedAt", "writeKey")
+_STAMPED = ("type", "event", "messageId", "writeKey", *_MOMENTS)
 # What a batch may say for all its messages and each message for itself.
 _MERGED = frozenset({"context", "integrations"})
 # The browser's client counts its retries here.
@@ -153,13 +154,12 @@ def moment(message: dict[str, Any], name: str) -> datetime | None:
     text = message.get(name)
     if text is None:
         return None
-    if isinstance(text, str):
-        try:
-            found = datetime.fromisoformat(text)
-            return found if found.tzinfo is UTC else _in_utc(found)
-        except (ValueError, OverflowError):
-            pass
-    raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: write an RFC 3339 time with offset, as 2026-01-31T09:30:00Z")
+    try:
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo is UTC else _in_utc(found)
+    except (TypeError, ValueError, OverflowError):
+        detail = f"{name}: write an RFC 3339 time with offset, as 2026-01-31T09:30:00Z"
+        raise Refusal(Reason.INVALID_ENVELOPE, detail) from None
 
 
 def times(message: dict[str, Any], taken_in_at: datetime, *, is_import: bool, corrects: bool) -> Times:
@@ -203,12 +203,15 @@ def _in_utc(found: datetime) -> datetime:
 
 
 def taken_apart(message: dict[str, Any], message_id: str) -> Parts:
-    """The parts of a message; they are taken out of it, and the rest of it is one of them."""
+    """The parts of a message; they are taken out of it, and what is left of it is the last of them."""
     take = message.pop
-    user_id = person(take("userId", None), "userId")
-    anonymous_id = person(take("anonymousId", None), "anonymousId")
+    if (user_id := take("userId", None)) is not None:
+        user_id = person(user_id, "userId")
+    if (anonymous_id := take("anonymousId", None)) is not None:
+        anonymous_id = person(anonymous_id, "anonymousId")
     properties = nested(take("properties", None), "properties")
-    context, traits = nested(take("context", None), "context"), nested(take("traits", None), "traits")
+    context = nested(take("context", None), "context")
+    traits = nested(take("traits", None), "traits")
     for name in _STAMPED:
         take(name, None)
     return Parts(message_id, user_id, anonymous_id, properties, context, traits, message or None)
