@@ -100,7 +100,8 @@ def complete(message: dict[str, Any], shared: Mapping[str, Any]) -> None:
 def bounded(raw: bytes, message: dict[str, Any]) -> None:
     """Refuse what nests too deep or has too many properties; only suspects are walked."""
     is_small = len(raw) <= MAX_PROPERTIES or raw.count(b":") <= MAX_PROPERTIES
-    if is_small and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+    lists = raw.count(b"[") if b"[" in raw else 0  # most have none, and to look is ten times faster than to count
+    if is_small and raw.count(b"{") + lists <= MAX_DEPTH:
         return
     depth, properties = _measured(message)
     if depth > MAX_DEPTH:
