@@ -249,8 +249,9 @@ class Splitter:
     def _object(self, value: Mapping[str, Any], taken: _Taken, split: Callable[[str, Any], Any]) -> dict[str, Any]:
         """An object with its entries split, and its keys too; two spellings of one identifier stay two keys."""
         names: dict[str, Any] = {}
+        clean = self.search.clean
         for name, each in value.items():
-            key = self._text(name, taken)
+            key = name if name in clean else self._text(name, taken)
             while key in names:
                 key += "_"
             names[key] = split(name, each)
@@ -258,9 +259,11 @@ class Splitter:
 
     def _entry(self, taken: _Taken, name: str, value: Any) -> Any:
         """What stands under a name; numbers of versions look like IP addresses."""
-        if isinstance(value, str) and _plain(name) in self._versions:
-            return self._text(value, taken, self._search_in_versions)
-        return self._texts(value, taken)
+        if not isinstance(value, str):
+            return self._texts(value, taken)
+        if value in self.search.clean:  # then there is none of fewer kinds in it either
+            return value
+        return self._text(value, taken, self._search_in_versions if _plain(name) in self._versions else None)
 
     def _text(self, text: str, taken: _Taken, search: IdentifierSearch | None = None) -> str:
         """A text with references in the place of what the patterns find; the same object where they find nothing."""
