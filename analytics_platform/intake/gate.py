@@ -168,7 +168,7 @@ class Gate:
     ) -> Admitted:
         keys, get = self._identities.of(sender.tenant), message.get
         call, event = message["type"], planned.name if planned else None
-        said = (call, get("event"), get("userId"), get("anonymousId"), times.original)
+        said: tuple[Any, ...] = (call, get("event"), get("userId"), get("anonymousId"), times.original)
         parts = envelope.taken_apart(message, message_id)
         properties = parts.properties
         split = self._splitter.split(parts, event, keys)
