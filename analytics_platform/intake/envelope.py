@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -23,26 +24,14 @@ MAX_PROPERTIES = 1_000
 MAX_ID_CHARACTERS = 256
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""None of them is printable, which Python tells faster than a pattern does."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
-# What is stamped on a message on its way, or has a landing column of its own: not part of `extra`.
-_OWN_COLUMN = frozenset(
-    {
-        "type",
-        "event",
-        "messageId",
-        "userId",
-        "anonymousId",
-        "properties",
-        "context",
-        "traits",
-        "timestamp",
-        "originalTimestamp",
-        "sentAt",
-        "receivedAt",
-        "writeKey",
-    }
-)
+_KEYS_REMEMBERED = 2_000
+
+_MOMENTS = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
+# What is stamped on a message on its way, or is read from it alone: neither a part of it nor of `extra`.
+_STAMPED = ("type", "event", "messageId", "writeKey", *_MOMENTS)
 # What a batch may say for all its messages and each message for itself.
 _MERGED = frozenset({"context", "integrations"})
 # The browser's client counts its retries here.
@@ -66,6 +55,19 @@ class Times:
     original: datetime | None
     sent_at: datetime | None
     received_at: datetime
+
+
+@dataclass(slots=True)
+class Parts:
+    """What of a message may hold identifiers, as the landing names it; `extra` is all that has no column of its own."""
+
+    message_id: str
+    user_id: str | None
+    anonymous_id: str | None
+    properties: dict[str, Any] | None
+    context: dict[str, Any] | None
+    traits: dict[str, Any] | None
+    extra: dict[str, Any] | None
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
@@ -98,7 +100,8 @@ def complete(message: dict[str, Any], shared: Mapping[str, Any]) -> None:
 def bounded(raw: bytes, message: dict[str, Any]) -> None:
     """Refuse what nests too deep or has too many properties; only suspects are walked."""
     is_small = len(raw) <= MAX_PROPERTIES or raw.count(b":") <= MAX_PROPERTIES
-    if is_small and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+    lists = raw.count(b"[") if b"[" in raw else 0  # most have none, and to look is ten times faster than to count
+    if is_small and raw.count(b"{") + lists <= MAX_DEPTH:
         return
     depth, properties = _measured(message)
     if depth > MAX_DEPTH:
@@ -127,23 +130,21 @@ def call_type(message: dict[str, Any]) -> str:
 
 def message_id(message: dict[str, Any]) -> str:
     """The id that de-duplication goes by."""
-    found = _identifier(message, "messageId")
+    found = _identifier(message.get("messageId"), "messageId")
     if not found:
         raise Refusal(Reason.INVALID_ENVELOPE, "messageId: missing; send an id that stays the same when retried")
     return found
 
 
-def person(message: dict[str, Any], name: str) -> str | None:
-    """A user's or device's id; null and absent are the same, a number is its digits."""
-    found = message.get(name)
+def person(found: object, name: str) -> str | None:
+    """A user's or device's id that stands under a name; null and absent are the same, a number is its digits."""
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
-    return _identifier(message, name)
+    return _identifier(found, name)
 
 
-def object_at(message: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """A nested object; null and absent are the same."""
-    found = message.get(name)
+def nested(found: object, name: str) -> dict[str, Any] | None:
+    """The object that stands under a name; null and absent are the same."""
     if found is None or isinstance(found, dict):
         return found
     raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: must be a JSON object")
@@ -154,12 +155,12 @@ def moment(message: dict[str, Any], name: str) -> datetime | None:
     text = message.get(name)
     if text is None:
         return None
-    if isinstance(text, str):
-        try:
-            return utc(text)
-        except (ValueError, OverflowError):
-            pass
-    raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: write an RFC 3339 time with offset, as 2026-01-31T09:30:00Z")
+    try:
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo is UTC else _in_utc(found)
+    except (TypeError, ValueError, OverflowError):
+        detail = f"{name}: write an RFC 3339 time with offset, as 2026-01-31T09:30:00Z"
+        raise Refusal(Reason.INVALID_ENVELOPE, detail) from None
 
 
 def times(message: dict[str, Any], taken_in_at: datetime, *, is_import: bool, corrects: bool) -> Times:
@@ -191,7 +192,10 @@ def _corrected(stated: datetime, sent_at: datetime, received_at: datetime) -> da
 
 def utc(text: str) -> datetime:
     """An RFC 3339 time in UTC; raises ValueError (also for one without offset) or OverflowError."""
-    found = datetime.fromisoformat(text)
+    return _in_utc(datetime.fromisoformat(text))
+
+
+def _in_utc(found: datetime) -> datetime:
     if found.tzinfo is UTC:
         return found
     if found.tzinfo is None:
@@ -199,35 +203,61 @@ def utc(text: str) -> datetime:
     return found.astimezone(UTC)
 
 
-def rest_of(message: dict[str, Any]) -> dict[str, Any] | None:
-    """The top-level keys that have no landing column (integrations, groupId, the name of a page, …)."""
-    rest = {key: value for key, value in message.items() if key not in _OWN_COLUMN}
-    return rest or None
+def taken_apart(message: dict[str, Any], message_id: str) -> Parts:
+    """The parts of a message; they are taken out of it, and what is left of it is the last of them."""
+    take = message.pop
+    if (user_id := take("userId", None)) is not None:
+        user_id = person(user_id, "userId")
+    if (anonymous_id := take("anonymousId", None)) is not None:
+        anonymous_id = person(anonymous_id, "anonymousId")
+    properties = nested(take("properties", None), "properties")
+    context = nested(take("context", None), "context")
+    traits = nested(take("traits", None), "traits")
+    for name in _STAMPED:
+        take(name, None)
+    return Parts(message_id, user_id, anonymous_id, properties, context, traits, message or None)
 
 
-def payload_hash(message: dict[str, Any], original: datetime | None, rest: dict[str, Any] | None, key: bytes) -> str:
+def payload_hash(said: tuple[Any, ...], key: bytes) -> str:
     """Sixteen hexadecimal digits for what the producer said: the same for a retry, another for another payload.
 
     It is of the message as it was sent, with everything personal in it, so it is keyed: without the key nobody can try
     out values. What delivery stamps anew (sentAt, receivedAt, the correction of the timestamp, retry counts) has no
     part in it.
+
+    Args:
+        said: type, event, userId, anonymousId, when it happened, as its producer said, properties, context, traits
+            and the rest; parts as they are or `in_order`.
+        key: the tenant's.
     """
-    if rest is not None and _RESTAMPED in rest:
-        rest = {key: value for key, value in rest.items() if key != _RESTAMPED}
-    get = message.get
-    said = (get("type"), get("event"), get("userId"), get("anonymousId"), original)
-    nested = (get("properties"), get("context"), get("traits"), rest or None)
-    canonical = orjson.dumps((*said, *nested), option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(canonical, digest_size=8, key=key, person=b"payload").hexdigest()
+    hashed = _hash_of(key).copy()
+    hashed.update(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+    return hashed.hexdigest()
 
 
-def _identifier(message: dict[str, Any], name: str) -> str | None:
-    found = message.get(name)
+def in_order(part: dict[str, Any]) -> orjson.Fragment:
+    """A part of a message as its payload's hash reads it: its keys in order."""
+    return orjson.Fragment(orjson.dumps(part, option=orjson.OPT_SORT_KEYS))
+
+
+def rest_in_order(rest: dict[str, Any]) -> orjson.Fragment:
+    """`in_order` for the rest of a message: without what delivery stamps anew."""
+    kept = {key: value for key, value in rest.items() if key != _RESTAMPED}
+    return orjson.Fragment(orjson.dumps(kept or None, option=orjson.OPT_SORT_KEYS))
+
+
+@lru_cache(maxsize=_KEYS_REMEMBERED)
+def _hash_of(key: bytes) -> hashlib.blake2b:
+    """A hash that has taken its key in, which costs as much as the hash of a short message."""
+    return hashlib.blake2b(digest_size=8, key=key, person=b"payload")
+
+
+def _identifier(found: object, name: str) -> str | None:
     if found is None:
         return None
     if not isinstance(found, str):
         raise Refusal(Reason.INVALID_ENVELOPE, f"{name}: must be text")
-    if len(found) > MAX_ID_CHARACTERS or _CONTROL.search(found):
+    if len(found) > MAX_ID_CHARACTERS or (not found.isprintable() and _CONTROL.search(found)):
         detail = f"{name}: must be at most {MAX_ID_CHARACTERS} characters, without control characters"
         raise Refusal(Reason.INVALID_ENVELOPE, detail)
     return found

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from typing import Any
@@ -29,9 +28,9 @@ from analytics_platform.identities.table import sealed_identifiers
 from analytics_platform.intake import envelope
 from analytics_platform.intake.business_days import BusinessDays
 from analytics_platform.intake.envelope import Refusal
-from analytics_platform.intake.identifiers import Parts, Split, Splitter, Taken
+from analytics_platform.intake.identifiers import Split, Splitter, Taken
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
-from analytics_platform.intake.plan_check import PlanCheck, PlannedEvent, conforming
+from analytics_platform.intake.plan_check import PlanCheck, PlannedEvent, violation
 from analytics_platform.intake.write_keys import WriteKeys
 from analytics_platform.lake.schema import landing_line
 from analytics_platform.tracking.plan import spec_call_stream
@@ -53,15 +52,6 @@ _IMPORT = "import"
 
 class UnknownTenantError(AnalyticsError):
     """The tenant that an operator named is not registered."""
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is known of a message by the time that it is refused: where its dead letter belongs."""
-
-    tenant: str | None = None
-    day: date | None = None
-    stream: str | None = None
 
 
 class Gate:
@@ -128,12 +118,35 @@ class Gate:
         Raises:
             IdentityKeysError: the tenant's keys cannot be read, or its first ones not be written.
         """
-        known = _Known()
+        # What is known by the time that a message is refused says where its dead letter belongs.
+        tenant: str | None = None
+        day: date | None = None
+        stream: str | None = None
         try:
-            return self._judged(raw, received_at, key, known, shared)
+            message = envelope.parsed(raw)
+            if shared:
+                envelope.complete(message, shared)
+            kind = envelope.call_type(message)
+            message_id = envelope.message_id(message)
+            properties = envelope.nested(message.get("properties"), "properties")
+            sender = key or self._sender(message, properties)
+            tenant = sender.tenant
+            times = envelope.times(message, received_at, is_import=key is None, corrects=sender.kind == "browser")
+            day = self._day(times.event_at, received_at, tenant)
+            planned = self._plan.event(message.get("event")) if kind == "track" else None
+            stream = planned.stream if planned else spec_call_stream(sender.site)
+            envelope.sized(raw)
+            envelope.bounded(raw, message)
+            if planned is not None and not planned.is_valid(properties or {}):
+                raise violation(planned, properties or {})
+            self._same_tenant(message, properties, sender, is_import=key is None)
+            placed = self._on_time(times, received_at, day, is_recent_only=key is not None and key.kind != "import")
+            if self._removed(stream, tenant, placed):
+                raise _past_retention(stream, placed)
+            return self._landed(message, message_id, sender, placed, times, planned, stream)
         except Refusal as refusal:
             detail = self._splitter.search.masked(refusal.detail)  # names of events and properties are the sender's
-            return Rejected(refusal.reason, detail, known.tenant, known.day, known.stream)
+            return Rejected(refusal.reason, detail, tenant, day, stream)
 
     def key_context(self, plain: str) -> WriteKeyContext | None:
         """What the registry says of a plain write key, valid or not; None when it is not registered."""
@@ -142,36 +155,6 @@ class Gate:
                 self._keys.clear()
             self._keys[plain] = self._write_keys.registered(plain)
         return self._keys[plain]
-
-    def _judged(
-        self,
-        raw: bytes,
-        received_at: datetime,
-        key: WriteKeyContext | None,
-        known: _Known,
-        shared: Mapping[str, Any] | None,
-    ) -> Admitted:
-        message = envelope.parsed(raw)
-        if shared:
-            envelope.complete(message, shared)
-        kind = envelope.call_type(message)
-        message_id = envelope.message_id(message)
-        properties = envelope.object_at(message, "properties")
-        sender = key or self._sender(message, properties)
-        known.tenant = sender.tenant
-        times = envelope.times(message, received_at, is_import=key is None, corrects=sender.kind == "browser")
-        known.day = self._day(times.event_at, received_at, sender.tenant)
-        planned = self._plan.event(message.get("event")) if kind == "track" else None
-        known.stream = planned.stream if planned else spec_call_stream(sender.site)
-        envelope.sized(raw)
-        envelope.bounded(raw, message)
-        if planned is not None:
-            conforming(planned, properties or {})
-        self._same_tenant(message, properties, sender, is_import=key is None)
-        recent_only = key is not None and key.kind != "import"
-        day = self._on_time(times, received_at, known.day, earliest=received_at - MAX_BEHIND if recent_only else None)
-        self._refuse_removed(known.stream, sender.tenant, day)
-        return self._landed(message, message_id, sender, day, times, planned, known.stream)
 
     def _landed(
         self,
@@ -183,51 +166,59 @@ class Gate:
         planned: PlannedEvent | None,
         stream: str,
     ) -> Admitted:
-        keys = self._identities.of(sender.tenant)
-        parts = _parts(message, message_id)
-        said = envelope.payload_hash(message, times.original, parts.extra, keys.fingerprint_key)
-        split = self._splitter.split(parts, planned.name if planned else None, keys)
+        keys, get = self._identities.of(sender.tenant), message.get
+        call, event = message["type"], planned.name if planned else None
+        said: tuple[Any, ...] = (call, get("event"), get("userId"), get("anonymousId"), times.original)
+        parts = envelope.taken_apart(message, message_id)
+        properties = parts.properties
+        split = self._splitter.split(parts, event, keys)
+        said += (properties, split.context.said, parts.traits, split.extra.said)
+        payload_hash = envelope.payload_hash(said, keys.fingerprint_key)
         row = {
             "day": day,
             "tenant_id": sender.tenant,
             "stream": stream,
             "message_id": split.message_id,
-            "type": message["type"],
-            "event": planned.name if planned else None,
-            "schema_version": int(parts.properties["schema_version"]) if planned and parts.properties else None,
+            "type": call,
+            "event": event,
+            "schema_version": int(properties["schema_version"]) if planned and properties else None,
             "project_id": _project(split.properties),
             "user_id": split.user_id,
             "anonymous_id": split.anonymous_id,
             "event_at": times.event_at,
-            "occurred_at": _occurred_at(planned, parts.properties, times),
+            "occurred_at": _occurred_at(planned, properties, times),
             "original_timestamp": times.original,
             "sent_at": times.sent_at,
             "received_at": times.received_at,
             "source": sender.source,
-            "payload_hash": said,
+            "payload_hash": payload_hash,
             "properties": split.properties,
-            "context": split.context,
+            "context": split.context.line,
             "traits": split.traits,
-            "extra": split.extra,
+            "extra": split.extra.line,
             "identifiers": _sealed(keys, split.identifiers) if split.identifiers else None,
         }
-        line = landing_line(self._without_the_erased(row, split, keys, times.event_at))
+        erased = self._suppressed()
+        if sender.tenant in erased.by_tenant:
+            row = self._without_the_erased(row, split, keys, erased)
+        line = landing_line(row)
         if len(line) > MAX_LANDED_BYTES:
             detail = "traits: too many values to split off one by one; send what is needed only"
             raise Refusal(Reason.TOO_LARGE, detail)
-        return Admitted(sender.tenant, day, stream, split.message_id, times.received_at, times.sent_at, said, line)
+        return Admitted(
+            sender.tenant, day, stream, split.message_id, times.received_at, times.sent_at, payload_hash, line
+        )
 
     def _without_the_erased(
-        self, row: dict[str, Any], split: Split, keys: TenantKeys, happened_at: datetime
+        self, row: dict[str, Any], split: Split, keys: TenantKeys, erased: Suppressions
     ) -> dict[str, Any]:
         """The row without whom it speaks of and who was erased since; refused where nothing keeps it then.
 
         An erased person's ids are known by the references of every version that there was at the erasure, so those
         are what is asked for, whatever version stands in the row.
         """
-        erased, tenant = self._suppressed(), keys.tenant
-        if tenant not in erased.by_tenant:
-            return row
+        row |= {"context": split.context.value, "extra": split.extra.value}
+        tenant, happened_at = keys.tenant, row["event_at"]
         stand_ins = erased.stand_ins(self._identities, tenant, ids_of(row), happened_at)
         for found, kind, value in split.identifiers:
             known_as = references(keys, kind, value)
@@ -240,12 +231,6 @@ class Gate:
             detail = "the person whom the message speaks of was erased after it happened; do not send it again"
             raise Refusal(Reason.ERASED, detail)
         return severed(row, stand_ins)
-
-    def _refuse_removed(self, stream: str, tenant: str, day: date) -> None:
-        """Refuse what retention would have to remove again; older days that it never reached are taken in."""
-        if self._removed(stream, tenant, day):
-            detail = f"timestamp: {stream} of {day} was removed at the end of its term; do not send it again"
-            raise Refusal(Reason.PAST_RETENTION, detail)
 
     def _sender(self, message: dict[str, Any], properties: dict[str, Any] | None) -> WriteKeyContext:
         """Who sent an imported message: the tenant that the operator named, else its write key's, else its own word."""
@@ -287,7 +272,7 @@ class Gate:
         day = self._days.day(event_at, self._zones[tenant])
         return day if day >= self._history_start else None
 
-    def _on_time(self, times: envelope.Times, now: datetime, day: date | None, *, earliest: datetime | None) -> date:
+    def _on_time(self, times: envelope.Times, now: datetime, day: date | None, *, is_recent_only: bool) -> date:
         """The business day of a message whose clock can be believed."""
         latest = now + MAX_AHEAD
         if times.event_at > latest or times.received_at > latest:
@@ -297,7 +282,7 @@ class Gate:
             name = "timestamp" if day is None else "receivedAt"
             detail = f"{name}: lies before history, which starts on {self._history_start}; set the sender's clock"
             raise Refusal(Reason.TIME_SUSPECT, detail)
-        if earliest is not None and times.event_at < earliest:
+        if is_recent_only and times.event_at < now - MAX_BEHIND:
             detail = f"timestamp: lies more than {MAX_BEHIND.days} days back; send old messages with an import key"
             raise Refusal(Reason.TIME_SUSPECT, detail)
         return day
@@ -320,16 +305,10 @@ def _severs(catalog: Catalog, stream: Stream) -> bool:
     return catalog.retention_classes[stream.retention_class].on_erasure == "sever"
 
 
-def _parts(message: dict[str, Any], message_id: str) -> Parts:
-    return Parts(
-        message_id=message_id,
-        user_id=envelope.person(message, "userId"),
-        anonymous_id=envelope.person(message, "anonymousId"),
-        properties=envelope.object_at(message, "properties"),
-        context=envelope.object_at(message, "context"),
-        traits=envelope.object_at(message, "traits"),
-        extra=envelope.rest_of(message),
-    )
+def _past_retention(stream: str, day: date) -> Refusal:
+    """What retention would have to remove again is refused; older days that it never reached are taken in."""
+    detail = f"timestamp: {stream} of {day} was removed at the end of its term; do not send it again"
+    return Refusal(Reason.PAST_RETENTION, detail)
 
 
 def _project(properties: dict[str, Any] | None) -> str | None:

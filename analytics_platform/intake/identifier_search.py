@@ -21,6 +21,7 @@ _REMEMBERED_PLAIN = 24
 # An address needs its sign, encoded or not; a number, an account or an IP address some digits or colons in a row.
 _SUSPECT = re.compile(r"@|%[0-9A-Fa-f]{2}|[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:|[0-9][0-9 .()-]{5}")
 _ENCODED = re.compile(r"%([2-7][0-9A-Fa-f])")
+_PLAIN_ID = re.compile(r"[a-z1-9][a-z0-9_-]*")
 _LEVELS = 3
 """How often over a text is decoded: a URL in a query string of a URL."""
 
@@ -70,6 +71,11 @@ class IdentifierSearch:
         spans = sorted(span for pattern, kind in self._patterns for span in _spans(pattern, kind, plain))
         for start, end, kind in _apart(spans):
             yield Found(starts[start], starts[end], kind, plain[start:end])
+
+
+def is_plain_id(text: str) -> bool:
+    """Whether a text is an id as most are, which holds no identifier for sure (`_is_plain`, where it is ASCII)."""
+    return _PLAIN_ID.fullmatch(text) is not None
 
 
 def replaced(text: str, changes: Iterable[tuple[Found, str]]) -> str:

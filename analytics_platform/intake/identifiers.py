@@ -11,6 +11,7 @@ fingerprint, which outlives rotations as retries do.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -22,7 +23,8 @@ from analytics_platform.catalog import Catalog, Event, Field
 from analytics_platform.catalog.identifiers import IdentifierKind, plain_name
 from analytics_platform.identities.keys import KeyVersion, TenantKeys
 from analytics_platform.identities.references import reference
-from analytics_platform.intake.identifier_search import IdentifierSearch, replaced
+from analytics_platform.intake.envelope import Parts, in_order, rest_in_order
+from analytics_platform.intake.identifier_search import IdentifierSearch, is_plain_id, replaced
 from analytics_platform.tracking.plan import DEFAULT_MAX_LENGTH
 
 # Of parts that are remembered: one of them, and all together; in memory they take several times as much.
@@ -38,22 +40,33 @@ Taken = tuple[str, IdentifierKind, str]
 
 
 @dataclass(slots=True)
-class Parts:
-    """What of a message may hold identifiers, as the landing names it."""
+class Repeated:
+    """A part that clients send again and again, and what is made of it for all messages that bring it.
+
+    Attributes:
+        value: without its identifiers.
+        line: the same as JSON.
+        said: as it was sent, in the form that its payload's hash reads.
+        identifiers: what was taken out of it.
+    """
+
+    value: dict[str, Any] | None
+    line: orjson.Fragment | None
+    said: orjson.Fragment | None
+    identifiers: tuple[Taken, ...]
+
+
+@dataclass(slots=True)
+class Split:
+    """The parts without their identifiers, and what they were."""
 
     message_id: str
     user_id: str | None
     anonymous_id: str | None
     properties: dict[str, Any] | None
-    context: dict[str, Any] | None
+    context: Repeated
     traits: dict[str, Any] | None
-    extra: dict[str, Any] | None
-
-
-@dataclass(slots=True)
-class Split(Parts):
-    """The same without them, and what they were."""
-
+    extra: Repeated
     identifiers: tuple[Taken, ...]
 
 
@@ -77,28 +90,31 @@ _SplitPart = Callable[[dict[str, Any], _Taken], dict[str, Any]]
 """Takes the identifiers out of one part of a message."""
 
 
-class _RepeatedPart:
-    """A part that clients send again and again: split once for each of its spellings, by one version of the keys."""
+_ABSENT = Repeated(None, None, None, ())
 
-    def __init__(self, split: _SplitPart) -> None:
-        self._split = split
-        self._known: dict[tuple[bytes, KeyVersion], tuple[dict[str, Any], dict[Taken, None]]] = {}
+
+class _RepeatedPart:
+    """Splits a part once for each of its spellings, by one version of the keys; `said` is for `Repeated`."""
+
+    def __init__(self, split: _SplitPart, said: Callable[[dict[str, Any]], orjson.Fragment]) -> None:
+        self._split, self._said = split, said
+        self._known: dict[tuple[bytes, bytes], Repeated] = {}
         self._bytes = 0
 
-    def split(self, value: dict[str, Any], taken: _Taken) -> dict[str, Any]:
-        """The part without its identifiers, which are handed on to `taken`; what is given is not to be changed."""
-        said = orjson.dumps(value)
-        known = self._known.get((said, taken.version))
+    def split(self, value: dict[str, Any], version: KeyVersion) -> Repeated:
+        """The part and its identifiers, split by a version of the keys; what is given is not to be changed."""
+        key = orjson.dumps(value), version.reference
+        known = self._known.get(key)
         if known is None:
-            here = _Taken(taken.version)
-            known = self._split(value, here), here.identifiers
-            if len(said) <= _PART_BYTES:
-                self._remember((said, taken.version), known)
-        found, identifiers = known
-        taken.identifiers.update(identifiers)
-        return found
+            taken = _Taken(version)
+            found = self._split(value, taken)
+            line = orjson.Fragment(orjson.dumps(found))
+            known = Repeated(found, line, self._said(value), tuple(taken.identifiers))
+            if len(key[0]) <= _PART_BYTES:
+                self._remember(key, known)
+        return known
 
-    def _remember(self, key: tuple[bytes, KeyVersion], known: tuple[dict[str, Any], dict[Taken, None]]) -> None:
+    def _remember(self, key: tuple[bytes, bytes], known: Repeated) -> None:
         self._bytes += len(key[0])
         if self._bytes > _PARTS_BYTES:
             self._known.clear()
@@ -108,10 +124,12 @@ class _RepeatedPart:
 
 @dataclass(frozen=True, slots=True)
 class _PlannedTexts:
-    """Which properties of a planned event may hold identifiers, as the plan types and classes them."""
+    """Which properties of a planned event may hold identifiers, as the plan types and classes them.
 
-    free: Mapping[str, int]
-    ids: tuple[str, ...]
+    `searched` are free texts, each with the characters that it may have, and ids.
+    """
+
+    searched: tuple[tuple[str, int], ...]
     sensitive: tuple[str, ...]
 
 
@@ -127,8 +145,8 @@ class Splitter:
         self._versions = frozenset(map(plain_name, declared.versions))
         self._context = _rules(declared.context)
         self._planned = {name: _planned_texts(event) for name, event in catalog.events.items()}
-        self._contexts = _RepeatedPart(self._of_context)
-        self._extras = _RepeatedPart(self._texts)
+        self._contexts = _RepeatedPart(self._of_context, in_order)
+        self._extras = _RepeatedPart(self._texts, rest_in_order)
 
     def split(self, parts: Parts, event: str | None, keys: TenantKeys) -> Split:
         """Take the identifiers out of a message.
@@ -138,41 +156,42 @@ class Splitter:
             event: the planned event that it is, if it is one.
             keys: its tenant's.
         """
-        taken = _Taken(keys.newest)
-        properties = parts.properties
+        version = keys.newest
+        taken = _Taken(version)
+        properties, traits, user_id, anonymous_id = parts.properties, parts.traits, parts.user_id, parts.anonymous_id
         if event is not None:
             properties = self._of_plan(properties or {}, self._planned[event], taken) or properties
         elif properties:
             properties = self._texts(properties, taken)
-        traits = self._traits(parts.traits, None, taken) if parts.traits else parts.traits
-        return Split(
-            message_id=self._message_id(parts.message_id, keys),
-            user_id=parts.user_id and self._text(parts.user_id, taken),
-            anonymous_id=parts.anonymous_id and self._text(parts.anonymous_id, taken),
-            properties=properties,
-            context=parts.context and self._contexts.split(parts.context, taken),
-            traits=traits,
-            extra=parts.extra and self._extras.split(parts.extra, taken),
-            identifiers=tuple(taken.identifiers),
-        )
+        if traits:
+            traits = self._traits(traits, None, taken)
+        if user_id:
+            user_id = self._text(user_id, taken)
+        if anonymous_id:
+            anonymous_id = self._text(anonymous_id, taken)
+        context = _ABSENT if parts.context is None else self._contexts.split(parts.context, version)
+        extra = _ABSENT if parts.extra is None else self._extras.split(parts.extra, version)
+        identifiers = context.identifiers
+        if taken.identifiers or extra.identifiers:
+            identifiers = tuple(dict.fromkeys((*taken.identifiers, *identifiers, *extra.identifiers)))
+        message_id = self._message_id(parts.message_id, keys)
+        return Split(message_id, user_id, anonymous_id, properties, context, traits, extra, identifiers)
 
     def _message_id(self, said: str, keys: TenantKeys) -> str:
-        return f"id_{keys.fingerprint(said)}" if self.search.find(said) else said
+        if is_plain_id(said) or not self.search.find(said):
+            return said
+        return f"id_{keys.fingerprint(said)}"
 
     def _of_plan(self, properties: dict[str, Any], texts: _PlannedTexts, taken: _Taken) -> dict[str, Any] | None:
         """The properties of a planned event; None where nothing in them changes."""
         changed: dict[str, Any] = {}
-        clean = self.search.clean
-        for name, longest in texts.free.items():
-            said = properties.get(name)
+        clean, get = self.search.clean, properties.get
+        for name, longest in texts.searched:
+            said = get(name)
             if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
                 changed[name] = other if len(other) <= longest else taken.reference("text", said)
-        for name in texts.ids:
-            said = properties.get(name)
-            if said is not None and said not in clean and (other := self._text(said, taken)) is not said:
-                changed[name] = other
         for name in texts.sensitive:
-            if (said := properties.get(name)) is not None:
+            if (said := get(name)) is not None:
                 changed[name] = taken.reference("text", said)
         return properties | changed if changed else None
 
@@ -230,8 +249,9 @@ class Splitter:
     def _object(self, value: Mapping[str, Any], taken: _Taken, split: Callable[[str, Any], Any]) -> dict[str, Any]:
         """An object with its entries split, and its keys too; two spellings of one identifier stay two keys."""
         names: dict[str, Any] = {}
+        clean = self.search.clean
         for name, each in value.items():
-            key = self._text(name, taken)
+            key = name if name in clean else self._text(name, taken)
             while key in names:
                 key += "_"
             names[key] = split(name, each)
@@ -239,9 +259,11 @@ class Splitter:
 
     def _entry(self, taken: _Taken, name: str, value: Any) -> Any:
         """What stands under a name; numbers of versions look like IP addresses."""
-        if isinstance(value, str) and _plain(name) in self._versions:
-            return self._text(value, taken, self._search_in_versions)
-        return self._texts(value, taken)
+        if not isinstance(value, str):
+            return self._texts(value, taken)
+        if value in self.search.clean:  # then there is none of fewer kinds in it either
+            return value
+        return self._text(value, taken, self._search_in_versions if _plain(name) in self._versions else None)
 
     def _text(self, text: str, taken: _Taken, search: IdentifierSearch | None = None) -> str:
         """A text with references in the place of what the patterns find; the same object where they find nothing."""
@@ -276,9 +298,10 @@ def _rules(paths: Mapping[str, IdentifierKind]) -> dict[str, Any]:
 
 def _planned_texts(event: Event) -> _PlannedTexts:
     fields = event.all_fields
+    free = [(field.name, field.max_length or DEFAULT_MAX_LENGTH) for field in fields if _is_free_text(field)]
+    ids = [(field.name, sys.maxsize) for field in fields if field.type in ("id", "ref") and field.pii != "none"]
     return _PlannedTexts(
-        free={field.name: field.max_length or DEFAULT_MAX_LENGTH for field in fields if _is_free_text(field)},
-        ids=tuple(field.name for field in fields if field.type in ("id", "ref") and field.pii != "none"),
+        searched=(*free, *ids),
         sensitive=tuple(field.name for field in fields if field.type == "string" and field.pii == "sensitive"),
     )
 

@@ -5,7 +5,7 @@ The validators are built once from the schemas that are published to producers, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -13,7 +13,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from analytics_platform.catalog import Catalog
+from analytics_platform.catalog import Catalog, Event
 from analytics_platform.intake.envelope import Refusal
 from analytics_platform.intake.outcomes import Reason
 from analytics_platform.tracking.plan import plan_schemas
@@ -26,12 +26,21 @@ _DETAIL_CHARACTERS = 600
 
 @dataclass(frozen=True, slots=True)
 class PlannedEvent:
-    """An event of the plan as the gate needs it; `occurred_at` names the property with the business time, if any."""
+    """An event of the plan as the gate needs it.
+
+    Attributes:
+        name: of the event.
+        stream: that it belongs to.
+        occurred_at: the property with the business time, if any.
+        is_valid: whether properties are as the plan has them.
+        errors: what is wrong with properties that are not.
+    """
 
     name: str
     stream: str
     occurred_at: str | None
-    validator: Any
+    is_valid: Callable[[dict[str, Any]], bool]
+    errors: Callable[[dict[str, Any]], Iterator[Any]]
 
 
 class PlanCheck:
@@ -39,10 +48,7 @@ class PlanCheck:
 
     def __init__(self, catalog: Catalog) -> None:
         schemas = plan_schemas(catalog)
-        self._events = {
-            name: PlannedEvent(name, event.stream, event.occurred_at, _validator(schemas[name]))
-            for name, event in catalog.events.items()
-        }
+        self._events = {name: _planned(event, schemas[name]) for name, event in catalog.events.items()}
 
     def event(self, name: object) -> PlannedEvent:
         """The planned event of a track call's `event`; refuses what the plan does not know."""
@@ -59,15 +65,15 @@ class PlanCheck:
         return f"event: {name!r} is not in the tracking plan; {mend}"
 
 
-def conforming(planned: PlannedEvent, properties: dict[str, Any]) -> None:
-    """Refuse properties that the plan does not allow."""
-    if not planned.validator.is_valid(properties):
-        errors = islice(planned.validator.iter_errors(properties), _ERRORS_TOLD + 1)
-        raise Refusal(Reason.SCHEMA_VIOLATION, _told(planned, properties, errors))
+def violation(planned: PlannedEvent, properties: dict[str, Any]) -> Refusal:
+    """The refusal of properties that are not valid."""
+    errors = islice(planned.errors(properties), _ERRORS_TOLD + 1)
+    return Refusal(Reason.SCHEMA_VIOLATION, _told(planned, properties, errors))
 
 
-def _validator(schema: dict[str, Any]) -> Any:
-    return jsonschema_rs.Draft7Validator(schema, validate_formats=True, mask=_MASK)
+def _planned(event: Event, schema: dict[str, Any]) -> PlannedEvent:
+    validator = jsonschema_rs.Draft7Validator(schema, validate_formats=True, mask=_MASK)
+    return PlannedEvent(event.name, event.stream, event.occurred_at, validator.is_valid, validator.iter_errors)
 
 
 def _told(planned: PlannedEvent, properties: dict[str, Any], errors: Iterable[Any]) -> str:

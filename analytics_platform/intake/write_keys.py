@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from analytics_platform.catalog import Catalog, CatalogError, hash_write_key
@@ -20,6 +21,8 @@ from analytics_platform.intake.outcomes import WriteKeyContext
 _LOG = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 1.0
+
+_HASHES_REMEMBERED = 10_000
 
 _Signature = tuple[int, int, int] | None
 
@@ -55,7 +58,7 @@ class WriteKeys:
         if self._clock() >= self._check_at:
             self._check_at = self._clock() + _CHECK_SECONDS
             self._refresh()
-        sha256 = hash_write_key(plain)
+        sha256 = _hashed(plain)
         if sha256 not in self._keys:  # a key that was made just now: the clients drop what a 401 refuses
             self._refresh()
         found = self._keys.get(sha256)
@@ -65,7 +68,7 @@ class WriteKeys:
 
     def registered(self, plain: str) -> WriteKeyContext | None:
         """Whose a plain write key is or was: old events keep their sender when its key has expired since."""
-        found = self._keys.get(hash_write_key(plain))
+        found = self._keys.get(_hashed(plain))
         return None if found is None else found[1]
 
     def _refresh(self) -> None:
@@ -104,3 +107,9 @@ class WriteKeys:
         except FileNotFoundError:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=_HASHES_REMEMBERED)
+def _hashed(plain: str) -> str:
+    """The same few keys come with every request."""
+    return hash_write_key(plain)

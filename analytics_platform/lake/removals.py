@@ -59,7 +59,8 @@ class Removals:
 
     def covers(self, dataset: str, tenant: str, day: date) -> bool:
         """Whether a day of a dataset and tenant was removed."""
-        return any(each.covers(day) for each in self.by_place.get((dataset, tenant), ()))
+        removed = self.by_place.get((dataset, tenant))  # asked for every message, and nearly always nothing
+        return removed is not None and any(each.covers(day) for each in removed)
 
     def covers_raw(self, stream: str, tenant: str, day: date) -> bool:
         """Whether a raw partition was removed."""

@@ -22,8 +22,9 @@ from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.references import REFERENCE
 from analytics_platform.identities.sealing import TenantSeals, UnsealedError, unseal
 from analytics_platform.identities.table import IdentitiesTable, read_identities
+from analytics_platform.intake.envelope import Parts
 from analytics_platform.intake.gate import Gate
-from analytics_platform.intake.identifiers import Parts, Splitter
+from analytics_platform.intake.identifiers import Splitter
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.intake.outcomes import Admitted, Rejected, WriteKeyContext
 from analytics_platform.intake.replay import Selection, dead_letters

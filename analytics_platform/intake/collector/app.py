@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from analytics_platform.intake.collector import api_docs
 from analytics_platform.intake.collector.limits import ClientGoneError
+from analytics_platform.intake.collector.logs import log_info
 from analytics_platform.intake.collector.reception import Arrival, Collector, Taken
 from analytics_platform.intake.collector.refusals import Code, RequestRefusedError
 from analytics_platform.intake.collector.requests import BATCH_PATHS, CALL_PATHS
@@ -187,7 +188,8 @@ class _Endpoint:
             said["dead_letters"] = len(taken.refused)
         if refusal is not None:
             said["code"] = refusal.code.value
-        _log.info("request", **said, ms=round(seconds * 1000, 3))
+        said["ms"] = round(seconds * 1000, 3)
+        log_info("request", said)
 
 
 def _add_operations(app: FastAPI, collector: Collector) -> None:

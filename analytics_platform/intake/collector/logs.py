@@ -12,6 +12,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -74,8 +76,23 @@ class _Lines:
                     rest = rest[os.write(self._descriptor, rest) :]
 
 
+_lines: _Lines | None = None
+
+
+def log_info(event: str, said: Mapping[str, Any]) -> None:
+    """Log a line as structlog would, at a tenth of its cost: for what is told of every request."""
+    if _lines is None:  # nobody has set up the logs
+        structlog.get_logger("collector").info(event, **said)
+        return
+    stamped = {**said, "event": event, "level": "info", "timestamp": datetime.now(UTC)}
+    _lines.write(orjson.dumps(stamped, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
+
+
 def configure_logs(level: int = logging.INFO) -> None:
     """Set up this process's logs."""
+    global _lines
+    lines = _Lines(sys.stderr.fileno())
+    _lines = lines if level <= logging.INFO else None
     common: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -84,7 +101,7 @@ def configure_logs(level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*common, structlog.processors.JSONRenderer(serializer=_as_bytes)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Lines(sys.stderr.fileno()))),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", lines)),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -184,9 +184,11 @@ class Collector:
         self._rates.take(sender.name, taken, sender.key.events_per_second)
         try:
             outcomes = await self._judged(said, sender, arrival.received_at)
-            if read is not None and said.is_guess and any(_is_unparsed(outcome) for _, outcome in outcomes):
+            refused = _refused(outcomes)
+            if read is not None and said.is_guess and any(each.reason in _UNPARSED for _, each in refused):
                 said = await _cut(arrival, read, quickly=False)
                 outcomes = await self._judged(said, sender, arrival.received_at)
+                refused = _refused(outcomes)
             await self._commit(outcomes, said.shared, sender.key, arrival.received_at)
         except IdentityKeysError as error:
             self._rates.give_back(sender.name, taken)
@@ -194,7 +196,9 @@ class Collector:
         except (RequestRefusedError, asyncio.CancelledError):
             self._rates.give_back(sender.name, taken)
             raise
-        return _account(sender.key, outcomes)
+        self._count(len(outcomes), refused)
+        told = [Refused(message_id_of(raw), outcome.reason) for raw, outcome in refused]
+        return Taken(sender.key, len(outcomes), told)
 
     async def _judged(self, said: Said, sender: _Sender, received_at: datetime) -> list[_Outcome]:
         outcomes: list[_Outcome] = []
@@ -225,7 +229,6 @@ class Collector:
         except SpoolUnavailableError as error:
             text, seconds = str(error), error.retry_after_seconds
             raise RequestRefusedError(Code.UNAVAILABLE, text, retry_after_seconds=seconds) from error
-        self._count(outcomes)
 
     def _letter(
         self, raw: bytes, refused: Rejected, shared: Mapping[str, object], key: WriteKeyContext, received_at: datetime
@@ -245,12 +248,11 @@ class Collector:
             shared=shared or None,
         ).sealed(self._seals)
 
-    def _count(self, outcomes: Sequence[_Outcome]) -> None:
-        refused = [outcome.reason for _, outcome in outcomes if isinstance(outcome, Rejected)]
-        self.metrics.acknowledged.inc(len(outcomes))
-        self.metrics.accepted.inc(len(outcomes) - len(refused))
-        for reason in refused:
-            self.metrics.dead_lettered.labels(reason.value).inc()
+    def _count(self, taken: int, refused: Sequence[tuple[bytes, Rejected]]) -> None:
+        self.metrics.acknowledged.inc(taken)
+        self.metrics.accepted.inc(taken - len(refused))
+        for _, outcome in refused:
+            self.metrics.dead_lettered.labels(outcome.reason.value).inc()
 
 
 async def _cut(arrival: Arrival, read: Callable[[bool], Said], *, quickly: bool) -> Said:
@@ -259,12 +261,5 @@ async def _cut(arrival: Arrival, read: Callable[[bool], Said], *, quickly: bool)
     return read(quickly)
 
 
-def _is_unparsed(outcome: Admitted | Rejected) -> bool:
-    return isinstance(outcome, Rejected) and outcome.reason in _UNPARSED
-
-
-def _account(key: WriteKeyContext, outcomes: Sequence[_Outcome]) -> Taken:
-    refused = [
-        Refused(message_id_of(raw), outcome.reason) for raw, outcome in outcomes if isinstance(outcome, Rejected)
-    ]
-    return Taken(key, len(outcomes), refused)
+def _refused(outcomes: Sequence[_Outcome]) -> list[tuple[bytes, Rejected]]:
+    return [(raw, outcome) for raw, outcome in outcomes if isinstance(outcome, Rejected)]

@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -44,6 +45,9 @@ CALL_PATHS = {
 }
 """Type of call by the last part of its path."""
 
+_HEADERS_REMEMBERED = 10_000
+"""A client sends the same one with each request."""
+
 _SHARED = ("sentAt", "context", "integrations")
 
 
@@ -64,6 +68,7 @@ class Said:
     is_guess: bool = False
 
 
+@lru_cache(maxsize=_HEADERS_REMEMBERED)
 def basic_user(authorization: str | None) -> str | None:
     """The write key of an `Authorization: Basic` header, with or without its colon; None for none.
 

@@ -138,10 +138,15 @@ def entries_of(outcomes: Iterable[Admitted | SealedLetter]) -> Entries:
     """Outcomes as the spool takes them."""
     entries = Entries()
     for outcome in outcomes:
-        entries.acked[outcome.tenant] += 1
-        line, reason = outcome.line, None if isinstance(outcome, Admitted) else outcome.reason
-        entries.lines.setdefault((reason, outcome.day, outcome.tenant, outcome.stream), []).append(line)
-        entries.size += len(line)
+        reason = None if isinstance(outcome, Admitted) else outcome.reason
+        place = reason, outcome.day, outcome.tenant, outcome.stream
+        found = entries.lines.get(place)
+        if found is None:
+            found = entries.lines[place] = []
+        found.append(outcome.line)
+    for (_, _, tenant, _), lines in entries.lines.items():
+        entries.acked[tenant] += len(lines)
+        entries.size += sum(map(len, lines))
     return entries
 
 

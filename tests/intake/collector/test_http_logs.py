@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
+from typing import cast
+
+import orjson
+import pytest
 
 from analytics_platform.intake.collector import logs
 
@@ -30,3 +35,26 @@ def test_when_nobody_reads_logging_neither_waits_nor_fails() -> None:
     lines._write_out()
 
     assert lines._size == 0
+
+
+def test_the_line_of_a_request_has_the_form_of_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Written(list[bytes]):
+        write = list[bytes].append
+
+    written = Written()
+    monkeypatch.setattr(logs, "_lines", cast("logs._Lines", written))
+
+    logs.log_info("request", {"request_id": "r-1", "status": 200, "ms": 1.5})
+
+    (line,) = written
+    said = orjson.loads(line)
+    assert line.endswith(b"}\n")
+    assert list(said) == ["request_id", "status", "ms", "event", "level", "timestamp"]
+    assert (said["event"], said["level"], said["timestamp"][-1]) == ("request", "info", "Z")
+    assert datetime.fromisoformat(said["timestamp"]).tzinfo is not None
+
+
+def test_before_logs_are_set_up_a_request_is_told_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.log_info("request", {"request_id": "r-2"})
+
+    assert "r-2" in capsys.readouterr().out
