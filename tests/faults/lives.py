@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,8 +76,10 @@ class Lives:
 def lives() -> Iterator[Lives]:
     """A process that has imported all that stages need."""
     program = Path(__file__).with_name("victim.py")
+    # A program of its own finds the helpers of all tests as pytest does.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
         yield Lives(process)
 

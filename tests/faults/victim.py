@@ -16,9 +16,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-_FOLDERS = ("", "faults", "governance", "intake")
-sys.path.extend(str(Path(__file__).parents[1] / name) for name in _FOLDERS)
-
 from disturbance import Disturbance
 from stages import STAGES
 
