@@ -1,8 +1,17 @@
 """Faults are played on every room, so helpers of the rooms' own tests are at hand here."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOMS = ("alerting", "governance", "intake")
+import pytest
+from lives import ROOMS, Lives, lives
 
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in ROOMS)
+
+
+@pytest.fixture(scope="session")
+def victims() -> Iterator[Lives]:
+    """What runs stages in processes of their own."""
+    with lives() as running:
+        yield running

@@ -14,6 +14,9 @@ from typing import Any
 
 from disturbance import Kind
 
+ROOMS = ("alerting", "governance", "intake")
+"""Folders of tests whose helpers are at hand here: faults are played on every room."""
+
 
 @dataclass(frozen=True)
 class Life:
@@ -77,7 +80,8 @@ def lives() -> Iterator[Lives]:
     """A process that has imported all that stages need."""
     program = Path(__file__).with_name("victim.py")
     # A program of its own finds the helpers of all tests as pytest does.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    folders = [str(Path(__file__).parents[1] / room) for room in ROOMS]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, *folders])}
     with subprocess.Popen(
         [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:

@@ -7,6 +7,7 @@ erasures say when they were done. What is compared, and how, stands in `judging`
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,12 +18,17 @@ from typing import Any
 import known_keys
 import pyarrow as pa
 import pyarrow.compute as pc
+from alert_examples import Desk, after, finding, right, wrong
 from erasure_rooms import Rooms
 from intake_messages import OTHER_TENANT, TENANT, flow_step, scan, write
 from judging import judge_erasure, judge_keys, judge_messages, judge_removal
 from retention_house import NOW as RETENTION_NOW
 from retention_house import RetentionHouse
+from slack_api import TOKEN
 
+from analytics_platform.alerting.delivery import Delivery
+from analytics_platform.alerting.slack import SlackClient
+from analytics_platform.alerting.store import SqliteStore
 from analytics_platform.catalog import load_catalog
 from analytics_platform.governance.retention.lock import LASTS
 from analytics_platform.identities.keys import IdentityKeys
@@ -212,6 +218,23 @@ def make_keys(home: Path) -> None:
     keys.rotate(OTHER_TENANT)
 
 
+def tell(home: Path) -> None:
+    """Three incidents, of which one recovers, and a proof of life: what is to be said is in the outbox."""
+    desk = Desk(CATALOG, home)
+    desk.see(wrong(*(finding(tenant=f"tenant-{number}") for number in range(3))))
+    desk.see(right(finding(tenant="tenant-1")), after(minutes=1))
+    desk.desk.heartbeat(after(minutes=1))
+
+
+def deliver(home: Path) -> None:
+    """Empty the outbox into the Slack whose address lies in the home, at the time that does."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
+    now = datetime.fromisoformat((home / "now").read_text())
+    client = SlackClient(TOKEN, (home / "slack").read_text(), timeout_seconds=1)
+    Delivery(SqliteStore(home / "alerts.sqlite"), client, clock=lambda: now).deliver()
+
+
 def expire_lock(home: Path) -> None:
     """What two hours do: the lock of a removal that died is believed no longer."""
     assert timedelta(hours=2) == LASTS
@@ -240,6 +263,8 @@ STAGES: dict[str, Callable[[Path], None]] = {
         prepare_erasure,
         make_keys,
         expire_lock,
+        tell,
+        deliver,
         judge_messages,
         judge_removal,
         judge_erasure,

@@ -6,16 +6,14 @@ The seed is fixed; `--fault-seed N` takes another, `--rounds N` more rounds (as 
 from __future__ import annotations
 
 import random
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from disturbance import Kind
-from lives import Lives, differences, lives
+from lives import Lives
+from trials import BROUGHT_IN, Stage, Trial
 
 pytestmark = pytest.mark.integration
 
@@ -24,17 +22,6 @@ ROUNDS_OF_CI = 8
 """One in so many of `--rounds`."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What is disturbed, what has to be there before, what follows, and who judges."""
-
-    before: tuple[str, ...]
-    stage: str
-    after: tuple[str, ...]
-    judge: str
-
-
-BROUGHT_IN = ("furnish", "first_half")
 STAGES = {
     "import": Stage(BROUGHT_IN, "bring_in", ("build_raw", "load", "publish_extract"), "judge_messages"),
     "ship": Stage((*BROUGHT_IN, "take_in"), "ship", ("build_raw", "load", "publish_extract"), "judge_messages"),
@@ -45,52 +32,6 @@ STAGES = {
     "erasure": Stage(("prepare_erasure",), "erase", (), "judge_erasure"),
     "identity keys": Stage((), "make_keys", (), "judge_keys"),
 }
-
-
-@pytest.fixture(scope="module")
-def victims() -> Iterator[Lives]:
-    with lives() as running:
-        yield running
-
-
-@dataclass
-class Trial:
-    """A stage, what is there before it, and what an undisturbed process makes of that.
-
-    Plans and approvals name paths, so every round is played at one place.
-    """
-
-    victims: Lives
-    stage: Stage
-    folder: Path
-    points: int = 0
-    expected: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        home, before = self.folder / "home", self.folder / "before"
-        home.mkdir()
-        self.victims.run_undisturbed(home, *self.stage.before)
-        home.rename(before)
-        with self._home() as home:
-            self.points = self.victims.run_undisturbed(home, self.stage.stage)
-            self.victims.run_undisturbed(home, *self.stage.after)
-            self.expected = self.victims.judged(self.stage.judge, home)
-
-    def round(self, kind: Kind, at: int) -> list[str]:
-        """Disturb the stage, run it again with all that follows; what is then otherwise than it should be."""
-        with self._home() as home:
-            life = self.victims.run(self.stage.stage, home, kind, at)
-            again = () if life.done else ("expire_lock", self.stage.stage)
-            self.victims.run_undisturbed(home, *again, *self.stage.after)
-            found = self.victims.judged(self.stage.judge, home)
-        return [f"{kind} at {at} ({life.said}): {each}" for each in differences(found, self.expected)]
-
-    @contextmanager
-    def _home(self) -> Iterator[Path]:
-        home = self.folder / "home"
-        shutil.copytree(self.folder / "before", home)
-        yield home
-        shutil.rmtree(home)
 
 
 @pytest.mark.parametrize("name", STAGES)
