@@ -5,6 +5,7 @@ Where the system lets us (root), the home lies on a small file system of its own
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -98,14 +99,15 @@ class Deployment:
         output = ((home or self.folder) / "run.json").open("wb")
         errors = (self.folder / "run.log").open("ab")
         with output, errors:
-            return subprocess.Popen(command, env={**self.environment, **more}, stdout=output, stderr=errors)
+            self.run = subprocess.Popen(command, env={**self.environment, **more}, stdout=output, stderr=errors)
+        return self.run
 
     def keep_building(self) -> None:
         """One run after the other, as a schedule would."""
         while not self.stopping.is_set():
-            self.run = self.build()
-            code = self.run.wait()
-            self.runs["killed" if self.run.pid in self.killed_runs else "ok" if code == 0 else "failed"] += 1
+            run = self.build()
+            code = run.wait()
+            self.runs["killed" if run.pid in self.killed_runs else "ok" if code == 0 else "failed"] += 1
             self.stopping.wait(1)
 
     def kill_run(self) -> bool:
@@ -133,6 +135,7 @@ def deployed(folder: Path, seed: int, postgres: PostgresServer | None) -> Iterat
     """A deployment that lives until the block ends, with its processes."""
     with ExitStack() as stack:
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
         server.start()
         stack.callback(server.stop)
         host, port = server.get_host_and_port()

@@ -34,7 +34,7 @@ from mixed_traffic import mixed_traffic
 from postgres import PostgresServer, running_postgres
 from troubles import LONGEST_SECONDS, in_turn, logs
 
-_PATIENCE_SECONDS = 240.0
+_PATIENCE_SECONDS = 900.0
 
 
 def long_run(folder: Path, minutes: float, every: float, seed: int) -> dict[str, Any]:
@@ -78,10 +78,13 @@ def _settled(made: Deployment) -> list[str]:
     problems = []
     if (code := made.stop_collector()) != 0:
         problems.append(f"the collector ended with code {code}")
-    for attempt in ("the run after the last trouble", "a run again"):
-        if made.build().wait(_PATIENCE_SECONDS) != 0:
-            problems.append(f"{attempt} failed: {(made.folder / 'run.json').read_text()[-3000:]}")
-    built = json.loads((made.folder / "run.json").read_text())["built"]
+    answer = made.folder / "run.json"
+    problems += [
+        f"{attempt} failed: {answer.read_text()[-3000:]}"
+        for attempt in ("the run after the last trouble", "a run again")
+        if made.build().wait(_PATIENCE_SECONDS) != 0
+    ]
+    built = json.loads(answer.read_text())["built"]
     if again := [name for name in built if not name.startswith(("ops/", "governance/"))]:
         problems.append(f"a run again built {again}")
     return problems

@@ -33,7 +33,7 @@ TROUBLES = {
     HISTORY: [Fault("status", 500), Fault("hang_up")],
 }
 PASSES = 16
-ROUNDS_OF_CI = 3
+ROUNDS_OF_CI = 8
 
 
 @pytest.fixture

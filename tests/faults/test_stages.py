@@ -18,7 +18,7 @@ from trials import BROUGHT_IN, Stage, Trial
 pytestmark = pytest.mark.integration
 
 KINDS: tuple[Kind, ...] = ("kill", "torn", "full", "failing")
-ROUNDS_OF_CI = 8
+ROUNDS_OF_CI = 20
 """One in so many of `--rounds`."""
 
 

@@ -23,7 +23,7 @@ from analytics_platform.warehouse import DuckDBWarehouse, WarehouseBusyError
 
 pytestmark = pytest.mark.integration
 
-ROUNDS_OF_CI = 10
+ROUNDS_OF_CI = 20
 HOLDER = """
 import sys, time
 from pathlib import Path

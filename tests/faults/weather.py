@@ -12,7 +12,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,6 +52,7 @@ class StoreProxy:
         self._upstream = host, port
         self._dice = random.Random(str(seed))
         self._played: Counter[str] = Counter()
+        self._at_work: set[asyncio.Future[None]] = set()
         self.weather = CALM
         self.port = 0
 
@@ -83,13 +84,16 @@ class StoreProxy:
             return
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
         way = _Way(self, up_writer, writer)
-        back = asyncio.ensure_future(way.pass_back(up_reader))
-        with suppress(ConnectionError, asyncio.CancelledError):
-            await way.pass_on(reader)
-        with suppress(ConnectionError, asyncio.CancelledError):
-            await back
-        for each in (writer, up_writer):
-            each.close()
+        both = [asyncio.ensure_future(each) for each in (way.pass_on(reader), way.pass_back(up_reader))]
+        self._at_work.update(both)  # a loop itself keeps its tasks by weak references alone
+        # Whoever ends first ends the connection: no request of ours is answered after its sender has gone.
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for each in both:
+            each.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+        self._at_work.difference_update(both)
+        for each_way in (writer, up_writer):
+            each_way.close()
 
 
 class _Way:
@@ -114,7 +118,6 @@ class _Way:
                     break
             self._up.write(data)
             await self._up.drain()
-        self._up.close()
 
     async def pass_back(self, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(_CHUNK):
@@ -125,7 +128,6 @@ class _Way:
                 break
             self._down.write(data)
             await self._down.drain()
-        self._down.close()
 
 
 @contextmanager
@@ -141,8 +143,10 @@ def store_proxy(host: str, port: int, seed: object) -> Iterator[StoreProxy]:
         ready.set()
         await stop.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
             task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()), name="store-proxy", daemon=True)
     thread.start()
