@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from lives import ROOMS, Lives, lives
+from trials import Homes
 
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in ROOMS)
 
@@ -15,3 +16,9 @@ def victims() -> Iterator[Lives]:
     """What runs stages in processes of their own."""
     with lives() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def homes(victims: Lives, tmp_path_factory: pytest.TempPathFactory) -> Homes:
+    """Homes before each stage, which tests share."""
+    return Homes(victims, tmp_path_factory.mktemp("homes"))

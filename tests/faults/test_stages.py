@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import get_args
 
 import pytest
 from disturbance import Kind
-from lives import Lives
-from trials import BROUGHT_IN, Stage, Trial
+from trials import BROUGHT_IN, Homes, Stage, Trial
 
 pytestmark = pytest.mark.integration
 
@@ -37,13 +35,12 @@ STAGES = {
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_that_is_disturbed_anywhere_and_run_again_ends_as_one_that_was_not(
     name: str,
-    victims: Lives,
+    homes: Homes,
     rounds: int,
     fault_seed: int,
-    tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    trial = Trial(victims, STAGES[name], tmp_path)
+    trial = Trial(homes, STAGES[name])
     every = [(kind, at) for kind in KINDS for at in range(1, trial.points + 1)]
     chosen = random.Random(f"{fault_seed} {name}").sample(every, min(len(every), max(1, rounds // ROUNDS_OF_CI)))
     wrong = [each for kind, at in chosen for each in trial.round(kind, at)]

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from lives import Lives
-from trials import BROUGHT_IN, Stage, Trial
+from trials import BROUGHT_IN, Homes, Stage, Trial
 
 from analytics_platform.warehouse import DuckDBWarehouse, WarehouseBusyError
 
@@ -70,16 +69,15 @@ def test_who_waits_too_long_is_told_who_holds_it_and_a_holder_that_is_killed_fre
 
 @pytest.mark.parametrize("how", ["killed at a moment", "without room"])
 def test_a_load_that_broke_off_within_the_database_is_made_up_for(
-    victims: Lives,
+    homes: Homes,
     how: str,
     fault_seed: int,
     rounds: int,
-    tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    trial = Trial(victims, LOAD, tmp_path)
+    trial = Trial(homes, LOAD)
     dice = random.Random(f"{fault_seed} {how}")
-    largest = (tmp_path / "before" / "warehouse.duckdb").stat().st_size * 2
+    largest = (homes.after(LOAD.before)[0] / "warehouse.duckdb").stat().st_size * 2
     wrong: list[str] = []
     count = max(1, rounds // ROUNDS_OF_CI)
     for _ in range(count):
