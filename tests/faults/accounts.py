@@ -53,7 +53,7 @@ def accounted(made: Deployment, told: Told, first: date) -> Account:
     account = Account()
     store, last = made.store, datetime.now(UTC).date() + timedelta(days=1)
     landed = _landed(store, first, last)
-    _judge_landed(account, landed, told)
+    judge_landed(account, landed, told)
     _judge_books(account, store, first, last, told)
     warehouse = DuckDBWarehouse(made.home / "warehouse.duckdb", lock_timeout=60)
     loaded = _loaded(warehouse)
@@ -65,7 +65,8 @@ def accounted(made: Deployment, told: Told, first: date) -> Account:
     return account
 
 
-def _judge_landed(account: Account, landed: Counter[str], told: Told) -> None:
+def judge_landed(account: Account, landed: Counter[str], told: Told) -> None:
+    """Compare what landed with what clients were told."""
     sent = set().union(*told.sent.values())
     account.counts["sent"] = {name: len(ids) for name, ids in sorted(told.sent.items())} | {
         "middleware": told.requests,
