@@ -119,9 +119,10 @@ def _judge_undisturbed(account: Account, made: Deployment, warehouse: DuckDBWare
         for info in made.store.list(prefix):
             lake.put(info.key, made.store.get(info.key))
     shutil.copy(made.home / "identity_keys.json", home)
-    alone = {"ANALYTICS_HOME": str(home), "ANALYTICS_LAKE_URL": "", "ANALYTICS_DAGSTER_POSTGRES_HOST": ""}
-    code = made.build(home=home, **alone).wait()
+    code = made.build_alone(home).wait()
     account.wants(code == 0, f"the undisturbed build ended with {code}: {(home / 'run.json').read_text()[-2000:]}")
+    if code != 0:
+        return
     ours, theirs = _rows(warehouse), _rows(DuckDBWarehouse(home / "warehouse.duckdb"))
     account.problems += [f"rows {each}" for each in differences(ours, theirs)]
     account.counts["tables compared"] = len(ours)

@@ -29,7 +29,7 @@ from analytics_platform.intake.collector.process import announced_url, collector
 from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.cache import ObjectCache
 from analytics_platform.lake.s3 import S3Store
-from analytics_platform.settings import PREFIX, Settings
+from analytics_platform.settings import PREFIX
 
 BUCKET, REGION = "long-run", "eu-west-1"
 AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
@@ -92,14 +92,21 @@ class Deployment:
         self.collector.terminate()
         return self.collector.wait(180)
 
-    def build(self, *arguments: str, home: Path | None = None, **more: str) -> subprocess.Popen[bytes]:
+    def build(self) -> subprocess.Popen[bytes]:
         """Begin `analytics run` up to the running day."""
+        return self._begun(self.folder, self.environment)
+
+    def build_alone(self, home: Path) -> subprocess.Popen[bytes]:
+        """Begin the same for another home, which has its lake and its records in itself."""
+        elsewhere = (f"{PREFIX}LAKE_", f"{PREFIX}DAGSTER_")
+        kept = {name: value for name, value in self.environment.items() if not name.startswith(elsewhere)}
+        return self._begun(home, {**kept, f"{PREFIX}HOME": str(home)})
+
+    def _begun(self, answers: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         today = datetime.now(UTC).date().isoformat()
-        command = [sys.executable, "-m", "analytics_platform.cli", "run", "--to", today, "--json", *arguments]
-        output = ((home or self.folder) / "run.json").open("wb")
-        errors = (self.folder / "run.log").open("ab")
-        with output, errors:
-            self.run = subprocess.Popen(command, env={**self.environment, **more}, stdout=output, stderr=errors)
+        command = [sys.executable, "-m", "analytics_platform.cli", "run", "--to", today, "--json"]
+        with (answers / "run.json").open("wb") as output, (self.folder / "run.log").open("ab") as errors:
+            self.run = subprocess.Popen(command, env=environment, stdout=output, stderr=errors)
         return self.run
 
     def keep_building(self) -> None:
@@ -118,16 +125,6 @@ class Deployment:
         self.killed_runs.add(run.pid)
         run.send_signal(signal.SIGKILL)
         return True
-
-    def settings(self) -> Settings:
-        """The deployment's, as its processes read them."""
-        return Settings(
-            home=self.home, **{name: value for name, value in _chosen(self.environment).items() if name != "home"}
-        )
-
-
-def _chosen(environment: dict[str, str]) -> dict[str, str]:
-    return {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
 
 
 @contextmanager
