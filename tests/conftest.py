@@ -116,8 +116,22 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=40, help="how often a test that kills a process does so")
+    parser.addoption("--fault-seed", type=int, default=1, help="what tests that play faults draw them by")
 
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--rounds"))
+
+
+@pytest.fixture
+def fault_seed(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--fault-seed"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many rounds of faults were played."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "rounds":
+                terminalreporter.write_line(f"rounds {value}: {report.nodeid}")

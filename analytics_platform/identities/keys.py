@@ -10,7 +10,6 @@ so a rotation needs no restart.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import hmac
 import logging
 import os
@@ -223,7 +222,8 @@ def _read(file: Path) -> _File:
 def _write(file: Path, content: _File) -> None:
     """Replace the file in one step; what it says may never be lost, so it reaches the disk first."""
     data = content.model_dump_json(indent=1).encode()
-    draft = file.with_name(f".{file.name}.{hashlib.sha256(data).hexdigest()[:8]}")
+    # One name, since the lock lets one process write: what a killed one left is overwritten, not kept beside the file.
+    draft = file.with_name(f".{file.name}.draft")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as opened:
@@ -231,8 +231,18 @@ def _write(file: Path, content: _File) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         draft.replace(file)
+        _sync_folder(file.parent)
     except OSError as error:
         raise IdentityKeysError(f"{file}: cannot be written ({error.strerror}); mend its folder") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the file's new name survive a power cut, before anything is sealed with what it says."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _signed(file: Path) -> tuple[int, int, int] | None:

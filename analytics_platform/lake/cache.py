@@ -6,6 +6,7 @@ is the newest. Belongs here: that folder and how it stays small. Stays out: how 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -50,7 +51,10 @@ class ObjectCache:
         fresh = self._folder / f".{uuid.uuid4().hex}"
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            fresh.write_bytes(data)
+            with fresh.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # a power cut must not leave an empty file under the name of a version
             fresh.replace(path)
         finally:
             fresh.unlink(missing_ok=True)
@@ -59,6 +63,10 @@ class ObjectCache:
         files = [(path.stat(), path) for path in self._folder.glob("*/*") if path.is_file()]
         excess = sum(stat.st_size for stat, _ in files) - self._max_bytes
         settled = time.time() - _SETTLED_SECONDS
+        for left in self._folder.glob(".*"):  # of a process that was killed within a download
+            with contextlib.suppress(FileNotFoundError):  # of a living one, which is done with it
+                if left.stat().st_mtime < settled:
+                    left.unlink()
         for stat, path in sorted(files, key=lambda each: each[0].st_mtime):
             if excess <= 0 or stat.st_mtime > settled:
                 return

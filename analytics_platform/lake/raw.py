@@ -269,7 +269,7 @@ def _build(
         screened = _Screened(store, screen, Path(folder))
         merged = merge(connection, _wanted(store, stale, screened, is_large=batch.is_large))
         outcome = _outcome(store, merged, stale, screened)
-        for key, found in sorted(_identifiers(merged, stale).items(), key=_by_tenant):
+        for key, found in sorted(_identifiers(merged, stale, screened).items(), key=_by_tenant):
             take(key, found)
         rows = _Rows(batch.cast(RAW_SCHEMA) for batch in merged.sorted_rows())
         encoded = (
@@ -291,12 +291,18 @@ class _Screened:
         self.folder = folder
         self._erased: dict[str, Mapping[str, int]] = {}
         self._paths: dict[str, Path] = {}
+        self._keys: dict[str, str] = {}
 
     def path(self, info: ObjectInfo) -> Path:
         """The object's own file, or one beside it without the lines that may not come in."""
         if info.key not in self._paths:
             self._paths[info.key] = self._screened(info) or self._store.local_path(info.key)
+            self._keys[str(self._paths[info.key])] = info.key
         return self._paths[info.key]
+
+    def key(self, path: str) -> str:
+        """The key of the object that was handed out as that file; a copy of a bucket's object has a name of its own."""
+        return self._keys[path]
 
     def erased(self, item: _Stale) -> Counter[str]:
         """Lines of a partition's stream that did not come in, by name of their landing object."""
@@ -310,7 +316,7 @@ class _Screened:
         if changed is None:
             return None
         data, self._erased[info.key] = changed
-        path = self.folder / info.key  # what a line belongs to is told by the end of its path
+        path = self.folder / info.key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path
@@ -359,7 +365,7 @@ def _emptied(store: ObjectStore, item: _Stale) -> list[bytes]:
 def _outcome(
     store: ObjectStore, merged: Merge, stale: Sequence[_Stale], screened: _Screened
 ) -> dict[PartitionKey, RawPartition]:
-    lines = _lines_by_object(merged, stale)
+    lines = _lines_by_object(merged, stale, screened)
     kept, dropped, conflicts = merged.kept(), merged.dropped(), merged.conflicts()
     outcome: dict[PartitionKey, RawPartition] = {}
     for item in stale:
@@ -382,12 +388,12 @@ def _letters_gone(store: ObjectStore, item: _Stale) -> int:
     return item.held.conflicts - (len(lines_of(store.get(key))) if store.info(key) else 0)
 
 
-def _lines_by_object(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, dict[str, int]]:
+def _lines_by_object(merged: Merge, stale: Iterable[_Stale], screened: _Screened) -> dict[PartitionKey, dict[str, int]]:
     """Lines per landing object's name and partition; a line outside its object's partition is corruption."""
     only_object = _only_objects(stale)
     found: dict[PartitionKey, dict[str, int]] = {}
     for (path, key), lines in merged.lines().items():
-        name = _name_within(path, key) if path else only_object.get(key)
+        name = _name_within(screened.key(path), key) if path else only_object.get(key)
         if name is None:
             raise LandingCorruptError(
                 f"{path or 'a landing object'} holds a line of {key[1]} and {key[2]}; restore it from a copy"
@@ -396,12 +402,14 @@ def _lines_by_object(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKe
     return found
 
 
-def _identifiers(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, list[LandedIdentifiers]]:
+def _identifiers(
+    merged: Merge, stale: Iterable[_Stale], screened: _Screened
+) -> dict[PartitionKey, list[LandedIdentifiers]]:
     """The sealed identifiers of the batch's landing lines, by partition."""
     only_object = _only_objects(stale)
     found: dict[PartitionKey, list[LandedIdentifiers]] = {}
     for path, key, user, device, sealed, lines in merged.identifiers():
-        name = path.rpartition("/")[2] if path else only_object[key]
+        name = placed(screened.key(path)).name if path else only_object[key]
         found.setdefault(key, []).append(LandedIdentifiers(name, user, device, sealed, lines))
     return found
 
@@ -417,9 +425,9 @@ def _only_objects(stale: Iterable[_Stale]) -> dict[PartitionKey, str]:
     return {item.key: placed(item.fresh[0].key).name for item in stale if len(item.fresh) == 1}
 
 
-def _name_within(path: str, key: PartitionKey) -> str | None:
-    """The name of a landing file that is of the partition; None for a file of another."""
-    place = placed("/".join(Path(path).parts[-3:]))
+def _name_within(landing_key: str, key: PartitionKey) -> str | None:
+    """The name of a landing object that is of the partition; None for an object of another."""
+    place = placed(landing_key)
     return place.name if (place.day, place.tenant) == key[1:] else None
 
 

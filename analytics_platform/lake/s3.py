@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.cache import ObjectCache
@@ -32,6 +33,10 @@ _TAKEN = {"PreconditionFailed", "412"}
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _ATTEMPT = "put"
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 5, 60, 6
+
+
+class CutAnswerError(Exception):
+    """The store's answer did not arrive whole."""
 
 
 class S3Store:
@@ -66,7 +71,9 @@ class S3Store:
     def get(self, key: str) -> bytes:
         """Read the whole object."""
         with self._asking("get", key):
-            body: bytes = self._client.get_object(**self._at(key))["Body"].read()
+            found = self._client.get_object(**self._at(key))
+            _refuse_cut(found, "ContentLength")
+            body: bytes = found["Body"].read()
         return body
 
     def info(self, key: str) -> ObjectInfo | None:
@@ -80,6 +87,7 @@ class S3Store:
         with self._asking("list", prefix):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix):
+                _refuse_cut(page, "IsTruncated")
                 found += [
                     ObjectInfo(each["Key"].removeprefix(self._prefix), each["Size"], each["LastModified"])
                     for each in page.get("Contents", [])
@@ -118,6 +126,7 @@ class S3Store:
         try:
             with self._asking("head", key):
                 head: Mapping[str, Any] = self._client.head_object(**self._at(key))
+                _refuse_cut(head, "ContentLength", "ETag", "LastModified")
         except ObjectMissingError:
             return None
         return head
@@ -136,11 +145,22 @@ class S3Store:
             if _code(error) in _MISSING:
                 raise ObjectMissingError(f"{key} is not in the lake") from error
             raise StoreUnavailableError(f"{self._where(verb, key)}: {error}") from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError, CutAnswerError) as error:
             raise StoreUnavailableError(f"{self._where(verb, key)}: {error}") from error
 
     def _where(self, verb: str, key: str) -> str:
         return f"cannot {verb} {key!r} in bucket {self._bucket}; look at its address, credentials and policy"
+
+
+def _refuse_cut(answer: Mapping[str, Any], *needed: str) -> None:
+    """Raise where an answer lacks what each one has.
+
+    Whoever cuts a connection within the head of an answer makes a shorter head of it, which Python's HTTP takes for the
+    whole: an object without bytes, a listing without objects.
+    """
+    missing = [name for name in needed if name not in answer]
+    if missing:
+        raise CutAnswerError(f"the answer was cut off: it has no {' and no '.join(missing)}")
 
 
 def _code(error: ClientError) -> str:

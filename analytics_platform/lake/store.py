@@ -7,13 +7,15 @@ key is decided by `layout`. Buckets behind the same port are `s3` and `gcs`; whi
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from analytics_platform.errors import AnalyticsError
 
@@ -90,6 +92,7 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
+        self._is_swept = False
 
     @property
     def root(self) -> Path:
@@ -101,13 +104,17 @@ class LocalStore:
         target = self._path(key)
         if if_none_match and os.path.exists(target):  # noqa: PTH110 - the hot path; the link below decides
             raise ObjectExistsError(f"{key} is in the lake already")
-        upload = self._upload(data)
-        try:
-            _place(upload, target, only_if_new=if_none_match)
-        except FileExistsError as error:
-            raise ObjectExistsError(f"{key} is in the lake already") from error
-        finally:
-            upload.unlink(missing_ok=True)
+        upload = self._root / _UPLOADS / uuid.uuid4().hex
+        with self._begun(upload) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                _place(upload, target, only_if_new=if_none_match)
+            except FileExistsError as error:
+                raise ObjectExistsError(f"{key} is in the lake already") from error
+            finally:
+                upload.unlink(missing_ok=True)  # on a full disk every attempt would leave a part
 
     def get(self, key: str) -> bytes:
         """Read the whole object."""
@@ -149,23 +156,30 @@ class LocalStore:
         refuse_unsafe(key)
         return self._root / key
 
-    def _upload(self, data: bytes) -> Path:
-        """A synced file with the data, outside every prefix that is listed."""
-        path = self._root / _UPLOADS / uuid.uuid4().hex
-        try:
-            file = path.open("xb")
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("xb")
-        try:
-            with file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            path.unlink(missing_ok=True)  # on a full disk every attempt would leave a part
-            raise
-        return path
+    def _begun(self, upload: Path) -> BinaryIO:
+        """A new file outside every prefix that is listed, locked for as long as it is open: its writer lives."""
+        if not self._is_swept:
+            _sweep(upload.parent)
+            self._is_swept = True
+        while True:
+            try:
+                file = upload.open("xb")
+            except FileNotFoundError:
+                upload.parent.mkdir(parents=True, exist_ok=True)
+                continue
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                return file
+            file.close()  # somebody swept between the two
+
+
+def _sweep(uploads: Path) -> None:
+    """Delete what was being written by a process that was killed: nobody would ever take it."""
+    for each in uploads.iterdir() if uploads.is_dir() else ():
+        # Gone: its writer has just ended. Not ours to write: it is swept by whom it belongs to. Locked: it is at work.
+        with contextlib.suppress(FileNotFoundError, PermissionError, BlockingIOError), each.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            each.unlink()
 
 
 def _walk(folder: str, prefix: str) -> Iterator[ObjectInfo]:

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from analytics_platform.catalog import Audience, Catalog, Dashboard, Kpi, View
+from analytics_platform.lake.as_published import AsPublished
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.extracts import find_dashboard, find_extract, published_days
 from analytics_platform.reporting.figures import days_to_mature
@@ -80,7 +81,8 @@ def build_dashboard(
         ExtractMissingError: the catalogue has no such dashboard.
         KpiSourceError: one of its KPIs is published by no extract.
     """
-    pages = Pages(catalog, load_page_rows(store, catalog, dashboard, day), lineage or Lineage())
+    rows = load_page_rows(AsPublished(store), catalog, dashboard, day)
+    pages = Pages(catalog, rows, lineage or Lineage())
     files = []
     for audience in audiences(catalog, dashboard):
         body = render_page(catalog, PageContent(pages.payload(audience), _siblings(catalog, audience)))

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.documents import Document, Language, render_html, render_json, render_pdf
+from analytics_platform.lake.as_published import AsPublished
 from analytics_platform.lake.layout import WEEKLY_REPORT_PREFIX, week_of_report, weekly_report_key
 from analytics_platform.lake.store import ObjectMissingError, ObjectStore
 from analytics_platform.reporting.extracts import published_days
@@ -100,7 +101,8 @@ def build_weekly(
 
     Incidents are those that are open now, or, for an older week, that were when its report was due.
     """
-    rows = [load_week(store, catalog, kpi, monday) for kpi in catalog.kpis.values()]
+    as_published = AsPublished(store)
+    rows = [load_week(as_published, catalog, kpi, monday) for kpi in catalog.kpis.values()]
     seen_at = min(now, _due(monday, edition) + timedelta(weeks=1))
     written = []
     for audience in weekly_audiences(catalog):

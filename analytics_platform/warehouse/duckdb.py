@@ -140,6 +140,7 @@ class DuckDBWarehouse:
             finally:
                 connection.close()
             fresh.replace(self._path)
+            _sync_folder(self._path.parent)  # or a power cut brings back the old file, and what was removed with it
             Path(f"{self._path}.wal").unlink(missing_ok=True)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
@@ -242,6 +243,14 @@ class DuckDBWarehouse:
         except (OSError, ValueError):
             return "by another process"
         return f"by process {holder['pid']} since {holder['since']}"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _inserted(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_platform.lake import layout
+from analytics_platform.lake.as_published import AsPublished
 from analytics_platform.lake.extract_audit import audit
 from analytics_platform.lake.extract_manifest import (
     Change,
@@ -232,6 +233,15 @@ def test_of_two_publications_at_once_neither_is_lost(store: LocalStore) -> None:
     assert manifest.number == 2
     assert sorted(manifest.tables["mrr"].days) == [ONE, TWO]
     assert read_manifest(store, "finance") == manifest
+
+
+def test_who_has_begun_to_read_goes_on_with_one_publication(store: LocalStore) -> None:
+    publish_days(store, {ONE: 1, TWO: 2})
+    begun = AsPublished(store)
+    before = seen(begun)
+    publish_days(store, {ONE: 3})
+    assert seen(begun) == before
+    assert seen(AsPublished(store)) == seen(store) != before
 
 
 def test_publishing_the_same_again_makes_no_other_manifest(store: LocalStore) -> None:

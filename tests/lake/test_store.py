@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -73,3 +75,35 @@ def test_no_key_leaves_the_lake(store: LocalStore, tmp_path: Path, key: str) -> 
     with pytest.raises(UnsafeKeyError):
         store.put(key, b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_next_put_and_what_a_living_one_writes_stays(
+    store: LocalStore,
+) -> None:
+    uploads = store.root / ".uploads"
+    uploads.mkdir(parents=True)
+    (uploads / "left").write_bytes(b"half")
+    living = (uploads / "living").open("wb")
+    fcntl.flock(living, fcntl.LOCK_EX)
+
+    store.put("a/file", b"1")
+    LocalStore(store.root).put("b/file", b"2")
+
+    assert [path.name for path in uploads.iterdir()] == ["living"]
+    living.close()
+
+
+def test_a_put_that_is_swept_before_it_holds_its_file_is_begun_anew(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, real = [], fcntl.flock
+
+    def swept_first(file: BinaryIO, how: int) -> None:
+        if not locked:
+            locked.append(file.name)
+            Path(file.name).unlink()
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", swept_first)
+    store.put("a/file", b"1")
+    assert (len(locked), store.get("a/file")) == (1, b"1")

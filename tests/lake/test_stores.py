@@ -22,6 +22,7 @@ from analytics_platform.intake.collector.probe import probe_conditional_puts
 from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.cache import ObjectCache
 from analytics_platform.lake.gcs import GcsStore
+from analytics_platform.lake.layout import placed
 from analytics_platform.lake.raw import build_partitions, scan
 from analytics_platform.lake.s3 import S3Store
 from analytics_platform.lake.store import (
@@ -138,6 +139,39 @@ def test_of_many_racing_conditional_puts_one_wins(any_store: ObjectStore) -> Non
 def test_the_probe_of_a_collector_finds_every_store_fit(any_store: ObjectStore) -> None:
     probe_conditional_puts(any_store, rounds=2)
     assert any_store.list("") == []
+
+
+def test_a_copy_of_an_object_is_synced_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = ObjectCache(tmp_path, 1 << 20)
+    named: list[list[Path]] = []
+    monkeypatch.setattr(os, "fsync", lambda _: named.append([path for path in tmp_path.glob("*/*") if path.is_file()]))
+    path = cache.path("a/file", "1", lambda: b"bytes")
+    assert (path.read_bytes(), named) == (b"bytes", [[]])
+
+
+def test_what_a_killed_download_left_in_the_cache_goes_when_nobody_can_be_at_it_any_more(tmp_path: Path) -> None:
+    young, old = tmp_path / ".young", tmp_path / ".old"
+    for left in (young, old):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    ObjectCache(tmp_path, 1 << 20).path("a/file", "1", lambda: b"bytes")
+    assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_landing_objects_that_came_together_are_told_apart_in_every_store(any_store: ObjectStore) -> None:
+    sealed = line("m-2") + line("m-3", identifiers="sealed")
+    names = [placed(land(any_store, data)).name for data in (line("m-1"), sealed)]
+    taken: list[tuple[str, int]] = []
+
+    (built,) = build_partitions(
+        any_store,
+        streams=["product"],
+        partitions=[(DAY, TENANT)],
+        identifiers=lambda _, found: taken.extend((each.landing_object, each.lines) for each in found),
+    )
+
+    assert built.landing_objects == {names[0]: 1, names[1]: 2}
+    assert taken == [(names[1], 1)]
 
 
 def test_raw_partitions_have_the_same_bytes_in_every_store(any_store: ObjectStore, tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """Pages and their payloads against SQL over the same tables."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analytics_platform.catalog import Audience, load_catalog
+from analytics_platform.lake.store import LocalStore
 from analytics_platform.reporting import shown
 from analytics_platform.reporting.dashboards import (
     INDEX_KEY,
@@ -300,6 +303,25 @@ def test_a_page_lies_where_its_audience_looks_and_links_what_the_same_role_may_s
     page = published.store.get("dashboards/finance/finance.html").decode()
     assert "../executive_overview/finance.html" in page
     assert "../operations/" not in page
+
+
+class CountingStore(LocalStore):
+    """Counts how often each manifest is read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.manifests: Counter[str] = Counter()
+
+    def get(self, key: str) -> bytes:
+        self.manifests[key] += key.endswith("/manifest.json")
+        return super().get(key)
+
+
+def test_a_page_is_made_of_one_publication_of_each_dashboard_that_it_draws_on(published: Published) -> None:
+    store = CountingStore(published.store.root)
+    build_dashboard(store, published.catalog, "executive_overview", LAST_DAY)
+    assert len(+store.manifests) > 1
+    assert set((+store.manifests).values()) == {1}
 
 
 def test_the_file_of_an_audience_that_is_none_any_more_goes(published: Published) -> None:
