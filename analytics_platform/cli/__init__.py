@@ -12,6 +12,7 @@ import click
 from analytics_platform.cli import (
     access,
     alerts,
+    backup,
     bi,
     branch,
     collector,
@@ -67,3 +68,5 @@ main.add_command(governance.governance)
 main.add_command(bi.bi)
 main.add_command(branch.branch)
 main.add_command(migrate.migrate)
+main.add_command(backup.backup)
+main.add_command(backup.restore)
