@@ -32,6 +32,7 @@ from analytics_platform.cli import (
     review,
     segment,
     taxonomy,
+    upgrade,
 )
 
 
@@ -70,3 +71,4 @@ main.add_command(branch.branch)
 main.add_command(migrate.migrate)
 main.add_command(backup.backup)
 main.add_command(backup.restore)
+main.add_command(upgrade.upgrade)

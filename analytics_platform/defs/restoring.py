@@ -40,7 +40,7 @@ from analytics_platform.governance.erasure.place import Found, Place
 from analytics_platform.governance.evidence import EvidenceChain, remembered
 from analytics_platform.governance.retention.holds import Holds
 from analytics_platform.governance.retention.tables import WarehouseTables
-from analytics_platform.home_state import RESTORE_FILE, write_json, write_versions
+from analytics_platform.home_state import RESTORE_FILE, HomeState, require_known, write_json, write_state
 from analytics_platform.identities.suppression import read_suppressions
 from analytics_platform.lake.extracts import settle
 from analytics_platform.lake.ledger import ledger_rows, unbalanced
@@ -142,6 +142,7 @@ def restore_home(
         ForgottenDataSurvivesError: something is left all the same; the home stays refused.
     """
     target, backup = origin.target, origin.target.backup(origin.backup_id)
+    require_known(home, HomeState(backup.versions))
     restored = embedded(settings, home).model_copy(update={"backup_target": None})
     _begin(restored.home, target, backup)
     contents = target.contents(backup)
@@ -162,7 +163,7 @@ def restore_home(
     evidence = EvidenceChain(lake).verify()
     _require_balance(lake)
     step("release")
-    write_versions(restored.home, backup.versions)
+    write_state(restored.home, HomeState(backup.versions))
     os.sync()
     (restored.home / RESTORE_FILE).unlink()
     return Restored(
