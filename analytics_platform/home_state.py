@@ -75,7 +75,7 @@ SCHEMAS: tuple[Schema, ...] = (
     _first("times", "lake: governance/migrations/", "lake.dated"),
     _first("extracts", "lake: extracts/, with a format of its own in each manifest", "lake.extract_manifest"),
     _first("reviews", "lake: reviews/", "governance.review.archive", "governance.review.signatures"),
-    _first("warehouse", "tables that Python writes: raw, ops, kpi_anomalies", "defs.upgrading"),
+    _first("warehouse", "tables that no build makes anew", "defs.upgrading"),
     _first("dagster", "Dagster's tables, by its own migrations", "defs.upgrading"),
     _first("alerts", "home: alerts.sqlite", "alerting.store"),
     _first("portal_state", "home: portal/state.sqlite", "portal.sessions"),

@@ -134,7 +134,7 @@ def quiet_source(settings: Settings, home: Path | None) -> Iterator[None]:
         WarehouseBusyError: naming the process that builds.
     """
     source = embedded(settings, home)
-    _refuse_services(source)
+    refuse_services(source)
     if source.home != settings.home:
         _refuse_unshipped(source.spool_root)
     with embedded_warehouse(source, _PATIENCE_SECONDS).exclusive():
@@ -219,7 +219,12 @@ def _left(source: Settings) -> list[LeftBehind]:
     ]
 
 
-def _refuse_services(source: Settings) -> None:
+def refuse_services(source: Settings) -> None:
+    """See that nobody writes to a home.
+
+    Raises:
+        SourceInUseError: naming who does.
+    """
     for lock in sorted(source.spool_root.glob("*/lock")):
         if _is_held(lock):
             raise SourceInUseError(f"a collector of {source.home} is running ({lock.parent.name}); stop it first")

@@ -7,7 +7,9 @@ everybody else (`home_state`), and the version is noted when it has ended. To ad
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -20,7 +22,8 @@ from analytics_platform.defs.erasure import ERASURES_SCHEMA, ERASURES_TABLE
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.ledger import COLLECTOR_HOURS_TABLE, LEDGER_TABLE
 from analytics_platform.defs.loaded import stream_table
-from analytics_platform.defs.migrating import quiet_source
+from analytics_platform.defs.manifest import ensure_manifest, load_manifest
+from analytics_platform.defs.migrating import embedded, refuse_services
 from analytics_platform.defs.resources import embedded_warehouse, warehouse_from
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.access.desk import DRIFT_SCHEMA, DRIFT_TABLE
@@ -50,7 +53,7 @@ WRITTEN: Mapping[str, pa.Schema] = {
     LEDGER_TABLE: LEDGER_SCHEMA,
     MEMBERSHIPS_TABLE: MEMBERSHIPS_SCHEMA,
 }
-"""Tables that Python writes, beside raw: what dbt writes it brings up itself (`on_schema_change`)."""
+"""Tables that Python writes, beside raw."""
 
 _TYPES: Mapping[str, str] = {"string": "varchar", "date32[day]": "date", "double": "double", "bool": "boolean"}
 
@@ -116,16 +119,16 @@ def upgrade(settings: Settings, step: Step = lambda _: None) -> list[Pending]:
         return []
     settings.home.mkdir(parents=True, exist_ok=True)
     state = read_state(settings.home)
-    with quiet_source(settings, None):
-        for schema in SCHEMAS:
-            for version, way in _ways(schema, state):
-                step(f"begin {schema.name} {version}")
-                write_state(settings.home, replace(state, upgrading=schema.name))
-                step(f"bring {schema.name} {version}")
-                way.bring(settings)
-                step(f"note {schema.name} {version}")
-                state = HomeState({**state.versions, schema.name: version})
-        write_state(settings.home, state)
+    refuse_services(embedded(settings, None))
+    for schema in SCHEMAS:
+        for version, way in _ways(schema, state):
+            step(f"begin {schema.name} {version}")
+            write_state(settings.home, replace(state, upgrading=schema.name))
+            step(f"bring {schema.name} {version}")
+            way.bring(settings)
+            step(f"note {schema.name} {version}")
+            state = HomeState({**state.versions, schema.name: version})
+    write_state(settings.home, state)
     return done
 
 
@@ -135,19 +138,18 @@ def _ways(schema: Schema, state: HomeState) -> Iterator[tuple[int, _Way]]:
 
 
 def _add_columns(settings: Settings) -> None:
-    """Give tables the columns that they lack, empty: rows from before say nothing there."""
+    """Give tables the columns that they lack, empty: rows from before say nothing there.
+
+    dbt adds columns at the end of a model's build, which is too late for a model that reads its own table.
+    """
     warehouse = warehouse_from(settings)
-    streams = {stream_table(name): RAW_SCHEMA for name in load_catalog(settings.tenants_file).streams}
     built = table_columns(warehouse)
-    lacking = {
-        name: [field for field in schema if field.name not in {each.lower() for each in built[name]}]
-        for name, schema in {**WRITTEN, **streams}.items()
-        if name in built
-    }
     changes = [
-        f'alter table {name} add column if not exists "{field.name}" {_type(field.type)}'
-        for name, fields in lacking.items()
-        for field in fields
+        f'alter table {name} add column if not exists "{column}" {kind}'
+        for name, columns in _wanted(settings).items()
+        if name in built
+        for column, kind in columns.items()
+        if column not in {each.lower() for each in built[name]}
     ]
     if changes and isinstance(warehouse, SharedWarehouse):
         raise UpgradeRefusedError(
@@ -157,6 +159,26 @@ def _add_columns(settings: Settings) -> None:
         with embedded_warehouse(settings).opened() as connection:
             for change in changes:
                 connection.execute(change)
+
+
+def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
+    """Types by column of every table that outlives a build: those that Python writes, and dbt's incremental ones."""
+    streams = {stream_table(name): RAW_SCHEMA for name in load_catalog(settings.tenants_file).streams}
+    written = {
+        name: {field.name: _type(field.type) for field in schema} for name, schema in {**WRITTEN, **streams}.items()
+    }
+    ensure_manifest(settings)
+    models = [
+        node
+        for node in load_manifest(settings)["nodes"].values()
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"
+    ]
+    return written | {
+        f"{node['schema']}.{node['alias']}": {
+            column["name"].lower(): column["data_type"] for column in node["columns"].values()
+        }
+        for node in models
+    }
 
 
 def _type(kind: pa.DataType) -> str:
@@ -169,12 +191,13 @@ def _type(kind: pa.DataType) -> str:
 
 def _migrate_instance(settings: Settings) -> None:
     """What `dagster instance migrate` does; Dagster's own revisions say what is left to do."""
-    with open_instance(settings) as instance:
+    # The event log's storage tells its steps on standard output, where the answer of a command belongs.
+    with redirect_stdout(sys.stderr), open_instance(settings) as instance:
         instance.upgrade(lambda _: None)
 
 
 _AS_IT_IS = _Way("nothing: it is read as it stands", lambda _: None)
 _WAYS: Mapping[tuple[str, int], _Way] = {
-    ("warehouse", 1): _Way("adds columns that tables written by Python lack", _add_columns),
+    ("warehouse", 1): _Way("adds columns that tables lack which no build makes anew", _add_columns),
     ("dagster", 1): _Way("brings Dagster's tables to this Dagster's revision", _migrate_instance),
 }
