@@ -28,6 +28,7 @@ from analytics_platform.settings import PROJECT_ROOT, Settings
 PACKAGE = PROJECT_ROOT / "analytics_platform"
 WRITES = re.compile(r'create table if not exists|"version": (1|VERSION)[,}]|^VERSION = \d|^FORMAT = ', re.MULTILINE)
 NO_STATE_OF_OURS = {
+    "tracking.delivery": "the name of the library in each message",
     "tracking.model_files": "OpenAPI's document",
     "tracking.segment.desired": "what Segment is asked for",
     "warehouse.duckdb": "tables whose columns come with their rows: WRITTEN in defs.upgrading",

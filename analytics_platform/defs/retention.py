@@ -356,7 +356,7 @@ def home_places(settings: Settings) -> dict[str, Sequence[Place]]:
             Place(settings.dagster_home / "logs", "*"),
         ],
         "build_logs": [Place(settings.dbt_target, "*.log*")],
-        "backups": [Place(settings.backups_folder, "lake-*")],
+        "backups": [Place(settings.home / "backups", "lake-*")],
         # Written anew every day; one that was not for as long as its class allows belongs to nobody any more.
         "access_files": [Place(settings.access_root / "files", "*.duckdb")],
         "portal_audit": [Place(settings.portal_root / "audit", PORTAL_AUDIT_FILES)],
