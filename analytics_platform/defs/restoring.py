@@ -223,8 +223,9 @@ def forget_again(settings: Settings, catalog: Catalog, step: Step = lambda _: No
     if has_tables:
         search, today = search_of(settings, catalog, lake, warehouse, keys), datetime.now(UTC).date()
         for person in people:
-            left = search.survivors(person, held_by(Holds(lake), person.tenant, today))
-            _require_nothing(sum(1 if each.units is None else each.units for each in left), [e.sink for e in left])
+            searched = search.survivors(person, held_by(Holds(lake), person.tenant, today))
+            left = [f"{each.sink}: {each.problem or each.units}" for each in searched if each.units != 0]
+            _require_nothing(len(left), left)
     return _units(found) + removed
 
 
@@ -364,8 +365,8 @@ def _require_nothing(left: int, where: Sequence[str] = ()) -> None:
     if left:
         named = f" ({some(list(where))})" if where else ""
         raise ForgottenDataSurvivesError(
-            f"{left} rows, objects or files that were removed are in what was restored{named}; do not use it, and "
-            "report it"
+            f"what was removed is in what was restored: {left} rows, objects, files or places{named}; do not use it, "
+            "and report it"
         )
 
 
