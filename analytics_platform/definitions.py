@@ -46,6 +46,7 @@ from analytics_platform.defs.resources import build_resources, identity_keys_fro
 from analytics_platform.defs.retention import daily_governance, retention_assets
 from analytics_platform.defs.reviews import quarterly_review, review_asset
 from analytics_platform.defs.sla import sla_attainment_asset
+from analytics_platform.home_state import require_usable
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 from asset_checks.access import access_checks
@@ -154,4 +155,6 @@ def _sensors(
 @dg.definitions
 def definitions() -> dg.Definitions:
     """The graph of the deployment that the environment describes; nothing is read before Dagster asks for it."""
-    return build_definitions(Settings.from_environment())
+    settings = Settings.from_environment()
+    require_usable(settings)
+    return build_definitions(settings)

@@ -41,10 +41,11 @@ _REFRESH = ("workspace_id", "dataset_id", "tenant_id", "client_id", "client_secr
 RBAC_EXPORT = "rbac.json"
 """Export of the product's RBAC that is read where no source is set; the demo writes it."""
 
-_NEVER_A_BRANCHS = ("power_bi_client_secret", "segment_token", "slack_token")
+_NEVER_A_BRANCHS = ("backup_target", "power_bi_client_secret", "segment_token", "slack_token")
 """What a branch's environment could write to other systems with."""
 
 _SECRETS = (
+    "backup_passphrase",
     "collector_webhooks",
     "dagster_postgres_password",
     "power_bi_client_secret",
@@ -117,9 +118,19 @@ class Settings(BaseSettings):
         default_factory=lambda chosen: chosen["home"] / "write_keys.yaml",
         description="This deployment's own write keys, which `analytics keys` edits; in the home folder by default.",
     )
-    backups_folder: Path = Field(
-        default_factory=lambda chosen: chosen["home"] / "backups",
-        description="Where `analytics governance backup` writes; better on another disk than the lake.",
+    backup_target: str | None = Field(
+        default=None,
+        pattern=r"^([/~]|(s3|gs)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[^/]+)*/?$)",
+        description="Where `analytics backup` keeps backups: a folder on another disk, s3://bucket/prefix or "
+        "gs://bucket/prefix; reached as the lake's bucket is.",
+    )
+    backup_passphrase: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Seals the keys to people in each backup; without one they are kept elsewhere by hand.",
+    )
+    backup_max_age_hours: float = Field(
+        default=36.0, gt=0, description="Age of the newest backup beyond which the doctor and the checks complain."
     )
     identity_keys_file: Path = Field(
         default_factory=lambda chosen: chosen["home"] / "identity_keys.json",
@@ -540,6 +551,12 @@ class Settings(BaseSettings):
     def lake_root(self) -> Path:
         """Root folder of the embedded lake."""
         return self.home / "lake"
+
+    @property
+    def backups_folder(self) -> Path:
+        """The folder of backups, where they are in one; of a bucket's, where the home would have it."""
+        is_bucket = self.backup_target is None or "://" in self.backup_target
+        return self.home / "backups" if is_bucket else Path(str(self.backup_target)).expanduser().resolve()
 
     @property
     def lake_cache(self) -> Path:

@@ -14,6 +14,7 @@ import click
 from analytics_platform.cli import (
     access,
     alerts,
+    backup,
     bi,
     branch,
     collector,
@@ -34,6 +35,7 @@ from analytics_platform.cli import (
     review,
     segment,
     taxonomy,
+    upgrade,
 )
 
 _NOT_FOR_OTHERS = 0o007
@@ -78,3 +80,6 @@ main.add_command(bi.bi)
 main.add_command(branch.branch)
 main.add_command(migrate.migrate)
 main.add_command(completion.completion)
+main.add_command(backup.backup)
+main.add_command(backup.restore)
+main.add_command(upgrade.upgrade)

@@ -38,7 +38,16 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Answer as one JS
 
 
 def read_settings() -> Settings:
-    """This deployment's choices."""
+    """This deployment's choices; its home can be used by this program."""
+    from analytics_platform.home_state import require_usable
+
+    settings = read_settings_alone()
+    require_usable(settings)
+    return settings
+
+
+def read_settings_alone() -> Settings:
+    """This deployment's choices, whatever state its home is in."""
     from analytics_platform.settings import Settings
 
     return Settings.from_environment()

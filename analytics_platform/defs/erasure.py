@@ -114,20 +114,11 @@ def erasure_desk(
         catalog,
         store,
         identity_keys,
-        _places(settings, catalog, store, warehouse, identity_keys),
-        Search(
-            catalog,
-            store,
-            warehouse,
-            identity_keys,
-            home=settings.home,
-            lake=settings.lake_root,
-            backups=settings.backups_folder,
-            records=dict(databases_of(settings)),
-        ),
+        places_of(settings, catalog, store, warehouse, identity_keys),
+        search_of(settings, catalog, store, warehouse, identity_keys),
         fresh=partial(_build_what_landed, store, catalog, identity_keys),
         ready=partial(refuse_unshipped, settings.spool_root),
-        settle=partial(_settle, store, warehouse),
+        settle=partial(settle_erasure, store, warehouse),
     )
 
 
@@ -219,9 +210,27 @@ def lake_places(catalog: Catalog, store: ObjectStore, identity_keys: IdentityKey
     ]
 
 
-def _places(
+def search_of(
+    settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse, identity_keys: IdentityKeys
+) -> Search:
+    """The search over every place of a deployment."""
+    return Search(
+        catalog,
+        store,
+        warehouse,
+        identity_keys,
+        home=settings.home,
+        lake=settings.lake_root,
+        backups=settings.backups_folder,
+        records=dict(databases_of(settings)),
+    )
+
+
+def places_of(
     settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse, identity_keys: IdentityKeys
 ) -> list[Place]:
+    """Every place of a deployment that holds people, in the order in which they are erased."""
+
     def load(stream: str, day: date) -> None:
         warehouse.replace_days(stream_table(stream), scan(store, stream, day, day), day, day)
 
@@ -250,7 +259,7 @@ def _build(
     build_partitions(store, streams=list(catalog.streams), partitions=partitions, identifiers=take, screen=screened)
 
 
-def _settle(store: ObjectStore, warehouse: Warehouse, first: date, last: date) -> None:
+def settle_erasure(store: ObjectStore, warehouse: Warehouse, first: date, last: date) -> None:
     """Bring the ledger's table in line with the lake, and the warehouse's file rid of what was deleted."""
     if first <= last and has_table(warehouse, LEDGER_TABLE):
         warehouse.replace_days(LEDGER_TABLE, ledger_rows(store, first, last), first, last)

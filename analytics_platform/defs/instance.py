@@ -20,6 +20,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 
 from analytics_platform.defs.pools import BACKFILL_TAG, WAREHOUSE_POOL_LIMIT
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.home_state import mark_new
 from analytics_platform.lake.layout import RUN_LOGS_PREFIX
 from analytics_platform.lake.stores import LAKE_URL
 from analytics_platform.settings import PREFIX, Settings
@@ -96,6 +97,7 @@ def write_instance_config(settings: Settings) -> Path:
         return own
     if settings.dagster_postgres_host is not None and find_spec("dagster_postgres") is None:
         raise InstanceConfigError("dagster_postgres_host needs dagster-postgres; install analytics-platform[postgres]")
+    mark_new(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(instance_config(settings), sort_keys=False)
     if not path.exists() or path.read_text(encoding="utf-8") != text:

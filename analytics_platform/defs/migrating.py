@@ -134,7 +134,7 @@ def quiet_source(settings: Settings, home: Path | None) -> Iterator[None]:
         WarehouseBusyError: naming the process that builds.
     """
     source = embedded(settings, home)
-    _refuse_services(source)
+    refuse_services(source)
     if source.home != settings.home:
         _refuse_unshipped(source.spool_root)
     with embedded_warehouse(source, _PATIENCE_SECONDS).exclusive():
@@ -185,20 +185,25 @@ def _dagster_part(source: Settings, target: Settings, state: MigrationState, ste
 
 
 def _files(source: Settings, target: Settings) -> list[HomeFile]:
-    pairs = {
-        "identity keys": (source.identity_keys_file, target.identity_keys_file),
-        "write keys": (source.write_keys_file, target.write_keys_file),
-        "reference key": (source.access_root / "reference.key", target.access_root / "reference.key"),
-        "export of the RBAC": (source.home / RBAC_EXPORT, target.home / RBAC_EXPORT),
-        "portal's users": (source.portal_root / "users.json", target.portal_root / "users.json"),
-        "incidents and messages": (source.alerts_path, target.alerts_path),
+    theirs = home_files(target)
+    return [
+        HomeFile(name, path, theirs.get(name, target.portal_root / "audit" / path.name))
+        for name, path in home_files(source).items()
+    ]
+
+
+def home_files(settings: Settings) -> dict[str, Path]:
+    """The few files that only a home holds, by how people call them; not all of them need to be there."""
+    audit = settings.portal_root / "audit"
+    return {
+        "identity keys": settings.identity_keys_file,
+        "write keys": settings.write_keys_file,
+        "reference key": settings.access_root / "reference.key",
+        "export of the RBAC": settings.home / RBAC_EXPORT,
+        "portal's users": settings.portal_root / "users.json",
+        "incidents and messages": settings.alerts_path,
+        **{f"portal's record {path.name}": path for path in sorted(audit.glob("audit-*.jsonl"))},
     }
-    audit = source.portal_root / "audit"
-    pairs |= {
-        f"portal's record {path.name}": (path, target.portal_root / "audit" / path.name)
-        for path in sorted(audit.glob("audit-*.jsonl"))
-    }
-    return [HomeFile(name, *pair) for name, pair in pairs.items()]
 
 
 def _left(source: Settings) -> list[LeftBehind]:
@@ -214,7 +219,12 @@ def _left(source: Settings) -> list[LeftBehind]:
     ]
 
 
-def _refuse_services(source: Settings) -> None:
+def refuse_services(source: Settings) -> None:
+    """See that nobody writes to a home.
+
+    Raises:
+        SourceInUseError: naming who does.
+    """
     for lock in sorted(source.spool_root.glob("*/lock")):
         if _is_held(lock):
             raise SourceInUseError(f"a collector of {source.home} is running ({lock.parent.name}); stop it first")

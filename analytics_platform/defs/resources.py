@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics_platform.alerting.delivery import Delivery
@@ -14,6 +15,7 @@ from analytics_platform.alerting.desk import AlertDesk
 from analytics_platform.alerting.messages import Places
 from analytics_platform.alerting.slack import SlackClient
 from analytics_platform.alerting.store import SqliteStore
+from analytics_platform.backup.journal import JournaledStore
 from analytics_platform.catalog import Catalog
 from analytics_platform.defs.attribution import work_at_hand
 from analytics_platform.defs.dbt_bigquery import bigquery_connection
@@ -24,6 +26,7 @@ from analytics_platform.governance.access.rbac import RbacSource
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.lake.buckets import S3Options
 from analytics_platform.lake.dated import DatedStore
+from analytics_platform.lake.store import LocalStore, ObjectStore
 from analytics_platform.lake.stores import BucketPlace, open_store
 from analytics_platform.settings import Settings, SettingsError
 from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
@@ -38,9 +41,22 @@ AfterModels = Callable[[], Mapping[str, Sequence[str]]]
 
 
 def store_from(settings: Settings) -> DatedStore:
-    """The lake's object store."""
-    place = BucketPlace(settings.lake_cache, settings.lake_cache_bytes, s3_options(settings))
-    return DatedStore(open_store(settings.lake_url, settings.lake_root, place))
+    """The lake's object store; what governance records is kept beside the backups too, where there are any."""
+    store = open_store(settings.lake_url, settings.lake_root, _bucket_place(settings))
+    if (address := settings.backup_target) is not None:
+        store = JournaledStore(store, lambda: backup_store(settings, address))
+    return DatedStore(store)
+
+
+def backup_store(settings: Settings, address: str) -> ObjectStore:
+    """Where backups are: a bucket, or a folder."""
+    if "://" in address:
+        return open_store(address, settings.lake_root, _bucket_place(settings))
+    return LocalStore(Path(address).expanduser())
+
+
+def _bucket_place(settings: Settings) -> BucketPlace:
+    return BucketPlace(settings.lake_cache, settings.lake_cache_bytes, s3_options(settings))
 
 
 def s3_options(settings: Settings) -> S3Options:

@@ -76,12 +76,17 @@ def desk_from(
     catalog = catalog or load_catalog(settings.tenants_file)
     store, warehouse = store or store_from(settings), warehouse or warehouse_from(settings)
 
-    def settle(removals: Removals) -> None:
-        _drop_from_ledger(warehouse, catalog, removals)
-        warehouse.purge()
-        forget(removals)
-
+    settle = partial(settle_removals, warehouse, catalog, forget)
     return RetentionDesk(catalog, store, sinks_of(settings, catalog, store, warehouse), settle=settle, step=step)
+
+
+def settle_removals(
+    warehouse: Warehouse, catalog: Catalog, forget: Callable[[Removals], object], removals: Removals
+) -> None:
+    """What follows from removals elsewhere: accounts, the warehouse's file, and what Dagster remembers."""
+    _drop_from_ledger(warehouse, catalog, removals)
+    warehouse.purge()
+    forget(removals)
 
 
 def forgetful_desk(settings: Settings) -> RetentionDesk:
@@ -119,10 +124,17 @@ def came_back(sinks: Sequence[Sink], removals: Removals, first: date = date.min)
 
 def sinks_of(settings: Settings, catalog: Catalog, store: ObjectStore, warehouse: Warehouse) -> list[Sink]:
     """Every place of a deployment that holds data of a dataset that grows old."""
-    zone = settings.reporting_time_zone
     return [
         *lake_sinks_of(settings, catalog, store),
         WarehouseTables(warehouse, catalog),
+        *home_sinks_of(settings),
+    ]
+
+
+def home_sinks_of(settings: Settings) -> list[Sink]:
+    """Every place beside lake and warehouse that holds data of a dataset that grows old."""
+    zone = settings.reporting_time_zone
+    return [
         HomeFiles(home_places(settings), zone),
         SqliteRows("alert_outbox", settings.alerts_path, AGEING, zone),
         SqliteRows("portal_state", settings.portal_state_path, PORTAL_AGEING, zone),
@@ -344,7 +356,7 @@ def home_places(settings: Settings) -> dict[str, Sequence[Place]]:
             Place(settings.dagster_home / "logs", "*"),
         ],
         "build_logs": [Place(settings.dbt_target, "*.log*")],
-        "backups": [Place(settings.backups_folder, "lake-*")],
+        "backups": [Place(settings.home / "backups", "lake-*")],
         # Written anew every day; one that was not for as long as its class allows belongs to nobody any more.
         "access_files": [Place(settings.access_root / "files", "*.duckdb")],
         "portal_audit": [Place(settings.portal_root / "audit", PORTAL_AUDIT_FILES)],

@@ -123,8 +123,8 @@ CONTRADICTIONS = (
     Contradiction(
         "fail",
         lambda s: s.backups_folder.resolve().is_relative_to(s.lake_root),
-        "backups_folder lies in the lake: each backup would hold all earlier ones",
-        "set backups_folder to a folder beside the lake, best on another disk",
+        "backup_target lies in the lake: each backup would hold all earlier ones",
+        "set backup_target to a folder beside the lake, best on another disk",
     ),
     Contradiction(
         "warn",

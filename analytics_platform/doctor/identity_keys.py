@@ -39,7 +39,7 @@ def look(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _place(settings: Settings, file: Path) -> Iterator[Finding]:
-    for name, folder in (("the lake", settings.lake_root), ("backups_folder", settings.backups_folder)):
+    for name, folder in (("the lake", settings.lake_root), ("backup_target", settings.backups_folder)):
         if file.resolve().is_relative_to(folder.resolve()):
             found = f"{file} lies in {name}: whoever copies that learns names"
             yield fail("identity keys", found, "move it, and set identity_keys_file")

@@ -53,6 +53,7 @@ PROBES = (
     Probe("slack", "Slack's token, its scopes, the channels", _of("slack")),
     Probe("rbac", "who holds which role, and how old that is", _of("rbac")),
     Probe("portal", "who can sign in", _of("portal")),
+    Probe("backups", "whether there is a recent backup", _of("backups")),
     Probe("bi", "Power BI and Looker Studio", _of("bi")),
     Probe("production", "what people rely on and this machine alone has", _of("production")),
 )

@@ -88,8 +88,8 @@ WANTS = (
     Want(
         "backups",
         lambda s: s.lake_url is None and s.backups_folder.is_relative_to(s.home),
-        "they are in the home folder, on the disk whose loss they are for",
-        "set backups_folder to another disk",
+        "there are none, or they are in the home folder, on the disk whose loss they are for",
+        "set backup_target to a bucket or to a folder on another disk",
     ),
     Want(
         "records",

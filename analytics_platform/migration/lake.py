@@ -7,11 +7,9 @@ is put again. Stays out: what is in an object.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from analytics_platform.lake import layout
 from analytics_platform.lake.dated import RECORDS_PREFIX, DatedStore, write_times
@@ -25,13 +23,14 @@ from analytics_platform.migration.parts import (
     Progress,
     SourceInUseError,
     Step,
+    at_once,
+    batches,
     some,
 )
 from analytics_platform.migration.state import Brought, MigrationState
 
 PART = "lake"
 
-_AT_ONCE = 8
 _NOTED_AT_ONCE = 64
 """Objects after which it is noted what was put; a killed attempt puts at most so many again."""
 
@@ -44,9 +43,6 @@ _FORGOTTEN_FIRST = (layout.SUPPRESSION_PREFIX, layout.REMOVAL_PREFIX, layout.GOV
 """What says who and what may not come back is there before anything else."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +100,7 @@ class LakeMove:
         found += [Difference(PART, key, "is not in the source") for key in sorted(theirs.keys() - ours.keys())]
         total = hashlib.sha256()
         both = sorted(ours.keys() & theirs.keys())
-        for done, (key, (left, right)) in enumerate(_at_once(both, self._hashes), 1):
+        for done, (key, (left, right)) in enumerate(at_once(both, self._hashes), 1):
             total.update(f"{key} {left}\n".encode())
             if left != right:
                 found.append(Difference(PART, key, f"has other bytes in the target: SHA-256 {right} instead of {left}"))
@@ -138,18 +134,18 @@ class LakeMove:
 
     def _take_away(self, keys: Iterable[str]) -> int:
         gone = sorted(keys)
-        for some_of_them in _batches(gone):
+        for some_of_them in batches(gone, _NOTED_AT_ONCE):
             self._step(f"lake: take away {some_of_them[0]}")
-            list(_at_once(some_of_them, self._target.delete))
+            list(at_once(some_of_them, self._target.delete))
             self._state.forget(self._place, some_of_them)
         return len(gone)
 
     def _copy(self, waiting: list[ObjectInfo], known: _Known, progress: Progress) -> None:
         done = 0
-        for some_of_them in _batches(waiting):
+        for some_of_them in batches(waiting, _NOTED_AT_ONCE):
             self._step(f"lake: put {some_of_them[0].key}")
             self._expect(known.noted, [each.key for each in some_of_them])
-            put = _at_once(some_of_them, lambda info: self._put(info, known))
+            put = at_once(some_of_them, lambda info: self._put(info, known))
             brought = [each for _, each in put if each is not None]
             self._step(f"lake: note {some_of_them[0].key}")
             self._state.brought(self._place, brought)
@@ -240,15 +236,3 @@ def _order(info: ObjectInfo) -> tuple[int, str]:
 
 def _sha256(store: ObjectStore, key: str) -> str:
     return hashlib.sha256(store.get(key)).hexdigest()
-
-
-def _at_once(items: Iterable[T], ask: Callable[[T], R]) -> Iterator[tuple[T, R]]:
-    """Ask about some things at once, since a bucket takes its time for each; answers come in order."""
-    asked = list(items)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from zip(asked, pool.map(ask, asked), strict=True)
-
-
-def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    size = _NOTED_AT_ONCE
-    return (items[start : start + size] for start in range(0, len(items), size))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from analytics_platform.errors import AnalyticsError
 
@@ -17,6 +18,11 @@ Progress = Callable[[int, int], None]
 
 Step = Callable[[str], None]
 """Told each step before it is taken."""
+
+_AT_ONCE = 8
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class OtherDataError(AnalyticsError):
@@ -107,3 +113,15 @@ def some(names: list[str], limit: int = 3) -> str:
     """The first few of many names."""
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
+
+
+def at_once(items: Iterable[T], ask: Callable[[T], R]) -> Iterator[tuple[T, R]]:
+    """Ask about some things at once, since a bucket takes its time for each; answers come in order."""
+    asked = list(items)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from zip(asked, pool.map(ask, asked), strict=True)
+
+
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Some after the other, so many at a time."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,7 +1,6 @@
 """`analytics governance`: records, backups, and proving that what was forgotten stays forgotten."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from analytics_platform.cli import main
+from analytics_platform.identities.keys import IdentityKeys
+from analytics_platform.identities.sealing import TenantSeals
+from analytics_platform.lake.dead_letters import DeadLetter, compressed
 from analytics_platform.lake.layout import dead_letter_key
 from analytics_platform.lake.store import LocalStore
 
@@ -23,9 +25,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with a dead letter past its term and one within it."""
     home = tmp_path / "home"
     monkeypatch.setenv("ANALYTICS_HOME", str(home))
-    store = LocalStore(home / "lake")
+    monkeypatch.setenv("ANALYTICS_BACKUP_TARGET", str(tmp_path / "target"))
+    monkeypatch.setenv("ANALYTICS_BACKUP_PASSPHRASE", "correct horse battery staple")
+    store, seals = LocalStore(home / "lake"), TenantSeals(IdentityKeys(home / "identity_keys.json"))
     for day in (OLD, NEW):
-        store.put(dead_letter_key("invalid_json", day, TENANT, "w", "a" * 16), b"letter")
+        letter = DeadLetter("invalid_json", "no JSON", b"letter", day, tenant=TENANT).sealed(seals)
+        store.put(dead_letter_key("invalid_json", day, TENANT, "w", "a" * 16), compressed(letter.line))
     return home
 
 
@@ -51,30 +56,30 @@ def letters(home: Path) -> list[str]:
 
 
 def test_what_was_removed_since_a_backup_is_not_restored(home: Path, tmp_path: Path) -> None:
-    made = answer("governance", "backup", "--by", "ann")
-    assert made["objects"] == 2
+    made = answer("backup", "create", "--by", "ann")
+    assert made["counts"]["lake"]["things"] == 2
     removed()
     assert len(letters(home)) == 1
 
-    restored = answer("governance", "restore", "--home", str(tmp_path / "new"))
+    restored = answer("restore", str(tmp_path / "target"), "--to", str(tmp_path / "new"))
 
-    assert (restored["objects"], restored["removed_again"]) == (2, 1)
+    assert (restored["things"], restored["removed_again"]) == (2, 1)
     assert letters(tmp_path / "new") == letters(home)
     evidence = LocalStore(tmp_path / "new" / "lake").list("evidence/")
     assert [info.key for info in evidence] == [info.key for info in LocalStore(home / "lake").list("evidence/")]
 
 
 def test_without_a_removal_everything_comes_back(home: Path, tmp_path: Path) -> None:
-    answer("governance", "backup", "--by", "ann")
+    answer("backup", "create", "--by", "ann")
 
-    restored = answer("governance", "restore", "--home", str(tmp_path / "new"))
+    restored = answer("restore", str(tmp_path / "target"), "--to", str(tmp_path / "new"))
 
     assert restored["removed_again"] == 0
     assert letters(tmp_path / "new") == letters(home)
 
 
 def test_verifying_leaves_nothing_behind(home: Path) -> None:
-    answer("governance", "backup", "--by", "ann")
+    answer("backup", "create", "--by", "ann")
     removed()
     before = sorted(path.name for path in home.iterdir())
 
@@ -85,15 +90,17 @@ def test_verifying_leaves_nothing_behind(home: Path) -> None:
     assert sorted(path.name for path in home.iterdir()) == before
 
 
-def test_without_a_backup_nothing_is_proven() -> None:
+def test_without_a_backup_nothing_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = call("governance", "verify")
-
     assert refused.exit_code == 1
-    assert "analytics governance backup" in refused.output
+    assert "no backup; make one first" in refused.output
+
+    monkeypatch.delenv("ANALYTICS_BACKUP_TARGET")
+    assert "backup_target" in call("governance", "verify").output
 
 
 def test_a_changed_entry_of_evidence_is_found(home: Path) -> None:
-    answer("governance", "backup", "--by", "ann")
+    answer("backup", "create", "--by", "ann")
     (entry,) = LocalStore(home / "lake").list("evidence/")
     path = home / "lake" / entry.key
     path.write_bytes(path.read_bytes().replace(b"ann", b"eve"))
@@ -104,23 +111,26 @@ def test_a_changed_entry_of_evidence_is_found(home: Path) -> None:
     assert "was changed" in refused.output
 
 
-def test_a_home_that_lives_is_not_restored_over(home: Path) -> None:
-    answer("governance", "backup", "--by", "ann")
+def test_a_home_that_lives_is_not_restored_over(home: Path, tmp_path: Path) -> None:
+    answer("backup", "create", "--by", "ann")
 
-    refused = call("governance", "restore", "--home", str(home))
+    refused = call("restore", str(tmp_path / "target"), "--to", str(home))
 
     assert refused.exit_code == 1
     assert "name a folder that is empty" in refused.output
 
 
-def test_backups_go_after_their_term(home: Path) -> None:
-    path = Path(answer("governance", "backup", "--by", "ann")["backup"])
-    old = datetime.now(UTC) - timedelta(days=70)
-    os.utime(path, (old.timestamp(), old.timestamp()))
+def test_backups_are_listed_compared_and_pruned(tmp_path: Path) -> None:
+    made = answer("backup", "create", "--by", "ann")
+    assert [each["backup_id"] for each in answer("backup", "list")["backups"]] == [made["backup_id"]]
+    assert answer("backup", "verify")["ok"]
+    assert answer("backup", "prune", "--by", "ann")["kept"] == [made["backup_id"]]
 
-    removed()
-
-    assert not path.exists()
+    contents = tmp_path / "target" / "pieces"
+    next(path for path in contents.rglob("*") if path.is_file()).unlink()
+    refused = call("backup", "verify")
+    assert refused.exit_code == 1
+    assert "missing or damaged" in refused.output
 
 
 def test_the_records_of_processing_are_written_for_people_and_programs(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_choices_that_do_not_go_together_are_told(tmp_path: Path, choices: dict[
 
 
 def test_backups_in_the_lake_are_told(tmp_path: Path) -> None:
-    finding = the_one(look(deployment(tmp_path, backups_folder=tmp_path / "lake" / "backups")))
+    finding = the_one(look(deployment(tmp_path, backup_target=str(tmp_path / "lake" / "backups"))))
     assert (finding.outcome, "would hold all earlier ones" in finding.found) == ("fail", True)
 
 
