@@ -1,9 +1,10 @@
-"""From landing to raw: one Parquet object per stream, day and tenant, a function of what has landed.
+"""From landing to raw: a Parquet object per stream, day and tenant that has rows, a function of what has landed.
 
 `deduplicate(existing + landing)`: a build reads the rows that raw holds and the landing objects that it does not, so
 it may run in any order and as often as one likes, costs what is new, and keeps rows whose landing objects were removed
 since. Many small partitions go through one read, because each read has a price of its own. Which row stays is decided
-in `merge`, what a raw object says of itself in `partition`, whose lines may not come in again by who calls (`Screen`).
+in `merge`, what a raw object says of itself in `partition`, how a partition without rows is kept in `built`, whose
+lines may not come in again by who calls (`Screen`).
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.lake.built import built_partitions, state_empty
 from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_in_clear, size_of_lines
-from analytics_platform.lake.layout import conflicts_key, landing_prefix, placed, raw_key, raw_prefix
+from analytics_platform.lake.layout import conflicts_key, landing_prefix, placed, raw_prefix
 from analytics_platform.lake.merge import (
     Kept,
     LandingCorruptError,
@@ -35,7 +37,7 @@ from analytics_platform.lake.merge import (
     merge,
     read_parquet_rows,
 )
-from analytics_platform.lake.partition import RawPartition, read_partition, statement
+from analytics_platform.lake.partition import RawPartition, statement
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.schema import DICTIONARY_COLUMNS, JSON_COLUMNS, RAW_SCHEMA, landing_line
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
@@ -113,6 +115,10 @@ class _Stale:
     held: RawPartition | None
     fresh: tuple[ObjectInfo, ...]
 
+    def is_empty(self, outcome: RawPartition) -> bool:
+        """Whether it needs no object: no line ever came in, and none is there from a time when each had one."""
+        return not outcome.landed and (self.held is None or not self.held.bytes)
+
     @property
     def key(self) -> PartitionKey:
         return self.stream, self.day, self.tenant
@@ -156,8 +162,8 @@ def build_partitions(
 ) -> list[RawPartition]:
     """Bring the raw objects of the given streams and (day, tenant) partitions up to what has landed.
 
-    A partition that holds all its landing objects already is not written (`changed` is false). One without any row
-    gets an object too, so that it can be told from one that was never built; one that retention has removed gets none.
+    A partition that holds all its landing objects already is not written (`changed` is false). One that no line has
+    come in for is stated to be built and gets no object; of one that retention has removed nothing is said.
 
     Args:
         store: the lake.
@@ -242,9 +248,9 @@ def _planned(
     landed = store.list(landing_prefix(day, tenant))
     current: list[RawPartition] = []
     stale: list[_Stale] = []
+    built = {partition.stream: partition for partition, _ in built_partitions(store, streams, day, tenant)}
     for stream in streams:
-        info = store.info(raw_key(stream, day, tenant))
-        held = None if info is None else read_partition(store, stream, info)
+        held = built.get(stream)
         names = {} if held is None else held.landing_objects
         fresh = tuple(found for found in landed if placed(found.key).name not in names)
         if held is not None and not fresh:
@@ -271,15 +277,16 @@ def _build(
         outcome = _outcome(store, merged, stale, screened)
         for key, found in sorted(_identifiers(merged, stale).items(), key=_by_tenant):
             take(key, found)
+        empty = {item.key: outcome.pop(item.key) for item in stale if item.is_empty(outcome[item.key])}
         rows = _Rows(batch.cast(RAW_SCHEMA) for batch in merged.sorted_rows())
-        encoded = (
-            (outcome[item.key], _parquet(outcome[item.key], rows.take(outcome[item.key].accepted)))
-            for item in sorted(stale, key=lambda item: item.key)
-        )
+        encoded = ((outcome[key], _parquet(outcome[key], rows.take(outcome[key].accepted))) for key in sorted(outcome))
         if batch.is_large:
-            return [_put(store, partition, data) for partition, data in encoded]
-        with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
-            return list(pool.map(lambda pair: _put(store, *pair), encoded))
+            put = [_put(store, partition, data) for partition, data in encoded]
+        else:
+            with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
+                put = list(pool.map(lambda pair: _put(store, *pair), encoded))
+        state_empty(store, empty.values(), put)
+        return [*put, *empty.values()]
 
 
 class _Screened:
