@@ -66,10 +66,10 @@ def read_empty(store: ObjectStore, info: ObjectInfo) -> EmptyStreams:
     """
     place = placed(info.key)
     try:
-        said = orjson.loads(store.get(info.key))["streams"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        said = {name: tuple(names) for name, names in orjson.loads(store.get(info.key))["streams"].items()}
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ForeignObjectError(f"{info.key} is no statement of empty streams; delete it and build it anew") from error
-    return EmptyStreams(place.day, place.tenant, {name: tuple(names) for name, names in said.items()}, info.modified_at)
+    return EmptyStreams(place.day, place.tenant, said, info.modified_at)
 
 
 def find_empty(store: ObjectStore, day: date, tenant: str) -> EmptyStreams | None:

@@ -47,7 +47,7 @@ def test_rows_stand_in_the_order_of_time_and_id_whatever_the_order_of_landing(st
     assert [row["message_id"] for row in rows(store)] == ["a", "b", "c", "d"]
 
 
-def test_every_stream_gets_an_object_also_without_rows(store: LocalStore) -> None:
+def test_every_stream_is_built_also_without_rows(store: LocalStore) -> None:
     key = land(store, line("m-1"))
     built = build(store)
 
