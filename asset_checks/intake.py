@@ -219,9 +219,9 @@ def _is_filed(each: ObjectInfo) -> bool:
 
 
 def _raw_places(store: ObjectStore, stream: str) -> list[DayTenant]:
-    placed = [layout.placed(each.key) for each in store.list(layout.raw_prefix(stream))]
-    empty = [each for each in empty_streams(store) if stream in each.names]
-    return sorted({(each.day, each.tenant) for each in (*placed, *empty)})
+    with_rows = (layout.placed(each.key) for each in store.list(layout.raw_prefix(stream)))
+    empty = (each for each in empty_streams(store) if stream in each.names)
+    return sorted({(each.day, each.tenant) for each in with_rows} | {(each.day, each.tenant) for each in empty})
 
 
 def _partition_is_readable(store: ObjectStore, stream: str, place: DayTenant) -> Facts:

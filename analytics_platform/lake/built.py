@@ -35,10 +35,10 @@ class EmptyStreams:
     names: Mapping[str, tuple[str, ...]]
     changed_at: datetime
 
-    def partition(self, stream: str) -> RawPartition | None:
-        """A stream's partition without rows; None when nothing is said of the stream."""
-        names = self.names.get(stream)
-        return None if names is None else empty_partition(stream, self.day, self.tenant, names)
+    @property
+    def partitions(self) -> list[RawPartition]:
+        """The partitions without rows, one for each stream."""
+        return [empty_partition(stream, self.day, self.tenant, names) for stream, names in self.names.items()]
 
 
 def empty_partition(stream: str, day: date, tenant: str, names: Iterable[str]) -> RawPartition:
@@ -91,8 +91,8 @@ def built_partitions(
         info = store.info(raw_key(stream, day, tenant))
         if info is not None:
             yield read_partition(store, stream, info), info.modified_at
-        elif empty is not None and (partition := empty.partition(stream)) is not None:
-            yield partition, empty.changed_at
+        elif empty is not None and stream in empty.names:
+            yield empty_partition(stream, day, tenant, empty.names[stream]), empty.changed_at
 
 
 def state_empty(store: ObjectStore, empty: Iterable[RawPartition], written: Iterable[RawPartition]) -> None:
@@ -109,7 +109,9 @@ def state_empty(store: ObjectStore, empty: Iterable[RawPartition], written: Iter
     for partition in written:
         said.setdefault((partition.day, partition.tenant), {})[partition.stream] = None
     with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
-        list(pool.map(lambda place: _restate(store, *place, said[place]), said))
+        waiting = [pool.submit(_restate, store, day, tenant, names) for (day, tenant), names in said.items()]
+        for done in waiting:
+            done.result()
 
 
 def forget_empty(store: ObjectStore, info: ObjectInfo, stream: str) -> None:

@@ -135,9 +135,8 @@ def _book_raw(books: _Books) -> None:
         _book_partition(books, partition, info.modified_at)
         _book_conflicts(books, partition)
     for empty in empty_streams(books.store, books.first_day, books.last_day):
-        for stream in empty.names:
-            partition = empty.partition(stream)
-            if partition is not None and (stream, empty.day, empty.tenant) not in books.held:
+        for partition in empty.partitions:
+            if (partition.stream, empty.day, empty.tenant) not in books.held:
                 _book_partition(books, partition, empty.changed_at)
 
 

@@ -9,7 +9,7 @@ conflict, once per payload.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +26,9 @@ from analytics_platform.lake.schema import IDENTIFIERS, JSON_COLUMNS, LANDING_CO
 
 PartitionKey = tuple[str, date, str]
 """Stream, day and tenant."""
+
+Identified = Sequence[Any]
+"""User, device, sealed identifiers, and how many lines say so."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMORY_LIMIT = "192MB"
@@ -139,19 +142,24 @@ class Merge:
             found.setdefault((named["stream"], named["day"], named["tenant_id"]), []).append(named)
         return found
 
-    def identifiers(self) -> list[tuple[str, PartitionKey, str | None, str | None, str, int]]:
-        """What landing lines brought sealed: path (see `lines`), partition, user, device, seal, and in how many lines.
+    def identifiers(self) -> list[tuple[PartitionKey, Identified]]:
+        """What landing lines brought sealed, by partition, and in how many lines.
 
         A person's messages bring the same again and again, and whoever opens seals opens each of these once.
         """
         query = (
-            f"select path, stream, day, tenant_id, user_id, anonymous_id, {IDENTIFIERS}, count(*) from incoming "
+            f"select stream, day, tenant_id, user_id, anonymous_id, {IDENTIFIERS}, count(*) from incoming "
             f"where path is not null and {IDENTIFIERS} is not null group by all"
         )
-        return [
-            (path, (stream, day, tenant), user, device, sealed, lines)
-            for path, stream, day, tenant, user, device, sealed, lines in self._rows(query)
-        ]
+        return [((stream, day, tenant), said) for stream, day, tenant, *said in self._rows(query)]
+
+    def identifiers_by_file(self, key: PartitionKey) -> list[tuple[str, Identified]]:
+        """The same of one partition, by path (see `lines`)."""
+        query = (
+            f"select path, user_id, anonymous_id, {IDENTIFIERS}, count(*) from incoming where path is not null "
+            f"and {IDENTIFIERS} is not null and (stream, day, tenant_id) = (?, ?, ?) group by all"
+        )
+        return [(path, said) for path, *said in self._connection.execute(query, key).fetchall()]
 
     def sorted_rows(self) -> Iterator[pa.RecordBatch]:
         """The kept rows by stream, day, tenant, event time and message id, in the columns of `RAW_SCHEMA`.

@@ -10,10 +10,11 @@ lines may not come in again by who calls (`Screen`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -62,19 +63,36 @@ None where nothing is to be changed, which is nearly always.
 
 
 class LandedIdentifiers(NamedTuple):
-    """Sealed identifiers that landed, with the ids that their lines name the person by.
+    """Sealed identifiers that landed, with the ids that their lines name the person by; `lines` say this."""
 
-    `landing_object` is the name of the object that the lines are in, `lines` how many of it say this.
-    """
-
-    landing_object: str
     user_id: str | None
     anonymous_id: str | None
     sealed: str
     lines: int = 1
 
 
-TakeIdentifiers = Callable[[PartitionKey, Sequence[LandedIdentifiers]], None]
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The identifiers of a partition's landing objects that raw did not hold yet.
+
+    Attributes:
+        names: the landing objects.
+        together: what they say.
+        apart: what each of them says, for a keeper that has taken some of them in already.
+    """
+
+    names: frozenset[str]
+    together: Sequence[LandedIdentifiers]
+    apart: Callable[[], Mapping[str, Sequence[LandedIdentifiers]]]
+
+    def but(self, names: Collection[str]) -> Sequence[LandedIdentifiers]:
+        """What is said by all but some landing objects."""
+        if self.names.isdisjoint(names):
+            return self.together
+        return [each for name, found in self.apart().items() if name not in names for each in found]
+
+
+TakeIdentifiers = Callable[[PartitionKey, Landed], None]
 """Given the identifiers of landing objects that a partition did not hold yet, before its raw object is put; it may be
 given the same ones again by a build that repeats one that was cut short."""
 
@@ -83,11 +101,12 @@ class UnclaimedIdentifiersError(AnalyticsError):
     """Landing holds sealed identifiers, and the build was not told who keeps them: they would be lost."""
 
 
-def nobody_takes(key: PartitionKey, identifiers: Sequence[LandedIdentifiers]) -> None:
+def nobody_takes(key: PartitionKey, identifiers: Landed) -> None:
     """What a build does that was told of no keeper: it fails rather than losing identifiers."""
     stream, day, tenant = key
+    lines = sum(each.lines for each in identifiers.together)
     raise UnclaimedIdentifiersError(
-        f"{sum(each.lines for each in identifiers)} lines of {stream}, {day}, {tenant} have sealed identifiers; "
+        f"{lines} lines of {stream}, {day}, {tenant} have sealed identifiers; "
         "build with `identifiers=`, such as `identities.table.IdentitiesTable(…).take`"
     )
 
@@ -275,8 +294,8 @@ def _build(
         screened = _Screened(store, screen, Path(folder))
         merged = merge(connection, _wanted(store, stale, screened, is_large=batch.is_large))
         outcome = _outcome(store, merged, stale, screened)
-        for key, found in sorted(_identifiers(merged, stale).items(), key=_by_tenant):
-            take(key, found)
+        for key, landed in _identifiers(merged, stale):
+            take(key, landed)
         empty = {item.key: outcome.pop(item.key) for item in stale if item.is_empty(outcome[item.key])}
         rows = _Rows(batch.cast(RAW_SCHEMA) for batch in merged.sorted_rows())
         encoded = ((outcome[key], _parquet(outcome[key], rows.take(outcome[key].accepted))) for key in sorted(outcome))
@@ -403,20 +422,27 @@ def _lines_by_object(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKe
     return found
 
 
-def _identifiers(merged: Merge, stale: Iterable[_Stale]) -> dict[PartitionKey, list[LandedIdentifiers]]:
-    """The sealed identifiers of the batch's landing lines, by partition."""
-    only_object = _only_objects(stale)
+def _identifiers(merged: Merge, stale: Iterable[_Stale]) -> Iterator[tuple[PartitionKey, Landed]]:
+    """The sealed identifiers of the batch's landing lines, by partition: a tenant's after each other.
+
+    They are about the same people.
+    """
     found: dict[PartitionKey, list[LandedIdentifiers]] = {}
-    for path, key, user, device, sealed, lines in merged.identifiers():
-        name = path.rpartition("/")[2] if path else only_object[key]
-        found.setdefault(key, []).append(LandedIdentifiers(name, user, device, sealed, lines))
+    for key, said in merged.identifiers():
+        found.setdefault(key, []).append(LandedIdentifiers(*said))
+    for item in sorted(stale, key=lambda item: (item.tenant, item.day, item.stream)):
+        if item.key in found:
+            names = frozenset(placed(info.key).name for info in item.fresh)
+            yield item.key, Landed(names, found[item.key], partial(_by_object, merged, item))
+
+
+def _by_object(merged: Merge, item: _Stale) -> dict[str, list[LandedIdentifiers]]:
+    only_object = _only_objects([item])
+    found: dict[str, list[LandedIdentifiers]] = {}
+    for path, said in merged.identifiers_by_file(item.key):
+        name = path.rpartition("/")[2] if path else only_object[item.key]
+        found.setdefault(name, []).append(LandedIdentifiers(*said))
     return found
-
-
-def _by_tenant(taken: tuple[PartitionKey, list[LandedIdentifiers]]) -> tuple[str, date, str]:
-    """A tenant's streams and days after each other: they are about the same people."""
-    (stream, day, tenant), _ = taken
-    return tenant, day, stream
 
 
 def _only_objects(stale: Iterable[_Stale]) -> dict[PartitionKey, str]:

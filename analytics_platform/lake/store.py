@@ -104,10 +104,13 @@ class LocalStore:
         upload = self._upload(data)
         try:
             _place(upload, target, only_if_new=if_none_match)
-        except FileExistsError as error:
-            raise ObjectExistsError(f"{key} is in the lake already") from error
-        finally:
+        except OSError as error:
             upload.unlink(missing_ok=True)
+            if isinstance(error, FileExistsError):
+                raise ObjectExistsError(f"{key} is in the lake already") from error
+            raise
+        if if_none_match:
+            upload.unlink()  # a link is a second name, a rename leaves none behind
 
     def get(self, key: str) -> bytes:
         """Read the whole object."""
