@@ -36,6 +36,9 @@ _MEMORY_LIMIT = "192MB"
 _THREADS = 1
 _MAX_LINE_BYTES = 1 << 20
 _ROWS_PER_BATCH = 50_000
+# A batch in memory is one piece: rows of several are picked by copying all of them first, every time.
+_ROWS_IN_MEMORY = 1_000_000
+_ROWS_PER_TAKE = 10_000
 # What one fetch out of DuckDB's table may hold, and about what a row holds besides its nested columns.
 _FETCHED_BYTES = 32_000_000
 _FLAT_BYTES = 300
@@ -167,7 +170,7 @@ class Merge:
         Only the sort's keys are sorted; the wide rows are fetched in that order, a bounded part at a time.
         """
         order = self._connection.sql(f"select row from {_KEPT} order by {_ORDER}").to_arrow_table()["row"]
-        rows_at_once = _ROWS_PER_BATCH if self._table is not None else self._rows_that_fit()
+        rows_at_once = _ROWS_PER_TAKE if self._table is not None else self._rows_that_fit()
         for start in range(0, len(order), rows_at_once):
             part = order.slice(start, rows_at_once)
             rows = self._fetched(part) if self._table is None else self._table.select(RAW_SCHEMA.names).take(part)
@@ -225,7 +228,7 @@ def _read(connection: duckdb.DuckDBPyConnection, query: str, *, is_large: bool) 
         connection.execute(f"create or replace temp table kept_by_duckdb as {query}")
         connection.execute("create or replace temp view incoming as select *, rowid as row from kept_by_duckdb")
         return None
-    table = connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH).read_all()
+    table = connection.sql(query).to_arrow_reader(_ROWS_IN_MEMORY).read_all()
     numbered = table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
     connection.register("incoming", numbered)
     return numbered

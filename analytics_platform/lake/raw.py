@@ -118,7 +118,7 @@ _BATCH_OBJECTS = 500
 _MEMORY_BYTES = 3 * _BATCH_BYTES
 _HELD_RATIO = 10
 # Bytes of rows before compression; a row group is in memory whole while it is written.
-_ROW_GROUP_BYTES = 32_000_000
+_ROW_GROUP_BYTES = 16_000_000
 # A put waits for the disk or the network and hardly computes.
 _PUTS_AT_ONCE = 8
 _SCAN_OBJECTS = 500

@@ -218,7 +218,7 @@ def test_a_partition_may_be_larger_than_a_row_group_and_than_memory(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, memory: str
 ) -> None:
     monkeypatch.setattr("analytics_platform.lake.raw._ROW_GROUP_BYTES", 100_000)
-    monkeypatch.setattr("analytics_platform.lake.merge._ROWS_PER_BATCH", 64)
+    monkeypatch.setattr("analytics_platform.lake.merge._ROWS_PER_TAKE", 64)
     monkeypatch.setattr("analytics_platform.lake.merge._FETCHED_BYTES", 50_000)
     if memory == "too little":
         monkeypatch.setattr("analytics_platform.lake.raw._MEMORY_BYTES", 0)
