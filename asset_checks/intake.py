@@ -126,7 +126,7 @@ def _raw_check(stream: str, partitions: Partitions) -> dg.AssetChecksDefinition:
         keys.raw(stream),
         "partitions_are_readable",
         lambda scope: partitions_are_readable(scope.store, stream, scope.day_tenants()),
-        description="Each partition is a Parquet object with the columns that the loads rely on.",
+        description="Each partition is a Parquet object with the columns that loads rely on, or stated to be empty.",
         dimension="validity",
         partitions_def=partitions.day_tenant,
     )
