@@ -60,6 +60,7 @@ SCHEMAS: tuple[Schema, ...] = (
     _first("manifests", "lake: landing_manifests/", "lake.manifest"),
     _first("dead_letters", "lake: dead/", "lake.dead_letters"),
     _first("raw", "lake: raw/, and the statement in each object", "lake.partition", "lake.schema"),
+    _first("raw_empty", "lake: raw_empty/", "lake.built"),
     _first("replays", "lake: replays/", "lake.replays"),
     _first("identities", "lake: identities/", "identities.table"),
     _first("suppressions", "lake: suppressions/", "identities.suppression"),

@@ -14,6 +14,8 @@ from analytics_platform.defs.ledger import COLLECTOR_HOURS_TABLE, LEDGER_TABLE
 from analytics_platform.defs.loaded import registry_tables, stream_table
 from analytics_platform.defs.partitions import DayTenant, Partitions, raw_key
 from analytics_platform.lake import layout
+from analytics_platform.lake.built import find_empty
+from analytics_platform.lake.changes import empty_streams
 from analytics_platform.lake.collector_hours import unaccounted
 from analytics_platform.lake.ledger import unbalanced
 from analytics_platform.lake.raw import RAW_SCHEMA
@@ -46,9 +48,9 @@ def objects_are_filed(objects: Iterable[ObjectInfo]) -> Facts:
 
 
 def partitions_are_readable(store: ObjectStore, stream: str, wanted: Iterable[DayTenant] | None) -> dict[str, Facts]:
-    """By partition: the raw object opens as Parquet and has the columns that the loads rely on."""
+    """By partition: the raw object opens as Parquet and has the columns that the loads rely on, or needs to be none."""
     places = _raw_places(store, stream) if wanted is None else wanted
-    return {raw_key(place): _object_is_readable(store, layout.raw_key(stream, *place)) for place in places}
+    return {raw_key(place): _partition_is_readable(store, stream, place) for place in places}
 
 
 def ledger_balances(ledger: pa.Table) -> Facts:
@@ -123,7 +125,7 @@ def _landing_checks() -> list[dg.AssetChecksDefinition]:
 def _raw_checks(catalog: Catalog, partitions: Partitions) -> dg.AssetChecksDefinition:
     told = Told(
         "partitions_are_readable",
-        "Each partition is a Parquet object with the columns that the loads rely on.",
+        "Each partition is a Parquet object with the columns that loads rely on, or stated to be empty.",
         "validity",
         dg.AssetCheckSeverity.ERROR,
         passes_as_one=True,
@@ -233,8 +235,17 @@ def _is_filed(each: ObjectInfo) -> bool:
 
 
 def _raw_places(store: ObjectStore, stream: str) -> list[DayTenant]:
-    placed = [layout.placed(each.key) for each in store.list(layout.raw_prefix(stream))]
-    return [(each.day, each.tenant) for each in placed]
+    with_rows = (layout.placed(each.key) for each in store.list(layout.raw_prefix(stream)))
+    empty = (each for each in empty_streams(store) if stream in each.names)
+    return sorted({(each.day, each.tenant) for each in with_rows} | {(each.day, each.tenant) for each in empty})
+
+
+def _partition_is_readable(store: ObjectStore, stream: str, place: DayTenant) -> Facts:
+    key = layout.raw_key(stream, *place)
+    empty = None if store.info(key) else find_empty(store, *place)
+    if empty is not None and stream in empty.names:
+        return Facts(True, "built, and no line has come in", {"rows": 0}, [], 1, 0)
+    return _object_is_readable(store, key)
 
 
 def _object_is_readable(store: ObjectStore, key: str) -> Facts:

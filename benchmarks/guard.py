@@ -37,10 +37,9 @@ _PAGE_DAYS = 60
 
 @dataclass
 class Tally:
-    """Calls of functions, Python's and C's, and those of one that are of interest by name."""
+    """Calls of functions, Python's and C's."""
 
     calls: int = 0
-    puts: int = 0
 
 
 @contextmanager
@@ -48,11 +47,9 @@ def tallied() -> Iterator[Tally]:
     """Count calls of this thread while no garbage is collected, which would call what it likes when it likes."""
     tally = Tally()
 
-    def note(frame: FrameType, event: str, _argument: object) -> None:
+    def note(_frame: FrameType, event: str, _argument: object) -> None:
         if event in ("call", "c_call"):
             tally.calls += 1
-        if event == "call" and frame.f_code.co_qualname.startswith("LocalStore.put"):
-            tally.puts += 1
 
     gc.disable()
     sys.setprofile(note)
@@ -121,20 +118,21 @@ def ingest() -> dict[str, float]:
         folder = Path(name)
         for each in ("warm", "counted"):
             (folder / each).mkdir()
-            imported, built, partitions = _ingested(folder / each)
+            imported, built, partitions, objects = _ingested(folder / each)
     return {
         "calls to import a message": imported.calls / _MESSAGES,
         "calls to build a raw partition": built.calls / partitions,
-        "objects put to build a raw partition": built.puts / partitions,
+        "objects put to build a raw partition": objects / partitions,
     }
 
 
-def _ingested(folder: Path) -> tuple[Tally, Tally, int]:
+def _ingested(folder: Path) -> tuple[Tally, Tally, int, int]:
     from analytics_platform.catalog import load_catalog
     from analytics_platform.identities.keys import IdentityKeys
     from analytics_platform.identities.table import IdentitiesTable
     from analytics_platform.intake.importer import import_paths
     from analytics_platform.lake.changes import landed_partitions
+    from analytics_platform.lake.layout import EMPTY_PREFIX, IDENTITIES_PREFIX, RAW_PREFIX
     from analytics_platform.lake.raw import build_partitions
     from analytics_platform.lake.store import LocalStore
     from benchmarks.messages import write_file
@@ -147,7 +145,8 @@ def _ingested(folder: Path) -> tuple[Tally, Tally, int]:
     take = IdentitiesTable(store, keys).take
     with tallied() as built:
         made = build_partitions(store, streams=list(catalog.streams), partitions=partitions, identifiers=take)
-    return imported, built, len(made)
+    objects = sum(len(store.list(prefix)) for prefix in (RAW_PREFIX, EMPTY_PREFIX, IDENTITIES_PREFIX))
+    return imported, built, len(made), objects
 
 
 def event_log() -> dict[str, float]:

@@ -9,11 +9,10 @@ once is not counted again, whoever repeats a build, and nothing is lost from it 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache
 
 import orjson
 import pyarrow as pa
@@ -23,7 +22,7 @@ from analytics_platform.errors import AnalyticsError
 from analytics_platform.identities.keys import IdentityKeys, TenantKeys
 from analytics_platform.identities.sealing import seal, unseal
 from analytics_platform.lake.layout import identities_key, identities_prefix
-from analytics_platform.lake.raw import LandedIdentifiers
+from analytics_platform.lake.raw import Landed, LandedIdentifiers
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
 
@@ -47,8 +46,10 @@ Identifier = tuple[str, str, str]
 """Reference, kind, and the value as it was sent."""
 
 _STATEMENT = b"analytics"
-# The people of a tenant or two: the raw build hands on a tenant's partitions one after another.
+_REPEATED = ["day", "tenant_id", "stream", "kind", "messages"]
 _PEOPLE_REMEMBERED = 10_000
+_OF_A_ROW = ("reference", "kind", "sealed", "user_id", "anonymous_id", "messages")
+_Row = tuple[str, str, str, str | None, str | None, int]
 _Key = tuple[str, str | None, str | None]
 
 
@@ -102,10 +103,18 @@ def read_object(store: ObjectStore, key: str) -> Identities:
 def write_object(store: ObjectStore, key: str, identities: Identities) -> None:
     """Put one object of the table: the same rows and landing objects give the same bytes."""
     said = {"version": 1, "landing_objects": sorted(identities.landing_objects)}
-    rows = identities.rows.cast(IDENTITIES_SCHEMA).replace_schema_metadata({_STATEMENT: orjson.dumps(said)})
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
-    store.put(key, buffer.getvalue())
+    buffer = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        buffer,
+        IDENTITIES_SCHEMA,
+        compression="zstd",
+        use_dictionary=_REPEATED,
+        write_statistics=False,
+        store_schema=False,
+    ) as writer:
+        writer.write_table(identities.rows.cast(IDENTITIES_SCHEMA))
+        writer.add_key_value_metadata({_STATEMENT: orjson.dumps(said)})
+    store.put(key, buffer.getvalue().to_pybytes())
 
 
 class IdentitiesTable:
@@ -119,8 +128,9 @@ class IdentitiesTable:
     def __init__(self, store: ObjectStore, keys: IdentityKeys) -> None:
         self._store, self._keys = store, keys
         self._removals = read_removals(store)
+        self._people: _People | None = None
 
-    def take(self, partition: tuple[str, date, str], landed: Sequence[LandedIdentifiers]) -> None:
+    def take(self, partition: tuple[str, date, str], landed: Landed) -> None:
         """Merge the identifiers of landing lines into the table; see `lake.raw.TakeIdentifiers`.
 
         A day that retention has removed from the table stays removed.
@@ -133,15 +143,20 @@ class IdentitiesTable:
             return
         key = identities_key(stream, day, tenant)
         held = read_object(self._store, key) if self._store.info(key) else _nothing()
-        fresh = [each for each in landed if each.landing_object not in held.landing_objects]
+        fresh = landed.but(held.landing_objects)
         if not fresh:
             return
-        rows = _merged(held.rows, fresh, self._keys.of(tenant))
-        common = {"day": [day] * len(rows), "tenant_id": [tenant] * len(rows), "stream": [stream] * len(rows)}
-        columns = {name: common.get(name) or [row[name] for row in rows] for name in IDENTITIES_SCHEMA.names}
-        table = pa.table(columns, schema=IDENTITIES_SCHEMA)
-        objects = {*held.landing_objects, *(each.landing_object for each in fresh)}
-        write_object(self._store, key, Identities(table, tuple(objects)))
+        rows = _merged(held.rows, fresh, self._people_of(tenant))
+        common = [[day] * len(rows), [tenant] * len(rows), [stream] * len(rows)]
+        table = pa.table([*common, *zip(*rows, strict=True)], schema=IDENTITIES_SCHEMA)
+        write_object(self._store, key, Identities(table, tuple(landed.names.union(held.landing_objects))))
+
+    def _people_of(self, tenant: str) -> _People:
+        """What was opened of a tenant; only of one, since the build hands on one after another."""
+        keys = self._keys.of(tenant)
+        if self._people is None or self._people.keys != keys or len(self._people.opened) > _PEOPLE_REMEMBERED:
+            self._people = _People(keys)
+        return self._people
 
 
 @cache
@@ -150,36 +165,52 @@ def _nothing() -> Identities:
     return Identities(IDENTITIES_SCHEMA.empty_table(), ())
 
 
-@lru_cache(maxsize=_PEOPLE_REMEMBERED)
-def _opened(keys: TenantKeys, sealed: str) -> list[Identifier]:
-    return opened_identifiers(keys, sealed)
+class _People:
+    """The identifiers of a tenant's people, each opened and sealed once."""
+
+    def __init__(self, keys: TenantKeys) -> None:
+        self.keys = keys
+        self.opened: dict[str, list[Identifier]] = {}
+        self._sealed: dict[str, str] = {}
+
+    def open(self, sealed: str) -> list[Identifier]:
+        """What a landing line has sealed."""
+        found = self.opened.get(sealed)
+        if found is None:
+            found = self.opened[sealed] = opened_identifiers(self.keys, sealed)
+        return found
+
+    def seal(self, value: str) -> str:
+        """A value on its own."""
+        found = self._sealed.get(value)
+        if found is None:
+            found = self._sealed[value] = seal(self.keys, value.encode())
+        return found
 
 
-@lru_cache(maxsize=_PEOPLE_REMEMBERED)
-def _sealed(keys: TenantKeys, value: str) -> str:
-    return seal(keys, value.encode())
-
-
-def _merged(held: pa.Table, fresh: Iterable[LandedIdentifiers], keys: TenantKeys) -> list[dict[str, Any]]:
+def _merged(held: pa.Table, fresh: Iterable[LandedIdentifiers], people: _People) -> list[_Row]:
     """One row per reference and the ids it came with; of several spellings of a value the first in order is kept."""
-    rows: dict[_Key, dict[str, Any]] = {
-        (row["reference"], row["user_id"], row["anonymous_id"]): row for row in held.to_pylist()
-    }
+    rows: dict[_Key, _Row] = {}
+    for row in held.to_pylist():
+        found: _Row = tuple(row[name] for name in _OF_A_ROW)
+        rows[found[0], found[3], found[4]] = found
     values: dict[_Key, str] = {}
-    for each in fresh:
-        for reference, kind, value in _opened(keys, each.sealed):
-            key = (reference, each.user_id, each.anonymous_id)
-            if key not in rows:
-                ids = {"user_id": each.user_id, "anonymous_id": each.anonymous_id}
-                rows[key] = {"reference": reference, "kind": kind, **ids, "messages": 0}
+    for user, device, sealed, lines in fresh:
+        for reference, kind, value in people.open(sealed):
+            key = (reference, user, device)
+            known = rows.get(key)
+            if known is None:
                 values[key] = value
-            rows[key]["messages"] += each.lines
-            if key in values:
-                values[key] = min(values[key], value)
+                rows[key] = (reference, kind, "", user, device, lines)
+                continue
+            rows[key] = (*known[:5], known[5] + lines)
+            if key in values and value < values[key]:
+                values[key] = value
     for key, value in values.items():
-        rows[key]["sealed"] = _sealed(keys, value)
+        reference, kind, _, user, device, lines = rows[key]
+        rows[key] = (reference, kind, people.seal(value), user, device, lines)
     return sorted(rows.values(), key=_order)
 
 
-def _order(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return row["reference"], row["user_id"] or "", row["anonymous_id"] or ""
+def _order(row: _Row) -> tuple[str, str, str]:
+    return row[0], row[3] or "", row[4] or ""

@@ -12,10 +12,11 @@ from datetime import date, datetime
 
 from analytics_platform.insights.deadlines import day_of
 from analytics_platform.insights.promises import Holding, Receipt
+from analytics_platform.lake.built import built_partitions
 from analytics_platform.lake.dead_letters import count_by_stream
-from analytics_platform.lake.layout import LANDING_PREFIX, placed, raw_key
+from analytics_platform.lake.layout import LANDING_PREFIX, placed
 from analytics_platform.lake.manifest import read_manifests
-from analytics_platform.lake.partition import RawPartition, read_partition
+from analytics_platform.lake.partition import RawPartition
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 
 
@@ -67,10 +68,8 @@ def _held(
     store: ObjectStore, streams: Sequence[str], places: Iterable[tuple[date, str]]
 ) -> Iterator[tuple[tuple[str, date, str], tuple[RawPartition, datetime]]]:
     for day, tenant in sorted(places):
-        for stream in streams:
-            info = store.info(raw_key(stream, day, tenant))
-            if info is not None:
-                yield (stream, day, tenant), (read_partition(store, stream, info), info.modified_at)
+        for partition, written_at in built_partitions(store, streams, day, tenant):
+            yield (partition.stream, day, tenant), (partition, written_at)
 
 
 def _receipts(

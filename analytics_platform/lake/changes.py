@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from analytics_platform.lake.layout import LANDING_PREFIX, RAW_PREFIX, placed, raw_prefix
+from analytics_platform.lake.built import EmptyStreams, read_empty
+from analytics_platform.lake.layout import EMPTY_PREFIX, LANDING_PREFIX, RAW_PREFIX, placed, raw_prefix
 from analytics_platform.lake.partition import RawPartition, read_partition
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
@@ -36,12 +37,14 @@ def stale_partitions(
     asked, so that a lake can be judged alone.
     """
     landed = _landed(store, first_day, last_day)
-    asked = _streams_of_raw(store) if streams is None else list(streams)
+    empty = list(empty_streams(store, first_day, last_day))
+    asked = _streams_of_raw(store, empty) if streams is None else list(streams)
     stale = set() if asked else set(landed)
     removals = read_removals(store)
     for stream in asked:
-        held = {
-            (partition.day, partition.tenant): partition.landing_objects.keys()
+        held = {(each.day, each.tenant): set(each.names[stream]) for each in empty if stream in each.names}
+        held |= {
+            (partition.day, partition.tenant): set(partition.landing_objects)
             for partition in _partitions(store, stream, first_day, last_day)
         }
         lacking = (place for place, names in landed.items() if names - held.get(place, set()))
@@ -59,7 +62,17 @@ def earliest_change_since(store: ObjectStore, moment: datetime) -> date | None:
     for info in store.list(RAW_PREFIX):
         if info.modified_at > moment:
             days += _bears_upon(read_partition(store, _stream_of(info.key), info))
+    days += (placed(info.key).day for info in store.list(EMPTY_PREFIX) if info.modified_at > moment)
     return min(days, default=None)
+
+
+def empty_streams(
+    store: ObjectStore, first_day: date | None = None, last_day: date | None = None
+) -> Iterator[EmptyStreams]:
+    """What is said of streams that are built and empty; both ends of the range belong to it."""
+    for info in store.list(EMPTY_PREFIX):
+        if within(placed(info.key).day, first_day, last_day):
+            yield read_empty(store, info)
 
 
 def _bears_upon(partition: RawPartition) -> Iterator[date]:
@@ -92,8 +105,9 @@ def within(day: date, first_day: date | None, last_day: date | None) -> bool:
     return (first_day is None or day >= first_day) and (last_day is None or day <= last_day)
 
 
-def _streams_of_raw(store: ObjectStore) -> list[str]:
-    return sorted({_stream_of(info.key) for info in store.list(RAW_PREFIX)})
+def _streams_of_raw(store: ObjectStore, empty: Sequence[EmptyStreams]) -> list[str]:
+    with_rows = {_stream_of(info.key) for info in store.list(RAW_PREFIX)}
+    return sorted(with_rows.union(*(each.names for each in empty)))
 
 
 def _stream_of(key: str) -> str:

@@ -19,6 +19,7 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analytics_platform.lake.built import built_partitions
 from analytics_platform.lake.changes import within
 from analytics_platform.lake.dead_letters import lines_of
 from analytics_platform.lake.layout import (
@@ -26,13 +27,10 @@ from analytics_platform.lake.layout import (
     LANDING_PREFIX,
     MANIFEST_PREFIX,
     Collected,
-    Placed,
     collected,
     placed,
-    raw_key,
 )
 from analytics_platform.lake.manifest import parse_manifest
-from analytics_platform.lake.partition import read_partition
 from analytics_platform.lake.removals import Removals, read_removals
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
 
@@ -56,8 +54,8 @@ OVERDUE = timedelta(hours=6)
 _Key = tuple[datetime, str, str]
 """Hour, writer, tenant."""
 
-_NamesInRaw = Callable[[str, date, str], dict[str, int]]
-"""Lines by landing object's name that raw holds of a stream, day and tenant."""
+_NamesInRaw = Callable[[date, str], list[dict[str, int]]]
+"""Lines by landing object's name that raw holds of a day and tenant, for each stream that is built."""
 
 
 @dataclass(slots=True)
@@ -101,7 +99,7 @@ def collector_hours(store: ObjectStore, first_day: date, last_day: date, streams
         books.lines |= {item.key: sum(item.lines.values()) for item in items}
     for prefix in (LANDING_PREFIX, DEAD_PREFIX):
         books.present |= {info.key: origin for info, origin in _of_collectors(store, prefix, first_day, last_day)}
-    in_raw, removals = _names_in_raw(store), read_removals(store)
+    in_raw, removals = _names_in_raw(store, streams), read_removals(store)
     for key, origin in sorted((books.named | books.present).items()):
         if key not in books.present and _is_removed(removals, key):
             _book(books, key, origin, books.lines[key])
@@ -146,25 +144,19 @@ def _book(books: _Books, key: str, origin: Collected, lines: int) -> None:
 def _lines(store: ObjectStore, key: str, streams: Sequence[str], in_raw: _NamesInRaw, *, is_present: bool) -> int:
     """Lines of an object: as raw counted them once every stream holds it, else by reading it; 0 when it is lost."""
     if key.startswith(LANDING_PREFIX):
-        held = _held(placed(key), streams, in_raw)
+        place = placed(key)
+        held = [lines[place.name] for lines in in_raw(place.day, place.tenant) if place.name in lines]
         if not is_present or len(held) == len(streams):
             return sum(held)
     return len(lines_of(store.get(key))) if is_present else 0
 
 
-def _held(place: Placed, streams: Sequence[str], in_raw: _NamesInRaw) -> list[int]:
-    """The lines of a landing object by each stream that holds it."""
-    found = (in_raw(stream, place.day, place.tenant).get(place.name) for stream in streams)
-    return [lines for lines in found if lines is not None]
-
-
-def _names_in_raw(store: ObjectStore) -> _NamesInRaw:
+def _names_in_raw(store: ObjectStore, streams: Sequence[str]) -> _NamesInRaw:
     """A reader of raw's own account that reads each partition once."""
 
     @cache
-    def names(stream: str, day: date, tenant: str) -> dict[str, int]:
-        info = store.info(raw_key(stream, day, tenant))
-        return {} if info is None else read_partition(store, stream, info).landing_objects
+    def names(day: date, tenant: str) -> list[dict[str, int]]:
+        return [partition.landing_objects for partition, _ in built_partitions(store, streams, day, tenant)]
 
     return names
 

@@ -113,6 +113,11 @@ def raw_prefix(stream: str) -> str:
     return f"raw/{_checked(_NAME, stream, 'stream')}/"
 
 
+def empty_key(day: date, tenant: str) -> str:
+    """Key of the statement which streams of a day and tenant are built and hold nothing."""
+    return f"{EMPTY_PREFIX}{_partition(day, tenant)}/streams.json"
+
+
 def manifest_key(
     first_day: date, last_day: date, writer: str, sha: str, *, received_hour: datetime | None = None
 ) -> str:
@@ -331,6 +336,7 @@ MANIFEST_PREFIX = "landing_manifests/"
 LANDING_PREFIX = "landing/"
 DEAD_PREFIX = "dead/"
 RAW_PREFIX = "raw/"
+EMPTY_PREFIX = "raw_empty/"
 EXTRACT_PREFIX = "extracts/"
 REPLAY_PREFIX = "replays/"
 REVIEW_PREFIX = "reviews/"

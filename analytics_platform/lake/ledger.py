@@ -25,7 +25,7 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analytics_platform.lake.changes import within
+from analytics_platform.lake.changes import empty_streams, within
 from analytics_platform.lake.dead_letters import count_by_stream
 from analytics_platform.lake.layout import (
     DEAD_PREFIX,
@@ -132,20 +132,25 @@ def unbalanced(ledger: pa.Table) -> pa.Table:
 def _book_raw(books: _Books) -> None:
     for info in books.objects(RAW_PREFIX):
         partition = read_partition(books.store, info.key.split("/")[1], info)
-        key = (partition.stream, partition.day, partition.tenant)
-        books.held[key] = partition.landing_objects
-        _book_partition(books.row(key), partition, info)
+        _book_partition(books, partition, info.modified_at)
         _book_conflicts(books, partition)
+    for empty in empty_streams(books.store, books.first_day, books.last_day):
+        for partition in empty.partitions:
+            if (partition.stream, empty.day, empty.tenant) not in books.held:
+                _book_partition(books, partition, empty.changed_at)
 
 
-def _book_partition(row: _Row, partition: RawPartition, info: ObjectInfo) -> None:
+def _book_partition(books: _Books, partition: RawPartition, changed_at: datetime) -> None:
+    key = (partition.stream, partition.day, partition.tenant)
+    books.held[key] = partition.landing_objects
+    row = books.row(key)
     row.received -= partition.erased
     row.accepted += partition.accepted
     row.duplicates += partition.duplicates
     row.bytes = partition.bytes
     row.watermark = partition.watermark
     row.landing_objects = len(partition.landing_objects)
-    row.changed_at = info.modified_at
+    row.changed_at = changed_at
 
 
 def _book_conflicts(books: _Books, partition: RawPartition) -> None:

@@ -9,7 +9,7 @@ conflict, once per payload.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -27,12 +27,18 @@ from analytics_platform.lake.schema import IDENTIFIERS, JSON_COLUMNS, LANDING_CO
 PartitionKey = tuple[str, date, str]
 """Stream, day and tenant."""
 
+Identified = Sequence[Any]
+"""User, device, sealed identifiers, and how many lines say so."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMORY_LIMIT = "192MB"
 # A second thread costs more CPU in waiting for small files than it saves in time.
 _THREADS = 1
 _MAX_LINE_BYTES = 1 << 20
 _ROWS_PER_BATCH = 50_000
+# A batch in memory is one piece: rows of several are picked by copying all of them first, every time.
+_ROWS_IN_MEMORY = 1_000_000
+_ROWS_PER_TAKE = 10_000
 # What one fetch out of DuckDB's table may hold, and about what a row holds besides its nested columns.
 _FETCHED_BYTES = 32_000_000
 _FLAT_BYTES = 300
@@ -139,19 +145,24 @@ class Merge:
             found.setdefault((named["stream"], named["day"], named["tenant_id"]), []).append(named)
         return found
 
-    def identifiers(self) -> list[tuple[str, PartitionKey, str | None, str | None, str, int]]:
-        """What landing lines brought sealed: path (see `lines`), partition, user, device, seal, and in how many lines.
+    def identifiers(self) -> list[tuple[PartitionKey, Identified]]:
+        """What landing lines brought sealed, by partition, and in how many lines.
 
         A person's messages bring the same again and again, and whoever opens seals opens each of these once.
         """
         query = (
-            f"select path, stream, day, tenant_id, user_id, anonymous_id, {IDENTIFIERS}, count(*) from incoming "
+            f"select stream, day, tenant_id, user_id, anonymous_id, {IDENTIFIERS}, count(*) from incoming "
             f"where path is not null and {IDENTIFIERS} is not null group by all"
         )
-        return [
-            (path, (stream, day, tenant), user, device, sealed, lines)
-            for path, stream, day, tenant, user, device, sealed, lines in self._rows(query)
-        ]
+        return [((stream, day, tenant), said) for stream, day, tenant, *said in self._rows(query)]
+
+    def identifiers_by_file(self, key: PartitionKey) -> list[tuple[str, Identified]]:
+        """The same of one partition, by path (see `lines`)."""
+        query = (
+            f"select path, user_id, anonymous_id, {IDENTIFIERS}, count(*) from incoming where path is not null "
+            f"and {IDENTIFIERS} is not null and (stream, day, tenant_id) = (?, ?, ?) group by all"
+        )
+        return [(path, said) for path, *said in self._connection.execute(query, key).fetchall()]
 
     def sorted_rows(self) -> Iterator[pa.RecordBatch]:
         """The kept rows by stream, day, tenant, event time and message id, in the columns of `RAW_SCHEMA`.
@@ -159,7 +170,7 @@ class Merge:
         Only the sort's keys are sorted; the wide rows are fetched in that order, a bounded part at a time.
         """
         order = self._connection.sql(f"select row from {_KEPT} order by {_ORDER}").to_arrow_table()["row"]
-        rows_at_once = _ROWS_PER_BATCH if self._table is not None else self._rows_that_fit()
+        rows_at_once = _ROWS_PER_TAKE if self._table is not None else self._rows_that_fit()
         for start in range(0, len(order), rows_at_once):
             part = order.slice(start, rows_at_once)
             rows = self._fetched(part) if self._table is None else self._table.select(RAW_SCHEMA.names).take(part)
@@ -217,7 +228,7 @@ def _read(connection: duckdb.DuckDBPyConnection, query: str, *, is_large: bool) 
         connection.execute(f"create or replace temp table kept_by_duckdb as {query}")
         connection.execute("create or replace temp view incoming as select *, rowid as row from kept_by_duckdb")
         return None
-    table = connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH).read_all()
+    table = connection.sql(query).to_arrow_reader(_ROWS_IN_MEMORY).read_all()
     numbered = table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
     connection.register("incoming", numbered)
     return numbered

@@ -1,18 +1,20 @@
-"""From landing to raw: one Parquet object per stream, day and tenant, a function of what has landed.
+"""From landing to raw: a Parquet object per stream, day and tenant that has rows, a function of what has landed.
 
 `deduplicate(existing + landing)`: a build reads the rows that raw holds and the landing objects that it does not, so
 it may run in any order and as often as one likes, costs what is new, and keeps rows whose landing objects were removed
 since. Many small partitions go through one read, because each read has a price of its own. Which row stays is decided
-in `merge`, what a raw object says of itself in `partition`, whose lines may not come in again by who calls (`Screen`).
+in `merge`, what a raw object says of itself in `partition`, how a partition without rows is kept in `built`, whose
+lines may not come in again by who calls (`Screen`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -23,8 +25,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.lake.built import built_partitions, state_empty
 from analytics_platform.lake.dead_letters import DeadLetter, compressed, lines_of, raw_in_clear, size_of_lines
-from analytics_platform.lake.layout import conflicts_key, landing_prefix, placed, raw_key, raw_prefix
+from analytics_platform.lake.layout import conflicts_key, landing_prefix, placed, raw_prefix
 from analytics_platform.lake.merge import (
     Kept,
     LandingCorruptError,
@@ -35,7 +38,7 @@ from analytics_platform.lake.merge import (
     merge,
     read_parquet_rows,
 )
-from analytics_platform.lake.partition import RawPartition, read_partition, statement
+from analytics_platform.lake.partition import RawPartition, statement
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.schema import DICTIONARY_COLUMNS, JSON_COLUMNS, RAW_SCHEMA, landing_line
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
@@ -60,19 +63,36 @@ None where nothing is to be changed, which is nearly always.
 
 
 class LandedIdentifiers(NamedTuple):
-    """Sealed identifiers that landed, with the ids that their lines name the person by.
+    """Sealed identifiers that landed, with the ids that their lines name the person by; `lines` say this."""
 
-    `landing_object` is the name of the object that the lines are in, `lines` how many of it say this.
-    """
-
-    landing_object: str
     user_id: str | None
     anonymous_id: str | None
     sealed: str
     lines: int = 1
 
 
-TakeIdentifiers = Callable[[PartitionKey, Sequence[LandedIdentifiers]], None]
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The identifiers of a partition's landing objects that raw did not hold yet.
+
+    Attributes:
+        names: the landing objects.
+        together: what they say.
+        apart: what each of them says, for a keeper that has taken some of them in already.
+    """
+
+    names: frozenset[str]
+    together: Sequence[LandedIdentifiers]
+    apart: Callable[[], Mapping[str, Sequence[LandedIdentifiers]]]
+
+    def but(self, names: Collection[str]) -> Sequence[LandedIdentifiers]:
+        """What is said by all but some landing objects."""
+        if self.names.isdisjoint(names):
+            return self.together
+        return [each for name, found in self.apart().items() if name not in names for each in found]
+
+
+TakeIdentifiers = Callable[[PartitionKey, Landed], None]
 """Given the identifiers of landing objects that a partition did not hold yet, before its raw object is put; it may be
 given the same ones again by a build that repeats one that was cut short."""
 
@@ -81,11 +101,12 @@ class UnclaimedIdentifiersError(AnalyticsError):
     """Landing holds sealed identifiers, and the build was not told who keeps them: they would be lost."""
 
 
-def nobody_takes(key: PartitionKey, identifiers: Sequence[LandedIdentifiers]) -> None:
+def nobody_takes(key: PartitionKey, identifiers: Landed) -> None:
     """What a build does that was told of no keeper: it fails rather than losing identifiers."""
     stream, day, tenant = key
+    lines = sum(each.lines for each in identifiers.together)
     raise UnclaimedIdentifiersError(
-        f"{sum(each.lines for each in identifiers)} lines of {stream}, {day}, {tenant} have sealed identifiers; "
+        f"{lines} lines of {stream}, {day}, {tenant} have sealed identifiers; "
         "build with `identifiers=`, such as `identities.table.IdentitiesTable(…).take`"
     )
 
@@ -97,7 +118,7 @@ _BATCH_OBJECTS = 500
 _MEMORY_BYTES = 3 * _BATCH_BYTES
 _HELD_RATIO = 10
 # Bytes of rows before compression; a row group is in memory whole while it is written.
-_ROW_GROUP_BYTES = 32_000_000
+_ROW_GROUP_BYTES = 16_000_000
 # A put waits for the disk or the network and hardly computes.
 _PUTS_AT_ONCE = 8
 _SCAN_OBJECTS = 500
@@ -112,6 +133,10 @@ class _Stale:
     tenant: str
     held: RawPartition | None
     fresh: tuple[ObjectInfo, ...]
+
+    def is_empty(self, outcome: RawPartition) -> bool:
+        """Whether it needs no object: no line ever came in, and none is there from a time when each had one."""
+        return not outcome.landed and (self.held is None or not self.held.bytes)
 
     @property
     def key(self) -> PartitionKey:
@@ -156,8 +181,8 @@ def build_partitions(
 ) -> list[RawPartition]:
     """Bring the raw objects of the given streams and (day, tenant) partitions up to what has landed.
 
-    A partition that holds all its landing objects already is not written (`changed` is false). One without any row
-    gets an object too, so that it can be told from one that was never built; one that retention has removed gets none.
+    A partition that holds all its landing objects already is not written (`changed` is false). One that no line has
+    come in for is stated to be built and gets no object; of one that retention has removed nothing is said.
 
     Args:
         store: the lake.
@@ -242,9 +267,9 @@ def _planned(
     landed = store.list(landing_prefix(day, tenant))
     current: list[RawPartition] = []
     stale: list[_Stale] = []
+    built = {partition.stream: partition for partition, _ in built_partitions(store, streams, day, tenant)}
     for stream in streams:
-        info = store.info(raw_key(stream, day, tenant))
-        held = None if info is None else read_partition(store, stream, info)
+        held = built.get(stream)
         names = {} if held is None else held.landing_objects
         fresh = tuple(found for found in landed if placed(found.key).name not in names)
         if held is not None and not fresh:
@@ -269,17 +294,18 @@ def _build(
         screened = _Screened(store, screen, Path(folder))
         merged = merge(connection, _wanted(store, stale, screened, is_large=batch.is_large))
         outcome = _outcome(store, merged, stale, screened)
-        for key, found in sorted(_identifiers(merged, stale, screened).items(), key=_by_tenant):
-            take(key, found)
+        for key, landed in _identifiers(merged, stale, screened):
+            take(key, landed)
+        empty = {item.key: outcome.pop(item.key) for item in stale if item.is_empty(outcome[item.key])}
         rows = _Rows(batch.cast(RAW_SCHEMA) for batch in merged.sorted_rows())
-        encoded = (
-            (outcome[item.key], _parquet(outcome[item.key], rows.take(outcome[item.key].accepted)))
-            for item in sorted(stale, key=lambda item: item.key)
-        )
+        encoded = ((outcome[key], _parquet(outcome[key], rows.take(outcome[key].accepted))) for key in sorted(outcome))
         if batch.is_large:
-            return [_put(store, partition, data) for partition, data in encoded]
-        with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
-            return list(pool.map(lambda pair: _put(store, *pair), encoded))
+            put = [_put(store, partition, data) for partition, data in encoded]
+        else:
+            with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
+                put = list(pool.map(lambda pair: _put(store, *pair), encoded))
+        state_empty(store, empty.values(), put)
+        return [*put, *empty.values()]
 
 
 class _Screened:
@@ -402,22 +428,27 @@ def _lines_by_object(merged: Merge, stale: Iterable[_Stale], screened: _Screened
     return found
 
 
-def _identifiers(
-    merged: Merge, stale: Iterable[_Stale], screened: _Screened
-) -> dict[PartitionKey, list[LandedIdentifiers]]:
-    """The sealed identifiers of the batch's landing lines, by partition."""
-    only_object = _only_objects(stale)
+def _identifiers(merged: Merge, stale: Iterable[_Stale], screened: _Screened) -> Iterator[tuple[PartitionKey, Landed]]:
+    """The sealed identifiers of the batch's landing lines, by partition: a tenant's after each other.
+
+    They are about the same people.
+    """
     found: dict[PartitionKey, list[LandedIdentifiers]] = {}
-    for path, key, user, device, sealed, lines in merged.identifiers():
-        name = placed(screened.key(path)).name if path else only_object[key]
-        found.setdefault(key, []).append(LandedIdentifiers(name, user, device, sealed, lines))
+    for key, said in merged.identifiers():
+        found.setdefault(key, []).append(LandedIdentifiers(*said))
+    for item in sorted(stale, key=lambda item: (item.tenant, item.day, item.stream)):
+        if item.key in found:
+            names = frozenset(placed(info.key).name for info in item.fresh)
+            yield item.key, Landed(names, found[item.key], partial(_by_object, merged, screened, item))
+
+
+def _by_object(merged: Merge, screened: _Screened, item: _Stale) -> dict[str, list[LandedIdentifiers]]:
+    only_object = _only_objects([item])
+    found: dict[str, list[LandedIdentifiers]] = {}
+    for path, said in merged.identifiers_by_file(item.key):
+        name = placed(screened.key(path)).name if path else only_object[item.key]
+        found.setdefault(name, []).append(LandedIdentifiers(*said))
     return found
-
-
-def _by_tenant(taken: tuple[PartitionKey, list[LandedIdentifiers]]) -> tuple[str, date, str]:
-    """A tenant's streams and days after each other: they are about the same people."""
-    (stream, day, tenant), _ = taken
-    return tenant, day, stream
 
 
 def _only_objects(stale: Iterable[_Stale]) -> dict[PartitionKey, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from analytics_platform.identities.table import (
     sealed_identifiers,
 )
 from analytics_platform.lake.dead_letters import compressed
-from analytics_platform.lake.layout import digest, identities_key, landing_key
-from analytics_platform.lake.raw import LandedIdentifiers, UnclaimedIdentifiersError, build_partitions, scan
+from analytics_platform.lake.layout import digest, identities_key, landing_key, raw_key
+from analytics_platform.lake.raw import Landed, LandedIdentifiers, UnclaimedIdentifiersError, build_partitions, scan
 from analytics_platform.lake.removals import Removed, state_removals
 from analytics_platform.lake.schema import LANDING_COLUMNS, landing_line
 from analytics_platform.lake.store import LocalStore
@@ -45,8 +46,16 @@ def sealed(keys: IdentityKeys, *values: str, tenant: str = TENANT) -> str:
     return found
 
 
-def landed(keys: IdentityKeys, name: str, *values: str, user_id: str | None = "user-1") -> LandedIdentifiers:
-    return LandedIdentifiers(name, user_id, None, sealed(keys, *values))
+def said(keys: IdentityKeys, name: str, *values: str, user_id: str | None = "user-1") -> tuple[str, LandedIdentifiers]:
+    """A landing object's name, and what one of its lines says."""
+    return name, LandedIdentifiers(user_id, None, sealed(keys, *values))
+
+
+def landed(*lines: tuple[str, LandedIdentifiers]) -> Landed:
+    by_object: dict[str, list[LandedIdentifiers]] = defaultdict(list)
+    for name, each in lines:
+        by_object[name].append(each)
+    return Landed(frozenset(by_object), [each for _, each in lines], lambda: by_object)
 
 
 def land(store: LocalStore, *rows: dict[str, Any]) -> None:
@@ -64,8 +73,8 @@ def values(store: LocalStore, keys: IdentityKeys) -> dict[str, int]:
 def test_a_row_says_which_ids_a_reference_came_with_and_how_often(store: LocalStore, keys: IdentityKeys) -> None:
     identities = IdentitiesTable(store, keys)
 
-    identities.take(("product", DAY, TENANT), [landed(keys, "a", EMAIL), landed(keys, "a", EMAIL.upper())])
-    identities.take(("product", DAY, TENANT), [landed(keys, "b", EMAIL, user_id="user-2")])
+    identities.take(("product", DAY, TENANT), landed(said(keys, "a", EMAIL), said(keys, "a", EMAIL.upper())))
+    identities.take(("product", DAY, TENANT), landed(said(keys, "b", EMAIL, user_id="user-2")))
 
     found = read_identities(store, TENANT)
     assert found.schema == IDENTITIES_SCHEMA
@@ -95,24 +104,24 @@ def test_lines_that_say_the_same_are_opened_once_and_all_counted(
 
 def test_a_build_that_is_repeated_counts_nothing_twice(store: LocalStore, keys: IdentityKeys) -> None:
     key = identities_key("product", DAY, TENANT)
-    IdentitiesTable(store, keys).take(("product", DAY, TENANT), [landed(keys, "a", EMAIL)])
+    IdentitiesTable(store, keys).take(("product", DAY, TENANT), landed(said(keys, "a", EMAIL)))
     once = store.get(key)
 
-    again = [landed(keys, "a", EMAIL)]
-    IdentitiesTable(store, keys).take(("product", DAY, TENANT), again)
+    again = said(keys, "a", EMAIL)
+    IdentitiesTable(store, keys).take(("product", DAY, TENANT), landed(again))
     assert store.get(key) == once
 
-    IdentitiesTable(store, keys).take(("product", DAY, TENANT), [*again, landed(keys, "b", EMAIL)])
+    IdentitiesTable(store, keys).take(("product", DAY, TENANT), landed(again, said(keys, "b", EMAIL)))
     assert values(store, keys) == {EMAIL: 2}
 
 
 def test_a_rotation_between_landing_and_build_keeps_what_was_sealed_before(
     store: LocalStore, keys: IdentityKeys
 ) -> None:
-    before = landed(keys, "a", EMAIL)
+    before = said(keys, "a", EMAIL)
     keys.rotate(TENANT)
 
-    IdentitiesTable(store, keys).take(("product", DAY, TENANT), [before, landed(keys, "b", EMAIL)])
+    IdentitiesTable(store, keys).take(("product", DAY, TENANT), landed(before, said(keys, "b", EMAIL)))
 
     rows = read_identities(store, TENANT).to_pylist()
     assert [row["reference"][:9] for row in rows] == ["email_k1_", "email_k2_"]
@@ -122,13 +131,13 @@ def test_a_rotation_between_landing_and_build_keeps_what_was_sealed_before(
 def test_a_day_that_retention_removed_stays_removed(store: LocalStore, keys: IdentityKeys) -> None:
     state_removals(store, "0" * 64, [Removed("identities", TENANT, DAY)])
 
-    IdentitiesTable(store, keys).take(("product", DAY, TENANT), [landed(keys, "a", EMAIL)])
+    IdentitiesTable(store, keys).take(("product", DAY, TENANT), landed(said(keys, "a", EMAIL)))
 
     assert read_identities(store, TENANT).num_rows == 0
 
 
 def test_another_tenants_keys_open_nothing(store: LocalStore, keys: IdentityKeys) -> None:
-    IdentitiesTable(store, keys).take(("product", DAY, TENANT), [landed(keys, "a", EMAIL)])
+    IdentitiesTable(store, keys).take(("product", DAY, TENANT), landed(said(keys, "a", EMAIL)))
     (row,) = read_identities(store, TENANT).to_pylist()
 
     with pytest.raises(UnsealedError, match=OTHER):
@@ -159,6 +168,20 @@ class TestTheRawBuild:
         raw = scan(store, "product", DAY, DAY).read_all()
         assert raw.num_rows == 3
         assert "identifiers" not in raw.column_names
+
+    def test_that_repeats_one_cut_short_counts_each_landing_object_once(
+        self, store: LocalStore, keys: IdentityKeys
+    ) -> None:
+        take = IdentitiesTable(store, keys).take
+        counted: list[dict[str, int]] = []
+        for number in range(3):
+            of = sealed(keys, EMAIL)
+            land(store, {"message_id": f"m-{number}", "user_id": "user-1", "identifiers": of})
+            store.delete(raw_key("product", DAY, TENANT))
+            build_partitions(store, streams=["product"], partitions=[(DAY, TENANT)], identifiers=take)
+            counted.append(values(store, keys))
+
+        assert counted == [{EMAIL: 1}, {EMAIL: 2}, {EMAIL: 3}]
 
     def test_fails_before_it_loses_any(self, store: LocalStore, keys: IdentityKeys) -> None:
         land(store, {"message_id": "m-1", "identifiers": sealed(keys, EMAIL)})

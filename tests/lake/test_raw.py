@@ -47,7 +47,7 @@ def test_rows_stand_in_the_order_of_time_and_id_whatever_the_order_of_landing(st
     assert [row["message_id"] for row in rows(store)] == ["a", "b", "c", "d"]
 
 
-def test_every_stream_gets_an_object_also_without_rows(store: LocalStore) -> None:
+def test_every_stream_is_built_also_without_rows(store: LocalStore) -> None:
     key = land(store, line("m-1"))
     built = build(store)
 
@@ -218,7 +218,7 @@ def test_a_partition_may_be_larger_than_a_row_group_and_than_memory(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, memory: str
 ) -> None:
     monkeypatch.setattr("analytics_platform.lake.raw._ROW_GROUP_BYTES", 100_000)
-    monkeypatch.setattr("analytics_platform.lake.merge._ROWS_PER_BATCH", 64)
+    monkeypatch.setattr("analytics_platform.lake.merge._ROWS_PER_TAKE", 64)
     monkeypatch.setattr("analytics_platform.lake.merge._FETCHED_BYTES", 50_000)
     if memory == "too little":
         monkeypatch.setattr("analytics_platform.lake.raw._MEMORY_BYTES", 0)

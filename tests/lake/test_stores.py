@@ -161,17 +161,19 @@ def test_what_a_killed_download_left_in_the_cache_goes_when_nobody_can_be_at_it_
 def test_landing_objects_that_came_together_are_told_apart_in_every_store(any_store: ObjectStore) -> None:
     sealed = line("m-2") + line("m-3", identifiers="sealed")
     names = [placed(land(any_store, data)).name for data in (line("m-1"), sealed)]
-    taken: list[tuple[str, int]] = []
+    taken: list[dict[str, int]] = []
 
     (built,) = build_partitions(
         any_store,
         streams=["product"],
         partitions=[(DAY, TENANT)],
-        identifiers=lambda _, found: taken.extend((each.landing_object, each.lines) for each in found),
+        identifiers=lambda _, found: taken.append(
+            {name: sum(each.lines for each in said) for name, said in found.apart().items()}
+        ),
     )
 
     assert built.landing_objects == {names[0]: 1, names[1]: 2}
-    assert taken == [(names[1], 1)]
+    assert taken == [{names[1]: 1}]
 
 
 def test_raw_partitions_have_the_same_bytes_in_every_store(any_store: ObjectStore, tmp_path: Path) -> None:

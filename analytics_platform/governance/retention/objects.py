@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, cached_property, partial
 
 import polars as pl
 import pyarrow as pa
@@ -21,11 +21,12 @@ import pyarrow.parquet as pq
 
 from analytics_platform.governance.retention.sink import CannotCountError, Tallies, Tally, Waiting
 from analytics_platform.governance.retention.terms import NO_TENANT, Term, Terms
+from analytics_platform.lake.built import built_partitions, forget_empty, read_empty
 from analytics_platform.lake.extract_manifest import ManifestError
 from analytics_platform.lake.extract_manifest import Table as PublishedTable
 from analytics_platform.lake.extracts import newest_manifest, rewrite_rows
-from analytics_platform.lake.layout import LANDING_PREFIX, extract_prefix, placed, raw_key
-from analytics_platform.lake.partition import ForeignObjectError, read_partition
+from analytics_platform.lake.layout import EMPTY_PREFIX, LANDING_PREFIX, extract_prefix, placed
+from analytics_platform.lake.partition import ForeignObjectError
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectInfo, ObjectMissingError, ObjectStore
 
@@ -67,15 +68,21 @@ class LakeObjects:
 
     def tallies(self, terms: Terms) -> Iterator[Tally | Waiting]:
         """See `Sink`."""
+        empty = _Empty(self._store)
         for dataset in self._families:
             newest = terms.newest(dataset)
             if newest is not None:
-                yield from self._of(dataset, terms, newest)
+                yield from self._of(dataset, terms, newest, empty)
 
     def remove(self, term: Term) -> None:
         """See `Sink`."""
         for info, _ in list(self._due(term)):
             self._store.delete(info.key)
+        stream = _stream_of(term.dataset)
+        for info in _Empty(self._store).listed if stream else ():
+            tenant, day = in_partition(info)
+            if tenant == term.tenant and term.covers(day):
+                forget_empty(self._store, info, stream)
 
     def survivors(self, term: Term) -> int:
         """Count what a new listing shows, dated by the text of its key where that has a day."""
@@ -86,9 +93,10 @@ class LakeObjects:
             day, tenant = _DAY.search(info.key), _TENANT.search(info.key)
             found = (tenant[1], date.fromisoformat(day[1])) if day and tenant else family.place(info)
             count += found[0] == term.tenant and term.covers(found[1]) and is_settled(info)
-        return count
+        own = _Empty(self._store).of(term.dataset, lambda tenant, day: tenant == term.tenant and term.covers(day))
+        return count + sum(1 for _ in own)
 
-    def _of(self, dataset: str, terms: Terms, newest: date) -> Iterator[Tally | Waiting]:
+    def _of(self, dataset: str, terms: Terms, newest: date, empty: _Empty) -> Iterator[Tally | Waiting]:
         family, is_settled = self._families[dataset], self._settled(dataset)
         tallies, waiting = Tallies(self.name, dataset, terms), _Waits(dataset)
         for info in self._store.list(family.prefix):
@@ -100,6 +108,9 @@ class LakeObjects:
                 due.add(day, f"{info.key} {info.size} {info.modified_at.timestamp()}\n", info.size)
             else:
                 waiting.add(tenant, day)
+        for tenant, day in empty.of(dataset, lambda tenant, day: day <= newest and bool(tallies.due(tenant, day))):
+            if due := tallies.due(tenant, day):
+                due.add(day, f"{dataset} {tenant} {day} is empty\n")
         yield from tallies.done()
         yield from waiting.done()
 
@@ -130,16 +141,41 @@ class LakeObjects:
         return is_settled
 
     def _names(self, stream: str, day: date, tenant: str) -> frozenset[str]:
-        info = self._store.info(raw_key(stream, day, tenant))
-        if info is None:
-            return frozenset()
         try:
-            return frozenset(read_partition(self._store, stream, info).landing_objects)
+            built = built_partitions(self._store, [stream], day, tenant)
+            return frozenset(name for partition, _ in built for name in partition.landing_objects)
         except ForeignObjectError:  # nobody knows what it holds, so it holds nothing back but the landing objects
             return frozenset()
 
 
 _ALL = frozenset({"*"})
+
+
+def _stream_of(dataset: str) -> str:
+    """The stream that a dataset is the raw partitions of; none for other datasets."""
+    layer, _, stream = dataset.partition(".")
+    return stream if layer == "raw" else ""
+
+
+class _Empty:
+    """Raw partitions that are built and empty: no object is theirs alone, and they are due as their stream is."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._read = cache(partial(read_empty, store))
+        self._store = store
+
+    @cached_property
+    def listed(self) -> list[ObjectInfo]:
+        """All statements of empty streams."""
+        return self._store.list(EMPTY_PREFIX)
+
+    def of(self, dataset: str, is_due: Callable[[str, date], bool]) -> Iterator[tuple[str, date]]:
+        """Tenant and day of the partitions of a dataset that are due; only what may be due is opened."""
+        stream = _stream_of(dataset)
+        for info in self.listed if stream else ():
+            tenant, day = in_partition(info)
+            if is_due(tenant, day) and stream in self._read(info).names:
+                yield tenant, day
 
 
 class _Waits:
