@@ -13,6 +13,8 @@ PORT ?= 3000
 COLLECTOR_PORT ?=
 # The portal's; 8000, or a free one when that is taken.
 PORTAL_PORT ?=
+# Processes that share the tests; each takes about a gigabyte.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(max(os.cpu_count() or 2, 2), 8))')
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
@@ -56,7 +58,7 @@ demo: $(MANIFEST) ## The part of `make run` that ends by itself
 	ANALYTICS_HOME=$(HOME_DIR) $(BIN)/analytics demo
 
 test: $(MANIFEST) ## The whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Style, layers and SQL
 	$(BIN)/ruff check

@@ -17,16 +17,22 @@ from analytics_platform.catalog import Catalog, Stream, load_catalog
 from analytics_platform.lake.store import LocalStore
 
 SLOWEST_FIRST = (
-    "test_end_to_end",
-    "test_whole_graph_on_snowflake",
-    "test_retention_in_graph",
+    "test_bigquery_models",
     "test_runs",
+    "test_retention_in_graph",
+    "test_whole_graph_on_snowflake",
+    "test_end_to_end",
     "test_held_back",
+    "test_erasure_in_graph",
+    "test_snowflake_parity",
+    "test_erasure_desk",
     "test_imported_scenario",
+    "test_revenue_scenario",
+    "test_portability",
     "test_on_call_path",
     "test_running_day",
 )
-"""Modules of a minute and more. One process runs all of a module; one that began late would keep the other waiting."""
+"""Modules of half a minute and more. One process runs all of a module; begun late, it would keep others waiting."""
 
 BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

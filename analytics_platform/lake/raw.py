@@ -230,6 +230,8 @@ def rewrite_partition(store: ObjectStore, held: RawPartition, rows: pa.Table, *,
 
 
 def _read_all(store: ObjectStore, keys: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    if not keys:
+        return  # making a DuckDB takes longer than reading a small object
     with connected() as connection:
         for start in range(0, len(keys), _SCAN_OBJECTS):
             paths = tuple(store.local_path(key) for key in keys[start : start + _SCAN_OBJECTS])

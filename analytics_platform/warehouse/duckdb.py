@@ -228,7 +228,8 @@ class DuckDBWarehouse:
             "enable_external_access": not read_only,
         }
         connection = duckdb.connect(str(self._path), read_only=read_only, config=config)
-        connection.execute("set TimeZone = 'UTC'")
+        # After two seconds DuckDB draws a bar on standard output, among what a command answers with there.
+        connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
         return connection
 
     def _busy_text(self, holder: str) -> str:

@@ -110,6 +110,25 @@ def test_what_is_declared_is_expected_too(changed: dict[str, list[Any]], name: s
     assert broken(judged(rows(**changed)))[name] == days
 
 
+def test_what_is_said_of_no_rows_at_all_without_the_engine_is_what_the_engine_says() -> None:
+    pair = expectation(PAIR, column_A="planned", column_B="departed", or_equal=True)
+    table, suite, none = a_table(), a_suite(pair, outcomes="departed + cancelled"), rows().slice(0, 0)
+    rules = [rule for rule in rules_of(suite, table) if rule.is_about_rows]
+    batch = engine._Batch(none, table, suite)
+    batch.judge_columns([])
+    answers = batch.validate(rules, engine._COUNTS)
+    asked = {rule.id: batch.outcome(rule, answers[rule.id], None) for rule in rules}
+    said = judged(none, suite)
+    assert {name: said[name] for name in asked} == asked
+    assert {rule.type for rule in rules} > {PAIR, BETWEEN, IN_SET, "expect_compound_columns_to_be_unique"}
+
+
+def test_no_rows_without_a_column_are_bad_data() -> None:
+    outcomes = judged(rows().slice(0, 0).drop_columns(["departed"]))
+    assert outcomes["columns_are_declared"].unexpected == 1
+    assert outcomes["departed_is_given"].not_judged == "departed is missing"
+
+
 def test_rows_with_the_same_empty_key_are_the_same() -> None:
     suite = a_suite().model_copy(update={"meta": a_suite().meta.model_copy(update={"grain": ("day", "name")})})
     assert broken(judged(rows(name=[None, None, "x"]), suite))["no_row_is_there_twice"] == {FIRST: 2}

@@ -1,7 +1,9 @@
 """The KPIs, dashboards and extracts that are shipped, against the tables that the KPI definitions promise."""
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -66,9 +68,14 @@ def promised_columns(table: str) -> set[str]:
     if table == ANOMALIES_TABLE:
         return set(COLUMNS)
     name = table.partition(".")[2]
-    documents = [yaml.safe_load(path.read_text()) for path in MODELS.parent.rglob("_*.yml")]
-    models = [model for document in documents for model in document.get("models", ()) if model["name"] == name]
-    return {column["name"] for model in models for column in model["columns"]}
+    return {column["name"] for model in models() if model["name"] == name for column in model["columns"]}
+
+
+@cache
+def models() -> list[dict[str, Any]]:
+    """What stands beside the models."""
+    texts = (path.read_text() for path in MODELS.parent.rglob("_*.yml"))
+    return [model for text in texts for model in yaml.load(text, Loader=yaml.CSafeLoader).get("models", ())]
 
 
 def test_one_extract_is_computed_and_it_is_the_overviews(catalog: Catalog) -> None:

@@ -67,7 +67,7 @@ def test_junk_in_any_place_loads_or_is_told_as_a_problem(data: st.DataObject) ->
     place = data.draw(st.sampled_from(places(PARSED[file])))
     with tempfile.TemporaryDirectory() as folder:
         broken = CatalogCopy.below(Path(folder))
-        text = yaml.safe_dump(put(PARSED[file], place, data.draw(junk)), sort_keys=False)
+        text = yaml.dump(put(PARSED[file], place, data.draw(junk)), Dumper=yaml.CSafeDumper, sort_keys=False)
         (broken.root / file).write_text(text, encoding="utf-8")
         problems = problems_of(broken.load)
     assert all(problem.field and problem.what and problem.mend for problem in problems)

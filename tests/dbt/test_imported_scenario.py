@@ -5,10 +5,7 @@ into the warehouse as they are. Here such facts pass the gate, the lake and a ru
 """
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,9 +15,12 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+from click.testing import CliRunner
 from fixture import Dbt, Message
 from imported import declared
 from scenario import business, tenants
+
+from analytics_platform.cli import main
 
 pytestmark = pytest.mark.integration
 
@@ -42,8 +42,7 @@ class Home:
             "ANALYTICS_TENANTS_FILE": str(self.path / "tenants.yaml"),
             "DAGSTER_DISABLE_TELEMETRY": "yes",
         }
-        command = [sys.executable, "-m", "analytics_platform.cli", *arguments, "--json"]
-        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+        done = CliRunner().invoke(main, [*arguments, "--json"], env=environment, catch_exceptions=False)
         assert done.stdout, done.stderr
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer

@@ -7,6 +7,9 @@ would give the same rows is another proof.
 from __future__ import annotations
 
 import re
+import shutil
+from functools import cache
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -39,30 +42,46 @@ FOREIGN_TYPES = {
 }
 
 
-@pytest.fixture(scope="module", params=[(dialect, built) for dialect in DIALECTS for built in (False, True)])
-def compiled(request, tmp_path_factory) -> tuple[str, dict[str, str]]:
+@pytest.fixture(scope="module", params=DIALECTS)
+def project(request, tmp_path_factory):
+    """The dialect, a folder to compile to, and dbt with the project as it is parsed for that dialect."""
+    from dbt.cli.main import dbtRunner
+
+    dialect = request.param
+    target = tmp_path_factory.mktemp(dialect)
+    (target / "profiles.yml").write_text(PROFILES)
+    with temporary_environment({"DBT_TARGET_PATH": str(target)}):
+        parsed = dbtRunner().invoke(["parse", *_arguments(dialect, target)])
+    assert parsed.success, parsed.exception
+    return dialect, target, dbtRunner(manifest=parsed.result)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["first", "later"])
+def compiled(request, project) -> tuple[str, dict[str, str]]:
     """The dialect, and the compiled SQL of each model, and of each of its data tests, by its name."""
     from dbt.adapters.base import BaseAdapter
     from dbt.adapters.bigquery import BigQueryAdapter
-    from dbt.cli.main import dbtRunner
 
-    dialect, is_built = request.param
-    target = tmp_path_factory.mktemp(dialect)
-    (target / "profiles.yml").write_text(PROFILES)
-    arguments = ["compile", "--target", dialect, "--no-introspect", "--no-populate-cache", "--log-level", "none"]
-    arguments += ["--project-dir", str(PROJECT), "--profiles-dir", str(target), "--log-path", str(target)]
-    arguments += ["--vars", "{start_day: 2026-01-01, end_day: 2026-01-31}", "--select", "resource_type:model"]
+    dialect, target, dbt = project
+    folder = target / "compiled" / "analytics_platform" / "models"
+    shutil.rmtree(folder, ignore_errors=True)
+    arguments = ["compile", *_arguments(dialect, target), "--no-introspect", "--no-populate-cache"]
     with (
         pytest.MonkeyPatch.context() as patch,
         temporary_environment({"DBT_TARGET_PATH": str(target)}),
     ):
         # A table's first build and every later one are different SQL; which of them is asked of the warehouse.
         for adapter in (BaseAdapter, BigQueryAdapter):
-            patch.setattr(adapter, "get_relation", _asked_for(is_built=is_built))
-        outcome = dbtRunner().invoke(arguments)
+            patch.setattr(adapter, "get_relation", _asked_for(is_built=request.param))
+        outcome = dbt.invoke([*arguments, "--select", "resource_type:model"])
     assert outcome.success, outcome.exception or [result.message for result in outcome.result]
-    folder = target / "compiled" / "analytics_platform" / "models"
     return dialect, {path.stem: path.read_text() for path in folder.rglob("*.sql")}
+
+
+def _arguments(dialect: str, target: Path) -> list[str]:
+    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(target), "--log-path", str(target)]
+    days = ["--vars", "{start_day: 2026-01-01, end_day: 2026-01-31}"]
+    return ["--target", dialect, *folders, *days, "--log-level", "none", "--log-level-file", "none"]
 
 
 def _asked_for(*, is_built: bool):
@@ -116,6 +135,7 @@ def test_every_cast_names_a_type_of_the_dialect(compiled):
     assert foreign == set()
 
 
+@cache
 def known_functions(dialect: str) -> set[str]:
     if dialect != "duckdb":
         return KNOWN_FUNCTIONS[dialect]

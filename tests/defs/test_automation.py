@@ -1,5 +1,6 @@
 """What starts by itself, judged on a real instance and a real lake (events land; nothing is run)."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -33,9 +34,11 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    settings = Settings(home=tmp_path, history_start=date(2026, 1, 1))
-    return House(settings, build_definitions(settings))
+def house(definitions: House) -> House:
+    """A home in which nothing has happened yet; the graph on it is made once."""
+    shutil.rmtree(definitions.settings.home)
+    definitions.settings.home.mkdir()
+    return definitions
 
 
 @pytest.fixture

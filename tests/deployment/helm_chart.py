@@ -62,7 +62,12 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 def values_of(file: str, *more: Mapping[str, Any]) -> dict[str, Any]:
     added = [BY_DIGEST] if "production" in file else []
-    return merged(yaml.safe_load((CHART / file).read_text()) or {}, *added, *more)
+    return merged(_values(file), *added, *more)
+
+
+@cache
+def _values(file: str) -> Mapping[str, Any]:
+    return yaml.load((CHART / file).read_text(), Loader=yaml.CSafeLoader) or {}
 
 
 def render(values: Mapping[str, Any], chart: Path = CHART) -> dict[str, str]:
@@ -75,7 +80,7 @@ def render(values: Mapping[str, Any], chart: Path = CHART) -> dict[str, str]:
 
 def manifests(values: Mapping[str, Any], chart: Path = CHART) -> list[Manifest]:
     texts = [text for name, text in render(values, chart).items() if name.endswith(".yaml")]
-    return [found for text in texts for found in yaml.safe_load_all(text) if found]
+    return [found for text in texts for found in yaml.load_all(text, Loader=yaml.CSafeLoader) if found]
 
 
 @cache

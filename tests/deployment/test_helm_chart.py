@@ -531,7 +531,8 @@ def test_a_deployments_own_tenants_come_as_a_file_that_the_catalogue_reads(tmp_p
 def test_names_and_namespace_follow_the_release() -> None:
     with helm_python.Chart.load(CHART) as chart:
         texts = chart.render(values_of("values.yaml"), name="other", namespace="elsewhere")
-    found = [each for text in texts.values() if "kind:" in text for each in yaml.safe_load_all(text) if each]
+    kinds = [text for text in texts.values() if "kind:" in text]
+    found = [each for text in kinds for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each]
     assert {each["metadata"]["name"].split("-")[0] for each in found} == {"other", "analytics"}
     (binding,) = of_kind(found, "RoleBinding")
     assert binding["subjects"][0]["namespace"] == "elsewhere"

@@ -185,3 +185,12 @@ def test_other_processes_write_once_a_scope_of_reading_has_ended(warehouse: Duck
         stored(warehouse)
     with warehouse.reading(), pytest.raises(WarehouseMissingError):
         DuckDBWarehouse(warehouse.path.with_name("absent.duckdb")).query("select 1")
+
+
+def test_a_long_query_draws_no_bar_into_what_a_command_answers(tmp_path: Path) -> None:
+    warehouse = DuckDBWarehouse(tmp_path / "w.duckdb")
+    warehouse.replace_table("ops.ledger", pa.table({"a": [1]}))
+    asked = "select current_setting('enable_progress_bar') as draws"
+    with warehouse.opened() as writing:
+        assert writing.execute(asked).fetchall() == [(False,)]
+    assert warehouse.query(asked)["draws"].to_pylist() == [False]

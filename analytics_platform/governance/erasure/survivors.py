@@ -104,9 +104,11 @@ class Search:
 
     def survivors(self, person: Person, held: Held) -> list[Survivors]:
         """Everything that was searched, with what was found in it."""
-        tables = self._in_tables(person, held)
-        lake = self._counted("lake objects", self._objects(person, held))
-        files = self._counted("files", self._files(person, held))
+        # What other tenants know is asked for term by term, and opening the warehouse takes longer than the answer.
+        with self._warehouse.reading():
+            tables = self._in_tables(person, held)
+            lake = self._counted("lake objects", self._objects(person, held))
+            files = self._counted("files", self._files(person, held))
         databases = [
             self._counted(f"database of {dataset}", self._in_database(url, person))
             for dataset, url in self._records.items()
