@@ -45,7 +45,7 @@ def stale_partitions(
         held = {(each.day, each.tenant): set(each.names[stream]) for each in empty if stream in each.names}
         held |= {
             (partition.day, partition.tenant): set(partition.landing_objects)
-            for partition in _partitions(store, stream, first_day, last_day)
+            for partition in _partitions(store, stream, landed)
         }
         lacking = (place for place, names in landed.items() if names - held.get(place, set()))
         stale |= {(day, tenant) for day, tenant in lacking if not removals.covers_raw(stream, tenant, day)}
@@ -90,14 +90,12 @@ def _landed(store: ObjectStore, first_day: date | None, last_day: date | None) -
     return found
 
 
-def _partitions(
-    store: ObjectStore, stream: str, first_day: date | None, last_day: date | None
-) -> Iterator[RawPartition]:
-    return (
-        read_partition(store, stream, info)
-        for info in store.list(raw_prefix(stream))
-        if within(placed(info.key).day, first_day, last_day)
-    )
+def _partitions(store: ObjectStore, stream: str, landed: _Landed) -> Iterator[RawPartition]:
+    """What raw holds where something landed: a history of years is listed, and its footers stay unread."""
+    for info in store.list(raw_prefix(stream)):
+        place = placed(info.key)
+        if (place.day, place.tenant) in landed:
+            yield read_partition(store, stream, info)
 
 
 def within(day: date, first_day: date | None, last_day: date | None) -> bool:
