@@ -161,5 +161,5 @@ def test_a_backup_that_is_refused_fails_its_run_and_is_alerted_as_other_assets_a
         assert not job.execute_in_process(instance=instance, raise_on_error=False).success
         graph = Graph(other.definitions.get_repository_def())
         runs, _ = Record(instance, graph).read(Position.parse(None, datetime.now(UTC)))
-    (finding,) = judge_runs(runs, known=()).found
+    (finding,) = judge_runs(runs, known=()).findings
     assert (finding.failure, finding.asset, finding.dataset) == (Failure.RUN_FAILED, "governance/backup", "backups")
