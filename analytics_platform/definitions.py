@@ -22,6 +22,7 @@ from analytics_platform.defs.automation import (
     rest_follows_held_back,
     tenants_from_registry,
 )
+from analytics_platform.defs.backups import backup_assets, backup_schedules
 from analytics_platform.defs.bi import bi_assets
 from analytics_platform.defs.check_results import check_results_asset
 from analytics_platform.defs.dashboards import dashboard_assets
@@ -50,6 +51,7 @@ from analytics_platform.home_state import require_usable
 from analytics_platform.settings import Settings
 from asset_checks import all_checks
 from asset_checks.access import access_checks
+from asset_checks.backups import backup_checks
 from asset_checks.bi import bi_checks
 from asset_checks.erasure import erasure_checks
 from asset_checks.expectations import expectation_checks
@@ -77,7 +79,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     manifest = load_manifest(settings)
     partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
     refuse_too_many(partitions, len(catalog.tenants), datetime.now(UTC))
-    all_jobs = jobs()
+    all_jobs = jobs(backs_up=settings.backup_target is not None)
     assets = [
         landing_assets(),
         raw_assets(catalog, partitions),
@@ -101,7 +103,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
     governed = list(assets)
     assets += [*retention_assets(settings, catalog, governed), erasure_asset(settings, catalog)]
     assets += access_assets(settings, catalog, manifest, governed)
-    assets.append(processing_records_asset(settings, catalog))
+    assets += [processing_records_asset(settings, catalog), *backup_assets(settings)]
     return dg.Definitions(
         assets=with_policies(assets, catalog, settings.reporting_time_zone, settings.warehouse),
         asset_checks=_checks(settings, catalog, manifest, partitions),
@@ -123,6 +125,7 @@ def _checks(
         *erasure_checks(settings, catalog),
         *records_checks(settings, catalog),
         *access_checks(settings, catalog, manifest),
+        *backup_checks(settings),
         *bi_checks(settings, catalog, manifest),
     ]
 
@@ -137,6 +140,7 @@ def _schedules(settings: Settings, catalog: Catalog, partitions: Partitions) -> 
         hourly_look_back(settings, partitions),
         monday_report(settings, store_from(settings)),
         daily_governance(settings),
+        *backup_schedules(settings),
     ]
 
 

@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     backup_target: str | None = Field(
         default=None,
         pattern=r"^([/~]|(s3|gs)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[^/]+)*/?$)",
-        description="Where `analytics backup` keeps backups: a folder on another disk, s3://bucket/prefix or "
+        description="Where backups are, one made each day: a folder on another disk, s3://bucket/prefix or "
         "gs://bucket/prefix; reached as the lake's bucket is.",
     )
     backup_passphrase: SecretStr | None = Field(

@@ -69,6 +69,14 @@ def compare(target: BackupTarget, kept: Sequence[Kept], progress: Progress) -> V
     return Verified(len(kept), sum(each.size for each in kept), tuple(found))
 
 
+def compare_listing(target: BackupTarget, kept: Sequence[Kept]) -> Verified:
+    """Look for the pieces of a backup in a listing of its target, without reading any: what is gone is found."""
+    there = target.pieces().keys()
+    gone = ((each, sum(piece not in there for piece in each.pieces)) for each in kept)
+    found = [Difference(each.part, each.name, f"lacks {lost} of its pieces") for each, lost in gone if lost]
+    return Verified(len(kept), sum(each.size for each in kept), tuple(found))
+
+
 def _write(target: BackupTarget, kept: Kept, path: Path) -> bool:
     moment = (kept.written * 1000, kept.written * 1000)
     if path.is_file() and path.stat().st_size == kept.size and _digest(_chunks(path)) == kept.sha256:

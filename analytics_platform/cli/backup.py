@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from analytics_platform.migration.parts import Difference
 
 _SHOWN = 40
-_ALL = (10**6, 0, 0)
-"""Backups of days, weeks and months that stay: every one that is young enough."""
 
 _TARGET = click.argument("target", required=False)
 _ID = click.option("--backup", "backup_id", metavar="ID", help="Which one; by default the newest.")
@@ -47,12 +45,10 @@ def backup() -> None:
 def create(target: str | None, by: str, as_json: bool) -> None:
     """Back up lake, warehouse, Dagster's records and the home's files; the platform may run meanwhile."""
     with expected_failures(), _progress("Backing up", as_json) as progress:
-        from analytics_platform.defs.backing_up import make_backup, prune_backups, rule_of, target_of
+        from analytics_platform.defs.backing_up import back_up, target_of
 
         settings = read_settings()
-        place = target_of(settings, target)
-        made = make_backup(settings, place, by=by, progress=progress)
-        pruned = prune_backups(settings, place, rule_of(settings, *_ALL), by=by)
+        made, pruned = back_up(settings, target_of(settings, target), by=by, progress=progress)
     lines = [*_lines(made), f"Added {made.new_bytes:,} bytes to what the target had"]
     lines += [f"Removed, beyond the age of their class: {', '.join(pruned.removed)}"] if pruned.removed else []
     show({**made.as_dict(), "removed": pruned.removed}, as_json, lines)

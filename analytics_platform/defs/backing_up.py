@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from analytics_platform.backup.contents import Backup, Part, backup_id_of
 from analytics_platform.backup.create import Offered, Writing
 from analytics_platform.backup.journal import bring_up_to_date
@@ -68,6 +70,9 @@ _SOURCES_LAST = (
     layout.SUPPRESSION_PREFIX,
     layout.EVIDENCE_PREFIX,
 )
+_ALL = (10**6, 0, 0)
+"""Backups of days, weeks and months that stay: every one that is young enough."""
+
 _PIECE_BYTES = 1 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ATTEMPTS = 5
@@ -77,8 +82,23 @@ class NoTargetError(AnalyticsError):
     """Nobody has said where backups are."""
 
 
+class BackupUnderWayError(AnalyticsError):
+    """Another backup of this home has not ended."""
+
+
 class RestlessObjectError(AnalyticsError):
     """An object was written anew each time that it was read."""
+
+
+def back_up(settings: Settings, target: BackupTarget, *, by: str, progress: Progress) -> tuple[Backup, Pruned]:
+    """Make a backup, then take away those that are beyond the age of their class: the backup of every day.
+
+    Raises:
+        OtherHistoryError: the target belongs to another deployment, or to a newer state of this one.
+        BackupUnderWayError: another one has not ended.
+    """
+    made = make_backup(settings, target, by=by, progress=progress)
+    return made, prune_backups(settings, target, rule_of(settings, *_ALL), by=by)
 
 
 def target_of(settings: Settings, address: str | None = None) -> BackupTarget:
@@ -306,11 +326,20 @@ def _facts(store: DatedStore, writing: Writing) -> Mapping[str, Any]:
 
 @contextmanager
 def _scratch(settings: Settings) -> Iterator[Path]:
-    """A folder for copies, which a backup that was killed may have left something in."""
-    folder = settings.home / SCRATCH
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
+    """A folder for copies, which a backup that was killed may have left something in; of one backup at a time.
+
+    Raises:
+        BackupUnderWayError: another one has it.
+    """
+    folder, lock = settings.home / SCRATCH, settings.home / f"{SCRATCH}.lock"
+    settings.home.mkdir(parents=True, exist_ok=True)
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with FileLock(lock, blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    except Timeout as error:
+        raise BackupUnderWayError(f"another backup is under way ({lock}); let it end, and try again") from error

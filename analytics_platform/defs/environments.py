@@ -27,6 +27,7 @@ AUTOMATION: Mapping[str, frozenset[Environment]] = {
     "nightly_build": _DATA,
     "hourly_look_back": _DATA,
     "daily_governance": _DATA,
+    "daily_backup": _DATA,  # where `backup_target` names a place
     "heartbeat": _DATA,
     "tenants_from_registry": _DATA,
     "loads_follow_ingestion": _DATA,

@@ -35,6 +35,9 @@ REPORT = "report"
 GOVERN = "govern"
 """What is past its term or to be erased: removed as far as somebody has approved it. Then who may see what is left."""
 
+BACK_UP = "back_up"
+"""The backup of the day, alone: nothing waits for it, and it is part of no other job."""
+
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 """What figures are made from: it has to reach as far back as new data does."""
@@ -58,6 +61,7 @@ _ASSETS: Mapping[str, tuple[dg.AssetKey, ...]] = {
     REPORT: (keys.WEEKLY_REPORT,),
     REVIEW: (keys.REVIEW,),
     GOVERN: (*keys.GOVERNING, *keys.ACCESS),
+    BACK_UP: (keys.BACKUP,),
 }
 
 _DESCRIPTIONS: Mapping[str, str] = {
@@ -70,11 +74,16 @@ _DESCRIPTIONS: Mapping[str, str] = {
     REVIEW: "The data-quality review of a quarter.",
     REPORT: "The report of a week.",
     GOVERN: "What is past its term or to be erased, removed once it is approved; who may see what is left.",
+    BACK_UP: "The backup of the day, where `backup_target` names a place.",
 }
 
 
-def jobs() -> list[UnresolvedAssetJobDefinition]:
-    """All jobs, each over whole layers: an asset that is added to a layer is built without another line."""
+def jobs(*, backs_up: bool = False) -> list[UnresolvedAssetJobDefinition]:
+    """All jobs, each over whole layers: an asset that is added to a layer is built without another line.
+
+    Args:
+        backs_up: whether the deployment has a place for backups, and so an asset and a job that make them.
+    """
     by_layer = [
         dg.define_asset_job(name, selection=selection(layers), description=_DESCRIPTIONS[name])
         for name, layers in _LAYERS.items()
@@ -82,6 +91,7 @@ def jobs() -> list[UnresolvedAssetJobDefinition]:
     by_asset = [
         dg.define_asset_job(name, selection=dg.AssetSelection.assets(*assets), description=_DESCRIPTIONS[name])
         for name, assets in _ASSETS.items()
+        if name != BACK_UP or backs_up
     ]
     return [*by_layer, *by_asset]
 

@@ -20,6 +20,7 @@ ERASURE = AssetKey(["governance", "erasure"])
 IDENTITIES = AssetKey(["governance", "identities"])
 EVIDENCE = AssetKey(["governance", "evidence"])
 PROCESSING_RECORDS = AssetKey(["governance", "processing_records"])
+BACKUP = AssetKey(["governance", "backup"])
 ROLE_MEMBERSHIPS = AssetKey(["governance", "role_memberships"])
 ACCESS_POLICIES = AssetKey(["governance", "access_policies"])
 ANOMALIES = AssetKey(["kpi", "kpi_anomalies"])
@@ -47,6 +48,7 @@ _GOVERNANCE_GROUPS = {
     REVIEW: "governance_reviews",
     PROCESSING_RECORDS: "governance_records",
     IDENTITIES: "governance_identities",
+    BACKUP: "governance_backups",
     **dict.fromkeys(ACCESS, "governance_access"),
 }
 _SHARED_DOMAINS = {

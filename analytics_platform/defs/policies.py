@@ -54,6 +54,7 @@ _GOVERNANCE: Mapping[dg.AssetKey, str] = {
     keys.ROLE_MEMBERSHIPS: "ops.role_memberships",
     keys.ACCESS_POLICIES: "access_files",
     keys.IDENTITIES: "identities",
+    keys.BACKUP: "backups",
 }
 
 
@@ -130,7 +131,8 @@ def _policy(catalog: Catalog, time_zone: str, warehouse: str) -> Callable[[dg.As
         return spec.replace_attributes(
             owners=[f"team:{dataset.owner}"],
             group_name=keys.group(spec.key),
-            freshness_policy=freshness_policy(layer, tier, time_zone, weekly=spec.key == keys.WEEKLY_REPORT),
+            freshness_policy=spec.freshness_policy
+            or freshness_policy(layer, tier, time_zone, weekly=spec.key == keys.WEEKLY_REPORT),
             kinds={warehouse if each == _EMBEDDED else each for each in spec.kinds or _KINDS[layer]},
             metadata={**spec.metadata, **_governance(catalog, dataset, tier)},
         )

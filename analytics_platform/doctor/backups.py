@@ -20,7 +20,8 @@ def look(deployment: Deployment) -> Iterator[Finding]:
     target = target_of(settings)
     backups = target.backups()
     if not backups:
-        yield warn("backups", f"{target.address} holds none", "run `analytics backup create`, and every night")
+        mend = "run `analytics backup create`, or wait for `daily_backup`"
+        yield warn("backups", f"{target.address} holds none", mend)
         return
     newest, wanted = backups[-1], timedelta(hours=settings.backup_max_age_hours)
     told = f"the newest of {len(backups)} is of {newest.made_at:%Y-%m-%d %H:%M} UTC"

@@ -68,7 +68,15 @@ def test_every_environment_of_the_settings_is_spoken_of() -> None:
 
 
 def test_the_table_names_nothing_that_does_not_exist(tmp_path: Path) -> None:
-    assert AUTOMATION.keys() == {each.name for each in automated(Settings(home=tmp_path))}
+    settings = Settings(home=tmp_path, backup_target=str(tmp_path / "target"))
+    assert AUTOMATION.keys() == {each.name for each in automated(settings)}
+
+
+@pytest.mark.parametrize("environment", ["local", "staging", "production"])
+def test_a_daily_backup_exists_only_where_there_is_a_place_for_it(environment: Environment, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, backup_target=str(tmp_path / "target"))
+    found = existing_in(environment, automated(settings))
+    assert {each.name for each in found} - EXPECTED[environment] == {"daily_backup"}
 
 
 def test_a_schedule_in_no_environment_is_refused() -> None:
