@@ -41,7 +41,7 @@ from analytics_platform.governance.retention.lock import RemovalUnderWayError, r
 from analytics_platform.identities.table import read_identities
 from analytics_platform.intake.collector.segments import Entries, Header, commit_frame, header_frame, segment_path
 from analytics_platform.lake.dead_letters import lines_of
-from analytics_platform.lake.layout import DEAD_PREFIX, LANDING_PREFIX, raw_key, suppression_prefix
+from analytics_platform.lake.layout import DEAD_PREFIX, LANDING_PREFIX, RAW_PREFIX, raw_key, suppression_prefix
 from analytics_platform.lake.ledger import ledger_rows, unbalanced
 
 BOTH = (USER, CUSTOMER)
@@ -159,9 +159,10 @@ def test_the_ledger_balances_and_raw_reads_nothing_again(after: Rooms, erased: E
     total = lambda rows, name: sum(rows[name].to_pylist())  # noqa: E731
     assert total(now, "received") == total(erased.ledger, "received") - 3  # a ticket, an identify call, a flow step
     assert total(now, "dead_lettered") == total(erased.ledger, "dead_lettered")
-    held = {stream: after.store.get(raw_key(stream, DAY, MINE)) for stream in after.streams}
+    held = {info.key: after.store.get(info.key) for info in after.store.list(RAW_PREFIX)}
+    assert len(held) > 3
     after.build()
-    assert {stream: after.store.get(raw_key(stream, DAY, MINE)) for stream in after.streams} == held
+    assert {info.key: after.store.get(info.key) for info in after.store.list(RAW_PREFIX)} == held
 
 
 def test_a_letter_of_the_person_is_emptied_and_its_neighbour_stays(after: Rooms) -> None:
