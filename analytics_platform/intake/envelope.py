@@ -237,13 +237,18 @@ def payload_hash(said: tuple[Any, ...], key: bytes) -> str:
 
 def in_order(part: dict[str, Any]) -> orjson.Fragment:
     """A part of a message as its payload's hash reads it: its keys in order."""
-    return orjson.Fragment(orjson.dumps(part, option=orjson.OPT_SORT_KEYS))
+    return orjson.Fragment(trimmed(orjson.dumps(part, option=orjson.OPT_SORT_KEYS)))
 
 
 def rest_in_order(rest: dict[str, Any]) -> orjson.Fragment:
     """`in_order` for the rest of a message: without what delivery stamps anew."""
     kept = {key: value for key, value in rest.items() if key != _RESTAMPED}
-    return orjson.Fragment(orjson.dumps(kept or None, option=orjson.OPT_SORT_KEYS))
+    return orjson.Fragment(trimmed(orjson.dumps(kept or None, option=orjson.OPT_SORT_KEYS)))
+
+
+def trimmed(data: bytes) -> bytes:
+    """The same in as much memory as it needs, to be kept: orjson's answer keeps two kilobytes however short it is."""
+    return bytes(memoryview(data))
 
 
 @lru_cache(maxsize=_KEYS_REMEMBERED)

@@ -23,13 +23,16 @@ from analytics_platform.catalog import Catalog, Event, Field
 from analytics_platform.catalog.identifiers import IdentifierKind, plain_name
 from analytics_platform.identities.keys import KeyVersion, TenantKeys
 from analytics_platform.identities.references import reference
-from analytics_platform.intake.envelope import Parts, in_order, rest_in_order
+from analytics_platform.intake.envelope import Parts, in_order, rest_in_order, trimmed
 from analytics_platform.intake.identifier_search import IdentifierSearch, is_plain_id, replaced
 from analytics_platform.tracking.plan import DEFAULT_MAX_LENGTH
 
-# Of parts that are remembered: one of them, and all together; in memory they take several times as much.
+# Of parts that are remembered: one of them, and all together, with what an entry takes beside its text.
 _PART_BYTES = 4_096
-_PARTS_BYTES = 4_000_000
+_PARTS_BYTES = 12_000_000
+_ENTRY_BYTES = 700
+_SPELLINGS = 3
+"""As it was sent, as its hash reads it, and as it lands."""
 
 _Rule = IdentifierKind | dict[str, Any]
 """What the context's entry is: a kind, or rules for the entries below it."""
@@ -108,17 +111,18 @@ class _RepeatedPart:
         if known is None:
             taken = _Taken(version)
             found = self._split(value, taken)
-            line = orjson.Fragment(orjson.dumps(found))
+            line = orjson.Fragment(trimmed(orjson.dumps(found)))
             known = Repeated(found, line, self._said(value), tuple(taken.identifiers))
             if len(key[0]) <= _PART_BYTES:
-                self._remember(key, known)
+                self._remember((trimmed(key[0]), key[1]), known)
         return known
 
     def _remember(self, key: tuple[bytes, bytes], known: Repeated) -> None:
-        self._bytes += len(key[0])
+        size = _SPELLINGS * len(key[0]) + _ENTRY_BYTES
+        self._bytes += size
         if self._bytes > _PARTS_BYTES:
             self._known.clear()
-            self._bytes = len(key[0])
+            self._bytes = size
         self._known[key] = known
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def test_a_context_seen_before_a_rotation_gets_the_new_reference(gate: Gate, key
 def test_what_is_remembered_is_bounded_and_forgetting_changes_nothing(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identifiers, "_PARTS_BYTES", 200)
+    monkeypatch.setattr(identifiers, "_PARTS_BYTES", 3_000)
     contexts = [CONTEXT | {"ip": f"203.0.113.{number}"} for number in range(20)]
 
     first = [landed(gate, number, context=context) for number, context in enumerate(contexts)]
@@ -78,4 +79,18 @@ def test_what_is_remembered_is_bounded_and_forgetting_changes_nothing(
 
     assert first == again
     assert len({line["context"]["ip"] for line in first}) == len(contexts)
-    assert gate._splitter._contexts._bytes <= 200
+    assert gate._splitter._contexts._bytes <= 3_000
+
+
+def test_what_is_remembered_takes_about_what_it_is_counted_as(gate: Gate) -> None:
+    landed(gate, 0)
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            landed(gate, number, context=CONTEXT | {"ip": f"203.0.{number // 250}.{number % 250}"})
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    remembered = gate._splitter._contexts
+    assert len(remembered._known) == 501
+    assert taken < 3 * remembered._bytes  # with the values of the search and the references, which have bounds too
