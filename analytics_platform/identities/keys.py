@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from analytics_platform.durability import sync_folder
 from analytics_platform.errors import AnalyticsError
 
 _LOG = logging.getLogger(__name__)
@@ -231,18 +232,9 @@ def _write(file: Path, content: _File) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         draft.replace(file)
-        _sync_folder(file.parent)
+        sync_folder(file.parent)  # before anything is sealed with what it says
     except OSError as error:
         raise IdentityKeysError(f"{file}: cannot be written ({error.strerror}); mend its folder") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the file's new name survive a power cut, before anything is sealed with what it says."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _signed(file: Path) -> tuple[int, int, int] | None:

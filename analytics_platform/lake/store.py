@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from analytics_platform.durability import sync_folder
 from analytics_platform.errors import AnalyticsError
 
 _UPLOADS = ".uploads"
@@ -208,12 +209,4 @@ def _place(upload: Path, target: Path, *, only_if_new: bool) -> None:
     except FileNotFoundError:
         target.parent.mkdir(parents=True, exist_ok=True)
         move(upload, target)
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(target.parent)

@@ -20,6 +20,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from analytics_platform.durability import sync_folder
 from analytics_platform.warehouse.port import SCHEMAS, QueryError, WarehouseBusyError, WarehouseMissingError
 
 _THREADS = 2
@@ -140,7 +141,7 @@ class DuckDBWarehouse:
             finally:
                 connection.close()
             fresh.replace(self._path)
-            _sync_folder(self._path.parent)  # or a power cut brings back the old file, and what was removed with it
+            sync_folder(self._path.parent)  # or a power cut brings back the old file, and what was removed with it
             Path(f"{self._path}.wal").unlink(missing_ok=True)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
@@ -244,14 +245,6 @@ class DuckDBWarehouse:
         except (OSError, ValueError):
             return "by another process"
         return f"by process {holder['pid']} since {holder['since']}"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _inserted(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from analytics_platform.durability import sync_folder
+
 
 class Disk:
     """The real disk; every method raises `OSError` as the system does."""
@@ -35,11 +37,7 @@ class Disk:
 
     def sync_folder(self, folder: Path) -> None:
         """Return when the folder's names survive a power cut."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
 
     def close(self, descriptor: int) -> None:
         """Let go of a file."""
