@@ -36,7 +36,7 @@ from analytics_platform.defs.manifest import build_manifest, manifest_path
 from analytics_platform.defs.partitions import TENANT_PARTITIONS, range_tags, rectangles
 from analytics_platform.defs.resources import identity_keys_from, store_from
 from analytics_platform.demo.simulation import simulate
-from analytics_platform.intake.importer import import_paths
+from analytics_platform.intake.importer import ImportReport, import_paths
 from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.settings import PROJECT_ROOT, Settings
 from asset_checks import factory, grouped
@@ -129,14 +129,26 @@ def hours_of(catalog: Catalog, folder: Path) -> dict[str, list[list[bytes]]]:
     simulate(catalog, seed=7, first_day=DAY, last_day=DAY, folder=folder / "day")
     hours: dict[str, list[list[bytes]]] = {}
     for tenant in catalog.tenants:
-        lines = [line for path in sorted((folder / "day" / tenant).iterdir()) for line in _lines(path)]
+        lines = [line for path in sorted((folder / "day" / tenant).iterdir()) for line in lines_of(path)]
         size = -(-len(lines) // HOURS_A_DAY)
         hours[tenant] = [lines[start : start + size] for start in range(0, len(lines), size)]
     return hours
 
 
-def _lines(path: Path) -> list[bytes]:
+def lines_of(path: Path) -> list[bytes]:
+    """Lines of a compressed file."""
     return zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read().splitlines()
+
+
+def taken_in(settings: Settings, path: Path) -> ImportReport:
+    """A file through the gate into a home's landing."""
+    return import_paths(
+        [path],
+        catalog=load_catalog(settings.tenants_file),
+        store=store_from(settings),
+        identities=identity_keys_from(settings),
+        history_start=settings.history_start,
+    )
 
 
 def land(settings: Settings, names: dict[str, list[str]], messages: dict[str, list[bytes]], hour: int) -> int:
@@ -146,13 +158,7 @@ def land(settings: Settings, names: dict[str, list[str]], messages: dict[str, li
         for tenant, lines in messages.items():
             for name in names[tenant]:
                 file.writelines(line.replace(tenant.encode(), name.encode()) + b"\n" for line in lines)
-    report = import_paths(
-        [path],
-        catalog=load_catalog(settings.tenants_file),
-        store=store_from(settings),
-        identities=identity_keys_from(settings),
-        history_start=settings.history_start,
-    )
+    report = taken_in(settings, path)
     if report.dead_lettered:
         raise SystemExit(f"the gate refused messages: {report.reasons}")
     return report.accepted

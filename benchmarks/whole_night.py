@@ -23,7 +23,6 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import orjson
-import zstandard
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
@@ -33,12 +32,12 @@ from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.loaded import stream_table
 from analytics_platform.defs.manifest import ensure_manifest
 from analytics_platform.defs.partitions import TENANT_PARTITIONS, Rectangle, range_tags
-from analytics_platform.defs.resources import identity_keys_from, store_from
+from analytics_platform.defs.resources import identity_keys_from
 from analytics_platform.demo.simulation import simulate
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.settings import Settings
-from benchmarks.hourly import Work, tenants_file
+from benchmarks.hourly import Work, lines_of, taken_in, tenants_file
 from benchmarks.nightly import DAYS_A_MONTH, LAST_DAY, load
 
 DAYS_A_RUN = 366
@@ -116,20 +115,9 @@ def _land(given: Prepared, settings: Settings, ids: set[str]) -> None:
             of_day = [line for line in lines if orjson.loads(line)["messageId"] in ids]
             for name in names:
                 file.writelines(line.replace(model.encode(), name.encode()) + b"\n" for line in of_day)
-    report = import_paths(
-        [path],
-        catalog=load_catalog(settings.tenants_file),
-        store=store_from(settings),
-        identities=identity_keys_from(settings),
-        history_start=settings.history_start,
-    )
+    report = taken_in(settings, path)
     path.unlink()
     said(f"{report.accepted:,} events landed for {LAST_DAY}, {report.dead_lettered} refused: {report.reasons}")
-
-
-def lines_of(path: Path) -> list[bytes]:
-    """Lines of a compressed file."""
-    return zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read().splitlines()
 
 
 def _build_history(settings: Settings, instance: dg.DagsterInstance, first: date, last: date) -> None:
