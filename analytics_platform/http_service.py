@@ -40,8 +40,9 @@ class Protocol(HttpToolsProtocol):
 
     A head has so many bytes and so much time; without either bound a sender of one byte a minute keeps a connection
     for good, and one of endless headers fills the memory. Fields after a chunked body are no headers: a proxy in front
-    has not looked at them. A body after a request to upgrade is not read by the parser, which would take it for the
-    next request of whoever shares the proxy's connection; so such a request ends its connection.
+    has not looked at them. What follows a request to upgrade is not read by the parser as what it is: a body it would
+    take for the next request of whoever shares the proxy's connection, and a request it may lose. So a request to
+    upgrade is the last of its connection, and is refused if it has a body.
     """
 
     _in_head = False
@@ -81,11 +82,14 @@ class Protocol(HttpToolsProtocol):
         Raises:
             UpgradeRefusedError: a body follows that the parser would not read; uvicorn answers 400 and hangs up.
         """
-        if self.parser.should_upgrade() and any(name in _BODY_FOLLOWS for name, _ in self.headers):
+        upgrades = self.parser.should_upgrade()
+        if upgrades and any(name in _BODY_FOLLOWS for name, _ in self.headers):
             raise UpgradeRefusedError
         self._in_head = False
         self._relax()
         super().on_headers_complete()
+        if upgrades:
+            self.cycle.keep_alive = False
         self.headers = []  # what comes after the body goes nowhere
 
     def _hurry(self) -> None:

@@ -148,9 +148,15 @@ def test_a_body_is_never_the_next_request_whatever_it_asks_to_upgrade_to(
     assert b"analytics_" not in received  # of the metrics
 
 
-def test_a_request_without_a_body_may_ask_to_upgrade(collector: Address) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_request_without_a_body_may_ask_to_upgrade_and_is_the_last_that_is_answered(
+    collector: Address, at_once: bool
+) -> None:
+    """Whether the next comes with it or later: the parser would lose it, or not, and nobody would be told."""
     asks = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-    assert statuses(answered(collector, asks)) == [200, 200]
+    received = answered(collector, asks + LAST, last=b"") if at_once else answered(collector, asks, b"")
+    assert statuses(received) == [200]
+    assert b"connection: close" in received.lower()
 
 
 @pytest.mark.parametrize("endless", [b"X: " + b"a" * 1_000 + b"\r\n", b"a" * 1_000, b"X: a\r\n" * 100])
