@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, groupby, islice
 
 import dagster as dg
 import sqlalchemy as db
+from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
 from dagster._core.definitions.partitions.utils.multi import get_tags_from_multi_partition_key
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
@@ -31,10 +32,10 @@ _NODE = "raw"
 
 
 def seed(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Sequence[str]) -> None:
-    """Leave in an instance what a run that built these partitions of an asset leaves there."""
-    run_id = make_new_run_id()
-    instance.add_run(dg.DagsterRun(job_name=jobs.INGEST, run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
-    for events in (_planned(asset, partitions), _materialized(asset, partitions)):
+    """Leave in an instance what runs that built these partitions of an asset leave there, each of a month."""
+    for _, month in groupby(sorted(partitions, key=_month), _month):
+        keys, run_id = list(month), _a_run(instance)
+        events = chain([_planned(asset, keys)], _materialized(asset, keys))
         for batch in _batches(_entry(event, run_id) for event in events):
             instance.event_log_storage.store_event_batch(batch)
 
@@ -71,18 +72,11 @@ def copy_past(instance: dg.DagsterInstance, source: dg.AssetKey, asset: dg.Asset
     seed(instance, asset, [newest])
 
 
-def _planned(asset: dg.AssetKey, partitions: Iterable[str]) -> Iterator[DagsterEvent]:
-    for partition in partitions:
-        data = AssetMaterializationPlannedData(asset, partition)
-        yield DagsterEvent.build_asset_materialization_planned_event(jobs.INGEST, _NODE, data)
-
-
 def seed_evaluations(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> None:
     """Leave a passed evaluation of all that an asset has built, where the standing of its checks is read from."""
     storage = instance.event_log_storage
     assert isinstance(storage, SqlEventLogStorage)
-    run_id = make_new_run_id()
-    instance.add_run(dg.DagsterRun(job_name=jobs.INGEST, run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
+    run_id = _a_run(instance)
     evaluation = dg.AssetCheckEvaluation(asset_key=check.asset_key, check_name=check.name, passed=True, metadata={})
     event = DagsterEvent(
         event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
@@ -108,6 +102,21 @@ def seed_evaluations(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> N
     evaluated = db.select(*values.values()).where(events.id.in_(newest)).order_by(events.id)
     with storage.index_connection() as index:
         index.execute(AssetCheckExecutionsTable.insert().from_select([each.name for each in values], evaluated))
+
+
+def _month(partition: str) -> str:
+    return partition[: len("2026-01")]
+
+
+def _a_run(instance: dg.DagsterInstance) -> str:
+    run_id = make_new_run_id()
+    instance.add_run(dg.DagsterRun(job_name=jobs.INGEST, run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
+    return run_id
+
+
+def _planned(asset: dg.AssetKey, partitions: Sequence[str]) -> DagsterEvent:
+    data = AssetMaterializationPlannedData(asset, partitions_subset=DefaultPartitionsSubset(frozenset(partitions)))
+    return DagsterEvent.build_asset_materialization_planned_event(jobs.INGEST, _NODE, data)
 
 
 def _materialized(asset: dg.AssetKey, partitions: Iterable[str]) -> Iterator[DagsterEvent]:

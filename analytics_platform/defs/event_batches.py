@@ -27,7 +27,7 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.partition_status_cache import AssetStatusCacheValue, get_last_planned_storage_id
+from dagster._core.storage.partition_status_cache import AssetStatusCacheValue
 from dagster._record import copy
 from dagster._serdes import serialize_value
 from sqlalchemy.dialects import postgresql, sqlite
@@ -35,6 +35,7 @@ from sqlalchemy.engine import Connection
 
 from analytics_platform.defs import check_status
 from analytics_platform.defs.check_status import CheckSum
+from analytics_platform.defs.newest_events import events_after, newest_evaluations, newest_event
 from analytics_platform.defs.partition_ranges import share_ranges
 from analytics_platform.defs.partition_status import (
     PackedStatus,
@@ -111,10 +112,15 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
         record = AssetRecord.blocking_get(context, key)
         # A request of the web server has read the tenants already.
         with partition_loading_context(None, getattr(context, "dynamic_partitions_loader", self._instance)):
-            kept = settled(record, get_last_planned_storage_id(self._instance, key, record), partitions_def)
+            kept = settled(record, self._planned_since(record), partitions_def)
             if record is not None and is_packable(partitions_def) and not isinstance(kept, PackedStatus):
                 return self._sum_up(record, partitions_def)
         return kept or super().get_asset_status_cache_values([(key, partitions_def)], context)[0]
+
+    def _planned_since(self, record: AssetRecord | None) -> int:
+        """The newest plan that an asset's sum does not know of yet; 0 for none."""
+        kept = record.asset_entry.cached_status if record else None
+        return self.newest_planned(record.asset_entry.asset_key, kept.latest_storage_id) if record and kept else 0
 
     def _sum_up(self, record: AssetRecord, partitions_def: MultiPartitionsDefinition) -> AssetStatusCacheValue | None:
         """Bring the sum of day x tenant up to date, and keep it where it has changed."""
@@ -159,12 +165,13 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
         self, asset: AssetKey, of_checks: Mapping[str, PartitionsDefinition], kept: Mapping[str, CheckSum]
     ) -> dict[str, CheckSum]:
         """Sums of an asset's checks as they are now."""
-        executions, build = self._newest_of_checks(asset)
+        known_builds = [of_check.build for name, of_check in kept.items() if name in of_checks]
+        executions, build = self._newest_of_checks(asset, sorted(of_checks), min(known_builds, default=0))
         sums: dict[str, CheckSum] = {}
         with partition_loading_context(None, self._instance):
             for name, partitions_def in of_checks.items():
                 of = check_status.identity(partitions_def)
-                known, execution = kept.get(name), executions.get(name, 0)
+                known, execution = kept.get(name), executions[name]
                 if known is None or known.of != of:
                     known = CheckSum(of)
                 if (known.execution, known.build) != (execution, build) or known.runs:
@@ -177,17 +184,14 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
                 sums[name] = known
         return sums
 
-    def _newest_of_checks(self, asset: AssetKey) -> tuple[dict[str, int], int]:
+    def _newest_of_checks(self, asset: AssetKey, names: Sequence[str], known_build: int) -> tuple[dict[str, int], int]:
         """Ids of events: the newest evaluation of each check of an asset, and the asset's newest materialization.
 
         Ids of executions would not do: a plan's row makes place for its evaluation's, and SQLite gives its id again.
         """
-        last = db.select(db.func.max(_CHECKS.id)).where(_CHECKS.asset_key == asset.to_string())
-        newest = db.select(_CHECKS.check_name, db.func.coalesce(_CHECKS.evaluation_event_storage_id, 0))
+        build = newest_event(asset, DagsterEventType.ASSET_MATERIALIZATION, known_build)
         with self.index_connection() as index:
-            found = index.execute(newest.where(_CHECKS.id.in_(last.group_by(_CHECKS.check_name)))).all()
-            build = index.execute(db.select(db.func.max(_EVENTS.id)).where(*_builds(asset))).scalar()
-        return {str(row[0]): int(row[1]) for row in found}, build or 0
+            return newest_evaluations(index, asset, names), index.execute(build).scalar_one_or_none() or known_build
 
     def _new_infos(self, key: AssetCheckKey, known: CheckSum) -> list[AssetCheckPartitionInfo]:
         """How a check stands in each partition that was evaluated or built since."""
@@ -195,7 +199,8 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
             return list(self.get_asset_check_partition_info([key]))
         of_check = (_CHECKS.asset_key == key.asset_key.to_string(), _CHECKS.check_name == key.name)
         evaluated = db.select(_CHECKS.partition).where(*of_check, _CHECKS.evaluation_event_storage_id > known.execution)
-        built = db.select(_EVENTS.partition).where(*_builds(key.asset_key), _EVENTS.id > known.build)
+        materialized = DagsterEventType.ASSET_MATERIALIZATION
+        built = db.select(_EVENTS.partition).where(*events_after(key.asset_key, materialized, known.build))
         with self.index_connection() as index:
             new: list[str] = sorted(filter(None, index.execute(evaluated.union(built)).scalars()))
         infos: list[AssetCheckPartitionInfo] = []
@@ -375,12 +380,6 @@ def _forget_in_check_sums(storage: SqlEventLogStorage, asset_key: AssetKey, part
     if storage.has_instance and (text := storage._instance.run_storage.get_cursor_values({place}).get(place)):
         left = {name: of_check.without(partition_keys) for name, of_check in check_status.read(text).items()}
         storage._instance.run_storage.set_cursor_values({place: check_status.written(left)})
-
-
-def _builds(asset: AssetKey) -> tuple[Any, Any]:
-    """Conditions on events: an asset's materializations."""
-    materialized = DagsterEventType.ASSET_MATERIALIZATION.value
-    return _EVENTS.asset_key == asset.to_string(), _EVENTS.dagster_event_type == materialized
 
 
 def _identity(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,20 +86,20 @@ def read(value: AssetStatusCacheValue | None) -> AssetStatusCacheValue | None:
 
 
 def settled(
-    record: AssetRecord | None, last_planned: int, partitions_def: dg.PartitionsDefinition | None
+    record: AssetRecord | None, planned_since: int, partitions_def: dg.PartitionsDefinition | None
 ) -> AssetStatusCacheValue | None:
     """What is summed up, when nothing has been planned or built since and nothing was under way; None otherwise.
 
     Args:
         record: what the event log holds of the asset.
-        last_planned: id of the last event that has planned a partition of it; 0 for none.
+        planned_since: id of an event that has planned a partition of it since it was summed up; 0 for none.
         partitions_def: its partitions as they are now.
     """
     kept = record.asset_entry.cached_status if record else None
     if record is None or kept is None or partitions_def is None:
         return None
-    newest = max(record.asset_entry.last_materialization_storage_id or 0, last_planned)
-    is_current = kept.latest_storage_id == newest and kept.earliest_in_progress_materialization_event_id is None
+    newest = max(record.asset_entry.last_materialization_storage_id or 0, planned_since)
+    is_current = newest <= kept.latest_storage_id and kept.earliest_in_progress_materialization_event_id is None
     is_of_these = kept.partitions_def_id == partitions_def.get_serializable_unique_identifier()
     return kept if is_current and is_of_these else None
 

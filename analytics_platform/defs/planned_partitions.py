@@ -22,6 +22,8 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._serdes import deserialize_value, serialize_value
 
+from analytics_platform.defs.newest_events import newest_event
+
 _EVENTS = SqlEventLogStorageTable.c
 _UNBUILT = [status for status in DagsterRunStatus if status != DagsterRunStatus.SUCCESS]
 _IDS_A_QUERY = 500
@@ -67,15 +69,23 @@ class PlanningEventLogStorage(SqlEventLogStorage):
         self, asset_key: AssetKey, partition: str | None = None
     ) -> PlannedMaterializationInfo | None:
         """The newest plan of an asset, or of a partition of it."""
-        alone = super().get_latest_planned_materialization_info(asset_key, partition)
         if partition is None:
-            return alone
+            newest = self.newest_planned(asset_key)
+            return self._of_run(newest) if newest else None
+        alone = super().get_latest_planned_materialization_info(asset_key, partition)
         built = self._built_by(asset_key, partition)
         after = built.storage_id if built else None
         attempts = self.get_latest_asset_partition_materialization_attempts_without_materializations(asset_key, after)
         tried = attempts.get(partition)
         found = [alone, built, PlannedMaterializationInfo(storage_id=tried[1], run_id=tried[0]) if tried else None]
         return max((each for each in found if each), key=lambda each: each.storage_id, default=None)
+
+    def newest_planned(self, asset_key: AssetKey, after: int = 0) -> int:
+        """The id of the newest event that plans a partition of an asset; 0 for none after a given one."""
+        query = newest_event(asset_key, DagsterEventType.ASSET_MATERIALIZATION_PLANNED, after)
+        details = self._get_assets_details([asset_key])
+        with self.index_connection() as index:
+            return index.execute(self._add_assets_wipe_filter_to_query(query, details, [asset_key])).scalar() or 0
 
     def forget_plans(self, asset_key: AssetKey, partitions: Sequence[str]) -> None:
         """Take partitions out of the plans that nothing was built by, or they would look failed for ever."""
@@ -94,11 +104,13 @@ class PlanningEventLogStorage(SqlEventLogStorage):
         """The newest materialization of a partition, which its run had planned."""
         of_type = DagsterEventType.ASSET_MATERIALIZATION
         newest = self.get_latest_storage_id_by_partition(asset_key, of_type, {partition}).get(partition)
-        if newest is None:
-            return None
+        return None if newest is None else self._of_run(newest)
+
+    def _of_run(self, event_id: int) -> PlannedMaterializationInfo:
+        """An event with the run that it belongs to."""
         with self.index_connection() as index:
-            run_id = str(index.execute(db.select(_EVENTS.run_id).where(_EVENTS.id == newest)).scalar_one())
-        return PlannedMaterializationInfo(storage_id=newest, run_id=run_id)
+            run_id = str(index.execute(db.select(_EVENTS.run_id).where(_EVENTS.id == event_id)).scalar_one())
+        return PlannedMaterializationInfo(storage_id=event_id, run_id=run_id)
 
     def _unbuilt(self, asset_key: AssetKey, after: int | None) -> Iterator[tuple[int, str, EventLogEntry]]:
         """Plans of many partitions whose runs have not ended well, oldest first; most have, and are not read."""

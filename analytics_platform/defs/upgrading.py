@@ -13,6 +13,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from analytics_platform.alerting.export import INCIDENTS_SCHEMA, INCIDENTS_TABLE
 from analytics_platform.catalog import load_catalog
@@ -24,6 +25,7 @@ from analytics_platform.defs.ledger import COLLECTOR_HOURS_TABLE, LEDGER_TABLE
 from analytics_platform.defs.loaded import stream_table
 from analytics_platform.defs.manifest import ensure_manifest, load_manifest
 from analytics_platform.defs.migrating import embedded, refuse_services
+from analytics_platform.defs.newest_events import add_index
 from analytics_platform.defs.resources import embedded_warehouse, warehouse_from
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.access.desk import DRIFT_SCHEMA, DRIFT_TABLE
@@ -196,8 +198,17 @@ def _migrate_instance(settings: Settings) -> None:
         instance.upgrade(lambda _: None)
 
 
+def _add_index(settings: Settings) -> None:
+    """What looks at how checks stand go by."""
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, SqlEventLogStorage)
+        add_index(storage)
+
+
 _AS_IT_IS = _Way("nothing: it is read as it stands", lambda _: None)
 _WAYS: Mapping[tuple[str, int], _Way] = {
     ("warehouse", 1): _Way("adds columns that tables lack which no build makes anew", _add_columns),
     ("dagster", 1): _Way("brings Dagster's tables to this Dagster's revision", _migrate_instance),
+    ("dagster", 2): _Way("adds an index to Dagster's table of checks", _add_index),
 }

@@ -17,6 +17,7 @@ from killed import is_killed
 
 from analytics_platform.cli import main
 from analytics_platform.defs.instance import open_instance
+from analytics_platform.defs.newest_events import BY_EVALUATION
 from analytics_platform.defs.resources import warehouse_from
 from analytics_platform.defs.upgrading import WRITTEN, pending, upgrade
 from analytics_platform.home_state import (
@@ -109,6 +110,19 @@ def _revision(path: Path) -> str:
     with closing(sqlite3.connect(path)) as connection:
         ((found,),) = connection.execute("select version_num from alembic_version").fetchall()
     return str(found)
+
+
+def test_tables_from_before_are_given_the_index_that_looks_at_checks_go_by(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    with open_instance(settings) as instance:
+        index = instance.event_log_storage.path_for_shard("index")
+    with closing(sqlite3.connect(index)) as connection, connection:
+        connection.execute(f"drop index {BY_EVALUATION.name}")
+    write_state(settings.home, HomeState(current_versions() | {"dagster": 1}))
+    assert [each.version for each in upgrade(settings)] == [2]
+    with closing(sqlite3.connect(index)) as connection:
+        found = connection.execute("select tbl_name from sqlite_master where name = ?", [BY_EVALUATION.name]).fetchall()
+    assert found == [("asset_check_executions",)]
 
 
 def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next(old: Settings) -> None:
