@@ -75,7 +75,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 
 
 def _definitions(settings: Settings) -> dg.Definitions:
-    catalog = load_catalog(settings.tenants_file)
+    catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
     manifest = load_manifest(settings)
     partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
     refuse_too_many(partitions, len(catalog.tenants), datetime.now(UTC))
@@ -120,7 +120,7 @@ def _checks(
 ) -> list[dg.AssetChecksDefinition]:
     return [
         *all_checks(catalog, manifest, partitions, identity_keys_from(settings)),
-        *expectation_checks(catalog, manifest, partitions),
+        *expectation_checks(catalog, manifest, partitions, settings.extension_suites),
         *retention_checks(settings, catalog, manifest),
         *erasure_checks(settings, catalog),
         *records_checks(settings, catalog),

@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     tenants_file: Path | None = Field(
         default=None, description="YAML with this deployment's own tenants, beside those of the catalogue."
     )
+    extension_folder: Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())] | None = Field(
+        default=None,
+        description="Folder of what this deployment adds: catalog/, dbt/ and expectations/ (docs/extending.md).",
+    )
     write_keys_file: Path = Field(
         default_factory=lambda chosen: chosen["home"] / "write_keys.yaml",
         description="This deployment's own write keys, which `analytics keys` edits; in the home folder by default.",
@@ -546,6 +550,30 @@ class Settings(BaseSettings):
         """Arguments before variables before the settings file."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=settings_file())
+
+    @property
+    def extension_catalog(self) -> Path | None:
+        """What the deployment declares besides the catalogue."""
+        return self._extension("catalog")
+
+    @property
+    def extension_dbt(self) -> Path | None:
+        """Its models, macros, seeds and tests."""
+        return self._extension("dbt")
+
+    @property
+    def extension_suites(self) -> Path | None:
+        """Its suites of expectations."""
+        return self._extension("expectations")
+
+    def _extension(self, part: str) -> Path | None:
+        return None if self.extension_folder is None else self.extension_folder / part
+
+    @property
+    def dbt_project(self) -> Path:
+        """The dbt project that is run: with an extension, the one that is put together of both, in its folder."""
+        built = self._extension(".built")
+        return self.dbt_project_dir if built is None else built / "dbt"
 
     @property
     def lake_root(self) -> Path:

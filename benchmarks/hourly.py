@@ -144,7 +144,7 @@ def taken_in(settings: Settings, path: Path) -> ImportReport:
     """A file through the gate into a home's landing."""
     return import_paths(
         [path],
-        catalog=load_catalog(settings.tenants_file),
+        catalog=load_catalog(settings.tenants_file, settings.extension_catalog),
         store=store_from(settings),
         identities=identity_keys_from(settings),
         history_start=settings.history_start,

@@ -89,7 +89,7 @@ def _bring_in(given: Prepared, settings: Settings) -> None:
     simulate(given.demo, seed=11, first_day=given.first, last_day=LAST_DAY, folder=events)
     store, secrets = LocalStore(scratch), identity_keys_from(settings)
     import_paths([events], catalog=given.demo, store=store, identities=secrets, history_start=given.first)
-    catalog = load_catalog(settings.tenants_file)
+    catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
     rows = load(settings.home / "warehouse.duckdb", scratch, catalog, given.copies)
     with duckdb.connect(str(settings.home / "warehouse.duckdb")) as connection:
         for stream in catalog.streams:

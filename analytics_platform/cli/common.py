@@ -57,7 +57,8 @@ def read_catalog() -> Catalog:
     """What is declared, with this deployment's tenants."""
     from analytics_platform.catalog import load_catalog
 
-    return load_catalog(read_settings().tenants_file)
+    settings = read_settings()
+    return load_catalog(settings.tenants_file, settings.extension_catalog)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures
+from analytics_platform.cli.common import as_json, expected_failures, read_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,10 +70,9 @@ def generate(as_json: bool) -> None:
 def page(out: str) -> None:
     """Write the plan as a page for people: one HTML file that needs no network."""
     with expected_failures():
-        from analytics_platform.catalog import load_catalog
         from analytics_platform.tracking.plan_page import render_plan_page
 
-        text = render_plan_page(load_catalog())
+        text = render_plan_page(read_catalog())
     with click.open_file(out, "w", encoding="utf-8") as file:
         file.write(text)
 
@@ -82,10 +81,9 @@ def page(out: str) -> None:
 def compile_() -> None:
     """Print the plan as JSON, to publish it and to compare with it later."""
     with expected_failures():
-        from analytics_platform.catalog import load_catalog
         from analytics_platform.tracking.taxonomy import compile_plan
 
-        click.echo(compile_plan(load_catalog().events).model_dump_json(indent=2))
+        click.echo(compile_plan(read_catalog().events).model_dump_json(indent=2))
 
 
 @taxonomy.command()

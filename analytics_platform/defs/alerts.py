@@ -68,7 +68,7 @@ def daily_digest(settings: Settings) -> dg.ScheduleDefinition:
         settings,
         "daily_digest",
         DIGEST,
-        lambda now: desk_from(settings, load_catalog(settings.tenants_file)).digest(now),
+        lambda now: desk_from(settings, load_catalog(settings.tenants_file, settings.extension_catalog)).digest(now),
         description="Tells each team the warnings that are open or over since yesterday.",
     )
 
@@ -79,7 +79,7 @@ def heartbeat(settings: Settings) -> dg.ScheduleDefinition:
         settings,
         "heartbeat",
         HEARTBEAT,
-        lambda now: desk_from(settings, load_catalog(settings.tenants_file)).heartbeat(now),
+        lambda now: desk_from(settings, load_catalog(settings.tenants_file, settings.extension_catalog)).heartbeat(now),
         description="Proves once a day that alerting is alive; says since when nobody has judged, where it is not.",
     )
 
@@ -92,7 +92,7 @@ def watch_from(settings: Settings, repository: dg.RepositoryDefinition, *, patie
         repository: its graph.
         patience: seconds that a look waits for the warehouse; by default as long as everybody.
     """
-    catalog = load_catalog(settings.tenants_file)
+    catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
     warehouse = warehouse_from(settings, patience)
     return Watch(desk_from(settings, catalog), catalog, warehouse, repository, settings.reporting_time_zone)
 

@@ -94,7 +94,7 @@ def tenants_from_registry(settings: Settings, partitions: Partitions) -> dg.Sens
     )
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         # Read anew: a tenant that joins must not wait for a deployment.
-        registered = load_catalog(settings.tenants_file).tenants
+        registered = load_catalog(settings.tenants_file, settings.extension_catalog).tenants
         known = set(context.instance.get_dynamic_partitions(TENANT_PARTITIONS))
         missing = [tenant for tenant in registered if tenant not in known]
         if not missing:
@@ -227,7 +227,9 @@ def monday_report(settings: Settings, store: ObjectStore) -> dg.ScheduleDefiniti
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         local = context.scheduled_execution_time.astimezone(ZoneInfo(settings.reporting_time_zone))
         week = newest_week(local.date())
-        late = late_extracts(store, load_catalog(settings.tenants_file), week + timedelta(days=6))
+        late = late_extracts(
+            store, load_catalog(settings.tenants_file, settings.extension_catalog), week + timedelta(days=6)
+        )
         if late and local.hour < LAST_CHANCE:
             return dg.SkipReason(f"not published for the week's Sunday yet: {', '.join(late)}")
         # One run a week, however many hours ask for it.

@@ -201,7 +201,7 @@ class Plan:
         self._partitions: Partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
         self._running = self._partitions.last_day(datetime.now(UTC))
         self._store = store_from(settings)
-        catalog = load_catalog(settings.tenants_file)
+        catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
         self._streams, registered = list(catalog.streams), list(catalog.tenants)
         known = instance.get_dynamic_partitions(TENANT_PARTITIONS)
         instance.add_dynamic_partitions(TENANT_PARTITIONS, [each for each in registered if each not in known])

@@ -176,7 +176,9 @@ def max_age_of_backups(catalog: Catalog) -> timedelta:
 
 def rule_of(settings: Settings, daily: int, weekly: int, monthly: int) -> Rule:
     """What stays, never beyond the age that the catalogue allows."""
-    return Rule(daily, weekly, monthly, max_age_of_backups(load_catalog(settings.tenants_file)))
+    return Rule(
+        daily, weekly, monthly, max_age_of_backups(load_catalog(settings.tenants_file, settings.extension_catalog))
+    )
 
 
 def _take_parts(

@@ -107,7 +107,7 @@ def erasure_desk(
         warehouse: its warehouse, where it is open already.
         identity_keys: its tenants' keys, where they are open already.
     """
-    catalog = catalog or load_catalog(settings.tenants_file)
+    catalog = catalog or load_catalog(settings.tenants_file, settings.extension_catalog)
     store, warehouse = store or store_from(settings), warehouse or warehouse_from(settings)
     identity_keys = identity_keys or identity_keys_from(settings)
     return ErasureDesk(

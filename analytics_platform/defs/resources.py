@@ -161,7 +161,7 @@ def bigquery_place(settings: Settings) -> BigQueryPlace:
 def dbt_from(settings: Settings) -> DbtBuild:
     """Dbt on the warehouse."""
     return DbtBuild(
-        project_dir=settings.dbt_project_dir,
+        project_dir=settings.dbt_project,
         connection=_dbt_connection(settings),
         target_dir=settings.dbt_target,
         schema_prefix=settings.warehouse_schema_prefix,

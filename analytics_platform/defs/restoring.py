@@ -152,7 +152,7 @@ def restore_home(
     written = lay_down(target, contents, lambda kept: places[kept.part](kept), progress, step)
     step("compare")
     rows = _compare_rows(restored, backup)
-    lake, catalog = store_from(restored), load_catalog(settings.tenants_file)
+    lake, catalog = store_from(restored), load_catalog(settings.tenants_file, settings.extension_catalog)
     _bring_records(lake, _records(origin, backup))
     step("forget")
     removed = forget_again(restored, catalog, step)
@@ -186,7 +186,7 @@ def verify_governance(settings: Settings) -> Verified:
         lake, root = LocalStore(Path(folder) / "lake"), Path(folder) / "lake"
         written = lay_down(target, contents, lambda kept: _below(root, kept), lambda _done, _all: None)
         _bring_records(lake, _records(From(target, records=living), backup))
-        catalog, keys = load_catalog(settings.tenants_file), identity_keys_from(settings)
+        catalog, keys = load_catalog(settings.tenants_file, settings.extension_catalog), identity_keys_from(settings)
         sinks, removals = lake_sinks_of(settings, catalog, lake), read_removals(lake)
 
         def forget() -> int:

@@ -73,7 +73,7 @@ def desk_from(
         forget: told all removals, so that Dagster forgets the partitions (`defs.forgetting`).
         step: told each step.
     """
-    catalog = catalog or load_catalog(settings.tenants_file)
+    catalog = catalog or load_catalog(settings.tenants_file, settings.extension_catalog)
     store, warehouse = store or store_from(settings), warehouse or warehouse_from(settings)
 
     settle = partial(settle_removals, warehouse, catalog, forget)
@@ -91,7 +91,7 @@ def settle_removals(
 
 def forgetful_desk(settings: Settings) -> RetentionDesk:
     """Retention of a deployment, with a Dagster instance that forgets what is removed."""
-    catalog = load_catalog(settings.tenants_file)
+    catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
 
     def forget(removals: Removals) -> None:
         with open_instance(settings) as instance:
@@ -102,7 +102,7 @@ def forgetful_desk(settings: Settings) -> RetentionDesk:
 
 def remove_again(settings: Settings, store: ObjectStore, removals: Removals, first: date) -> None:
     """Remove anew what was removed before of days from `first` on."""
-    catalog = load_catalog(settings.tenants_file)
+    catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
     warehouse = warehouse_from(settings)
     with warehouse.reading():
         found = came_back(sinks_of(settings, catalog, store, warehouse), removals, first)

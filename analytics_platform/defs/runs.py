@@ -299,7 +299,7 @@ class _Driver:
         self._store: ObjectStore = store_from(settings)
         self._partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
         self._earliest, self._running = self._partitions.first_day, self._partitions.last_day(datetime.now(UTC))
-        catalog = load_catalog(settings.tenants_file)
+        catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
         self._registered, self._streams = list(catalog.tenants), list(catalog.streams)
         self._removals = read_removals(self._store)
         self._report = RunReport(None, None)

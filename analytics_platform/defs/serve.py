@@ -134,7 +134,7 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, port
 def _collector_lines(settings: Settings, url: str | None) -> str:
     """Where events go, and a first one to paste."""
     assert url is not None
-    return f"Collector   {url}\n  {example_curl(url, load_catalog(settings.tenants_file))}"
+    return f"Collector   {url}\n  {example_curl(url, load_catalog(settings.tenants_file, settings.extension_catalog))}"
 
 
 def _watch(services: Sequence[Service], stopped: Callable[[], bool]) -> None:

@@ -165,7 +165,10 @@ def _add_columns(settings: Settings) -> None:
 
 def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
     """Types by column of every table that outlives a build: those that Python writes, and dbt's incremental ones."""
-    streams = {stream_table(name): RAW_SCHEMA for name in load_catalog(settings.tenants_file).streams}
+    streams = {
+        stream_table(name): RAW_SCHEMA
+        for name in load_catalog(settings.tenants_file, settings.extension_catalog).streams
+    }
     written = {
         name: {field.name: _type(field.type) for field in schema} for name, schema in {**WRITTEN, **streams}.items()
     }

@@ -34,7 +34,7 @@ def look(deployment: Deployment) -> Iterator[Finding]:
         yield warn(
             "backups", "the keys to people are not in them", "set backup_passphrase, or keep copies of them elsewhere"
         )
-    limit = max_age_of_backups(load_catalog(settings.tenants_file))
+    limit = max_age_of_backups(load_catalog(settings.tenants_file, settings.extension_catalog))
     if old := [each.backup_id for each in backups[:-1] if now - each.made_at > limit]:
         found = f"{len(old)} are older than the {limit.days} days of their class: what was erased lives on in them"
         yield warn("backups", found, "run `analytics backup prune`")

@@ -20,7 +20,7 @@ def look(deployment: Deployment) -> Iterator[Finding]:
     """Declarations, tenants of the deployment's own file, partitions, write keys."""
     settings = deployment.settings
     try:
-        catalog = load_catalog(settings.tenants_file)
+        catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
     except CatalogError as error:
         for problem in error.problems:
             yield fail(problem.file, f"{problem.field}: {problem.what}", problem.mend)

@@ -74,7 +74,7 @@ class Deployment:
         from analytics_platform.catalog import CatalogError, load_catalog
 
         try:
-            return load_catalog(self.settings.tenants_file)
+            return load_catalog(self.settings.tenants_file, self.settings.extension_catalog)
         except (CatalogError, OSError) as error:
             raise CannotLookError("the catalogue does not load") from error
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analytics_platform.defs.manifest import ManifestMissingError, load_manifest, manifest_path
+from analytics_platform.defs.manifest import ManifestMissingError, ManifestStaleError, load_manifest, manifest_path
 from analytics_platform.doctor.deployment import Deployment
 from analytics_platform.doctor.findings import Finding, fail, ok, warn
 from analytics_platform.settings import Settings
@@ -31,6 +31,9 @@ def look(deployment: Deployment) -> Iterator[Finding]:
     except ManifestMissingError:
         yield fail("manifest", f"{manifest_path(settings)} is not there: the asset graph cannot load", _BUILD)
         return
+    except ManifestStaleError:
+        yield fail("manifest", f"it is of other files than {settings.extension_folder} has now", _AGAIN)
+        return
     except ValueError:
         yield fail("manifest", f"{manifest_path(settings)} is no JSON", _AGAIN)
         return
@@ -42,13 +45,13 @@ def _findings(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[Findi
     if about.get("adapter_type") != settings.warehouse:
         found = f"it was built for {about.get('adapter_type')}, and warehouse is {settings.warehouse}"
         yield warn("manifest", found, _AGAIN)
-    changed = sorted(_changed(settings.dbt_project_dir, manifest))
+    changed = sorted(_changed(settings.dbt_project, manifest))
     if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         found = f"it is of another state than {', '.join(changed[:_SHOWN])}{more}"
         yield fail("manifest", found, _AGAIN)
         return
-    if newer := sorted(_newer(settings.dbt_project_dir, about["generated_at"])):
+    if newer := sorted(_newer(settings.dbt_project, about["generated_at"])):
         yield warn("manifest", f"{', '.join(newer[:_SHOWN])} was written after it", _AGAIN)
         return
     yield ok("manifest", f"of the project as it is, by dbt {about['dbt_version']}")

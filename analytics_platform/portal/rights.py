@@ -80,11 +80,13 @@ class RightsPlaces:
         tenants_file: this deployment's tenants, beside the catalogue's.
         source: says where the RBAC is; asked each time, since the default appears with the file.
         key: of references to principals.
+        extension: what it declares besides the catalogue.
     """
 
     tenants_file: Path | None
     source: Callable[[], RbacSource]
     key: bytes
+    extension: Path | None = None
 
 
 class CurrentRights:
@@ -137,13 +139,15 @@ class CurrentRights:
 
     def _read(self, source: RbacSource, *, keep_catalog: bool) -> Rights:
         known = self._rights if keep_catalog else None
-        catalog = known.catalog if known else load_catalog(self._places.tenants_file)
+        catalog = known.catalog if known else load_catalog(self._places.tenants_file, self._places.extension)
         policy = known.policy if known else pages_policy(catalog)
         return Rights(catalog, policy, _held(read_rbac(source), policy, catalog, self._places.key), self._places.key)
 
     def _stamps(self, source: RbacSource) -> object:
         """What differs when a file of the rule does."""
-        files = [*CATALOG_FOLDER.rglob("*.yaml"), *filter(None, (self._places.tenants_file, _file_of(source)))]
+        folders = filter(None, (CATALOG_FOLDER, self._places.extension))
+        files = [path for folder in folders for path in folder.rglob("*.yaml")]
+        files += filter(None, (self._places.tenants_file, _file_of(source)))
         return tuple((str(path), _stamp(path)) for path in sorted(files))
 
 

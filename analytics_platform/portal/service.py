@@ -57,7 +57,9 @@ def portal_from(settings: Settings, store: ObjectStore, *, clock: Callable[[], d
     identities: Identities = (
         LocalSessions(login.users, state, login.cookies.session, now) if login else _provider(settings)
     )
-    places = RightsPlaces(settings.tenants_file, partial(rbac_source, settings), rbac_key(settings))
+    places = RightsPlaces(
+        settings.tenants_file, partial(rbac_source, settings), rbac_key(settings), settings.extension_catalog
+    )
     return Portal(
         rights=CurrentRights(places),
         shelf=shelf,

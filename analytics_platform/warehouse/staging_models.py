@@ -9,7 +9,7 @@ here. `python -m analytics_platform.warehouse.staging_models` writes them.
 """
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +67,18 @@ def own_columns(event: Event) -> tuple[Field, ...]:
     return tuple(field for field in event.all_fields if field.name not in _IN_KEY_COLUMNS)
 
 
-def render_staging(catalog: Catalog) -> dict[str, str]:
-    """Return the text of every generated file by its path below `dbt/models/staging`."""
+def render_staging(catalog: Catalog, *, grouped: Collection[str] = ()) -> dict[str, str]:
+    """Return the text of every generated file by its path below `dbt/models/staging`.
+
+    Args:
+        catalog: has the plan.
+        grouped: streams whose models say their group themselves, since `dbt_project.yml` does not know their folder.
+    """
     files: dict[str, str] = {}
     for stream in catalog.streams.values():
         for event in stream.events:
             files[f"{stream.name}/{model_name(event)}.sql"] = _model_sql(event)
-        files[f"{stream.name}/_stg_{stream.name}__events.yml"] = _stream_yaml(stream)
+        files[f"{stream.name}/_stg_{stream.name}__events.yml"] = _stream_yaml(stream, stream.name in grouped)
     return files
 
 
@@ -146,20 +151,21 @@ def _column_sql(field: Field) -> str:
     return f"    {{{{ {typed} }}}} as {field.name}"
 
 
-def _stream_yaml(stream: Stream) -> str:
+def _stream_yaml(stream: Stream, says_group: bool) -> str:
     """Return the YAML of a stream's models: documentation, contract, classes and tests."""
-    document = {"version": 2, "models": [_model_yaml(stream, event) for event in stream.events]}
+    group = {"group": stream.owner} if says_group else {}
+    document = {"version": 2, "models": [_model_yaml(stream, event, group) for event in stream.events]}
     text = yaml.dump(document, Dumper=_Indented, sort_keys=False, width=140, allow_unicode=True)
     return f"# {_HEADER}\n{text}"
 
 
-def _model_yaml(stream: Stream, event: Event) -> dict[str, Any]:
+def _model_yaml(stream: Stream, event: Event, group: Mapping[str, str]) -> dict[str, Any]:
     """Return the properties of one event's model."""
     required = [*_NEVER_NULL, *(field.name for field in own_columns(event) if field.required)]
     return {
         "name": model_name(event),
         "description": event.description,
-        "config": {"meta": {"owner": stream.owner, "event": event.name}},
+        "config": {**group, "meta": {"owner": stream.owner, "event": event.name}},
         "data_tests": [
             {"sound_events": {"arguments": {"stream": stream.name, "event": event.name, "required": required}}}
         ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
@@ -38,14 +39,23 @@ class ExpectationsNotJudgedError(AnalyticsError):
     """Great Expectations broke off; nothing is known of the data."""
 
 
-def expectation_checks(catalog: Catalog, manifest: Manifest, partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+def expectation_checks(
+    catalog: Catalog, manifest: Manifest, partitions: Partitions, extension: Path | None = None
+) -> list[dg.AssetChecksDefinition]:
     """One check per dataset, and those of the page that shows the results.
+
+    Args:
+        catalog: declares the datasets.
+        manifest: gives the columns of KPI tables.
+        partitions: of the checks.
+        extension: the folder of a deployment's own suites.
 
     Raises:
         CatalogError: a suite is missing or broken.
     """
     tables = tables_with_suites(catalog, manifest)
-    suites = load_suites(catalog, {name: table.column_names for name, table in tables.items()})
+    columns = {name: table.column_names for name, table in tables.items()}
+    suites = load_suites(catalog, columns, extension=extension)
     judged = {table.asset: (table, suites[name]) for name, table in tables.items()}
     return [*(_checks(layer, of_layer, partitions) for layer, of_layer in _by_layer(judged).items()), _page_check()]
 

@@ -22,7 +22,7 @@ from pydantic import Field as Constrained
 from analytics_platform.catalog import Catalog
 from analytics_platform.catalog.currencies import ISO_4217_CODES
 from analytics_platform.catalog.declared import Declared, Listed, matching
-from analytics_platform.catalog.errors import Problem
+from analytics_platform.catalog.errors import Problem, wrong_in
 from analytics_platform.catalog.governance import DatasetName
 from analytics_platform.catalog.validation import Problems, validate
 from analytics_platform.catalog.values import Name, Text
@@ -103,13 +103,24 @@ class Suite(Declared):
     expectations: Listed[Expectation] = Constrained(min_length=1)
 
 
-def load_suites(catalog: Catalog, columns: Mapping[str, frozenset[str]], folder: Path = SUITES) -> dict[str, Suite]:
+class MoreOfASuite(Declared):
+    """An extension's file for a dataset that has a suite of the platform's: expectations that are added to it."""
+
+    name: DatasetName
+    derived_columns: Mapping[Name, Text] = Constrained(default_factory=dict)
+    expectations: Listed[Expectation] = Constrained(min_length=1)
+
+
+def load_suites(
+    catalog: Catalog, columns: Mapping[str, frozenset[str]], folder: Path = SUITES, extension: Path | None = None
+) -> dict[str, Suite]:
     """The suites by dataset, parameters filled in.
 
     Args:
         catalog: gives the parameters.
         columns: the column names of each dataset that must have a suite.
         folder: where the files are.
+        extension: where a deployment's own are: of further datasets, or with more expectations of the platform's.
 
     Raises:
         CatalogError: naming each file that is broken, missing, or speaks of a dataset or a column that is not there.
@@ -120,12 +131,34 @@ def load_suites(catalog: Catalog, columns: Mapping[str, frozenset[str]], folder:
             suite = validate(Suite, read_yaml(path, path.name), path.name)
             problems.extend(list(_wrong(suite, path.name, columns, parameters(catalog))))
             suites[suite.name] = suite
-    missing = sorted(columns.keys() - {path.stem for path in folder.glob("*.yaml")})
+    for path in sorted(extension.glob("*.yaml")) if extension is not None else ():
+        with problems.gathered():
+            suite = _of_extension(path, suites)
+            problems.extend(list(_wrong(suite, str(path), columns, parameters(catalog))))
+            suites[suite.name] = suite
+    homes = [each for each in (folder, extension) if each is not None]
+    missing = sorted(columns.keys() - {path.stem for home in homes for path in home.glob("*.yaml")})
+    at = "" if extension is None else f"{extension}/"
     problems.extend(
-        [Problem(f"{name}.yaml", "(whole file)", "is missing", "write the dataset's suite") for name in missing]
+        [Problem(f"{at}{name}.yaml", "(whole file)", "is missing", "write the dataset's suite") for name in missing]
     )
     problems.raise_if_any()
     return {name: _filled(suite, parameters(catalog)) for name, suite in suites.items()}
+
+
+def _of_extension(path: Path, known: Mapping[str, Suite]) -> Suite:
+    """The suite of an extension's file; where the platform has one, that with the file's expectations besides."""
+    declared = read_yaml(path, str(path))
+    suite = known.get(path.stem)
+    if suite is None:
+        return validate(Suite, declared, str(path))
+    more, formulas = validate(MoreOfASuite, declared, str(path)), suite.meta.derived_columns
+    for name in more.derived_columns.keys() & formulas.keys():
+        mend = "write another name: an extension adds and never replaces"
+        raise wrong_in(str(path), f"derived_columns.{name}", f"is declared in {path.name} of the platform too", mend)
+    meta = suite.meta.model_copy(update={"derived_columns": {**formulas, **more.derived_columns}})
+    every = (*suite.expectations, *more.expectations)
+    return suite.model_copy(update={"name": more.name, "meta": meta, "expectations": every})
 
 
 def parameters(catalog: Catalog) -> dict[str, list[str]]:
@@ -171,7 +204,7 @@ def _wrong(
             file, "name", f"{suite.name!r} is no KPI table and no extract", "remove the file or mend the name"
         )
         return
-    if file != f"{suite.name}.yaml":
+    if Path(file).name != f"{suite.name}.yaml":
         yield Problem(file, "name", f"is {suite.name!r}, which is not the file's", f"call the file {suite.name}.yaml")
     yield from _wrong_meta(suite, file, columns[suite.name])
     seen: set[str] = set()

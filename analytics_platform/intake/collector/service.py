@@ -135,7 +135,7 @@ def _announce(on_listening: Callable[[str], None] | None, url: str) -> None:
 
 def _started(settings: Settings, store: ObjectStore) -> Parts:
     """All parts but the server, running."""
-    catalog = load_catalog(settings.tenants_file)
+    catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
     keys = WriteKeys(catalog, settings.write_keys_file)
     identities = IdentityKeys(settings.identity_keys_file)
     for tenant in catalog.tenants:
