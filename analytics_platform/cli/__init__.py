@@ -22,6 +22,7 @@ from analytics_platform.cli import (
     dead_letters,
     doctor,
     erase,
+    extension,
     extracts,
     governance,
     identities,
@@ -62,6 +63,7 @@ main.add_command(pipeline.manifest)
 main.add_command(init.init)
 main.add_command(doctor.doctor)
 main.add_command(taxonomy.taxonomy)
+main.add_command(extension.extension)
 main.add_command(segment.segment)
 main.add_command(keys.keys)
 main.add_command(identities.identities)

@@ -59,6 +59,8 @@ def _put_together(settings: Settings) -> str | None:
     digest = _digest(settings)
     catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
     try:
+        settings.dbt_project.parent.mkdir(exist_ok=True)
+        (settings.dbt_project.parent / ".gitignore").write_text("*\n", encoding="utf-8")  # of a folder that is made
         put_together(settings.dbt_project_dir, settings.extension_dbt, catalog, settings.dbt_project)
     except PermissionError as error:
         mend = "build the manifest where the folder can be written, as when an image is built"
