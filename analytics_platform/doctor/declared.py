@@ -26,7 +26,8 @@ def look(deployment: Deployment) -> Iterator[Finding]:
             yield fail(problem.file, f"{problem.field}: {problem.what}", problem.mend)
         return
     yield ok("catalogue", f"{len(catalog.streams)} streams, {len(catalog.kpis)} KPIs, {len(catalog.tenants)} tenants")
-    if settings.tenants_file is not None and len(catalog.tenants) == len(load_catalog().tenants):
+    without_file = load_catalog(None, settings.extension_catalog)
+    if settings.tenants_file is not None and len(catalog.tenants) == len(without_file.tenants):
         yield warn(
             "tenants", f"{settings.tenants_file} declares no tenant", "declare them there, or unset tenants_file"
         )
