@@ -146,9 +146,11 @@ class Folder:
         Args:
             known: files, and folders with a slash at their end.
         """
-        for path in sorted(self.extension.rglob("[!.]*")) if self.extension is not None else ():
-            file = path.relative_to(self.extension).as_posix()  # type: ignore[arg-type]
-            if path.is_file() and file not in known and f"{file.partition('/')[0]}/" not in known:
+        root = self.extension
+        for path in sorted(root.rglob("*")) if root is not None else ():
+            file = path.relative_to(str(root)).as_posix()
+            is_hidden = file.startswith(".") or "/." in file
+            if path.is_file() and not is_hidden and file not in known and f"{file.partition('/')[0]}/" not in known:
                 mend = f"remove it or name it as one of {', '.join(known)}"
                 self.problems.extend([Problem(str(path), "(whole file)", "is not read", mend)])
 

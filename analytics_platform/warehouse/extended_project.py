@@ -132,10 +132,10 @@ def _of_extension(extension: Path, taken: Mapping[str, bytes]) -> dict[str, byte
     """The extension's files by their place in the project. Raises CatalogError."""
     homes = {Path(name).name: name for name in taken if Path(name).suffix in _NAMED}
     found, problems = {}, []
-    for path in sorted(extension.rglob("[!.]*")):
-        if not path.is_file() or path.relative_to(extension).parts[0] == "target":
-            continue
+    for path in sorted(extension.rglob("*")):
         name = path.relative_to(extension).as_posix()
+        if not path.is_file() or name.startswith((".", "target/")) or "/." in name:
+            continue
         if name.partition("/")[0] not in FOLDERS or "/" not in name:
             mend = f"remove it, or move it below {', '.join(FOLDERS)}; settings of a model stand in its own .yml"
             problems.append(Problem(str(path), "(whole file)", "is not read", mend))

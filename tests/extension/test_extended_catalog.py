@@ -188,6 +188,12 @@ def test_a_folder_that_is_not_there_is_no_empty_extension(tmp_path: Path) -> Non
         load_catalog(None, tmp_path / "nowhere" / "catalog")
 
 
+def test_what_an_editor_hides_in_the_folder_is_left_alone(folder: Path, extended: Catalog) -> None:
+    for file in (".gitignore", ".idea/workspace.xml"):
+        append(file, "x")(folder)
+    assert load_catalog(None, folder) == extended
+
+
 def test_an_extension_of_models_alone_declares_nothing(tmp_path: Path, catalog: Catalog) -> None:
     assert load_catalog(None, tmp_path / "catalog") == catalog
 
