@@ -150,6 +150,7 @@ def test_the_gate_knows_its_events_and_refuses_what_they_are_not(imported: dict[
 
 
 def test_the_figure_is_the_one_worked_out_on_paper(home: ExtendedHome, built: list[dg.ExecuteInProcessResult]) -> None:
+    assert len(evaluations(built)) > 20
     assert [each.check_name for each in evaluations(built) if not each.passed] == []
     rows = home.sql("select day, category, fleet_items, damaged_items from kpi.kpi_damage_rate order by all")
     assert [list(row.values()) for row in rows] == [[DAY, "audio", 2, 1], [DAY, "lighting", 2, 1]]
