@@ -8,7 +8,7 @@ ARG PYTHON_DIGEST
 FROM docker.io/library/python:3.11-slim-bookworm@${PYTHON_DIGEST} AS build
 
 # What the image is for; development's packages stay out.
-ARG EXTRAS="platform outbox postgres aws gcs k8s snowflake bigquery powerbi"
+ARG EXTRAS="platform outbox postgres aws gcs k8s snowflake bigquery powerbi connectors"
 ENV PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     DAGSTER_DISABLE_TELEMETRY=yes \
