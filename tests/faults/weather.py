@@ -19,7 +19,6 @@ from typing import Literal
 Fault = Literal["500", "503", "never_arrives", "answer_lost", "answer_torn", "slow"]
 
 _REQUEST = re.compile(rb"(?:GET|PUT|HEAD|POST|DELETE) /")
-_REFUSAL = b"HTTP/1.1 %s Played\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _CHUNK = 65_536
 
 
