@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without compiled bytecode `import dbt` takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run demo test lint types bench lock docs sbom audit manifest generate check node fakesnow bigquery-emulator clean
+.PHONY: help env run demo test coverage lint types bench lock docs sbom audit manifest generate check node fakesnow bigquery-emulator clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ demo: $(MANIFEST) ## The part of `make run` that ends by itself
 
 test: $(MANIFEST) ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+coverage: $(MANIFEST) ## What the tests run of lines and branches, in coverage/html (TESTS=tests/lake: of a part)
+	$(BIN)/python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=html
 
 lint: $(READY) ## Style, layers and SQL
 	$(BIN)/ruff check

@@ -21,7 +21,7 @@ from analytics_platform.settings import PROJECT_ROOT
 INPUTS = Path(__file__).with_name("sizing.yaml")
 GUIDE = PROJECT_ROOT / "docs" / "sizing.md"
 
-_HOURS, _MONTH = 24, 30.4375
+_HOURS, _MONTH, _STREAMS = 24, 30.4375, 7
 _REWRITES = (_HOURS - 1) / 2
 """How often a row of today is read and written again: an event of the first hour 23 times, of the last never."""
 
@@ -90,8 +90,12 @@ class Scale:
 
     @property
     def lake_month(self) -> float:
-        """Dollars a month of the bucket: bytes at their term, and puts of landing and raw."""
-        raw_objects = min(7 * self.tenants * _HOURS, self.events)
+        """Dollars a month of the bucket: bytes at their term, and puts of landing and raw.
+
+        Of raw the most that there can be: each stream of each tenant with events in every hour. A stream without any
+        has no object.
+        """
+        raw_objects = min(_STREAMS * self.tenants * _HOURS, self.events)
         puts = (self.landing_objects + raw_objects) * _MONTH / 1000 * self._prices["s3_put_1000"]
         return self.lake_tb * 1000 * self._prices["s3_gb_month"] + puts
 

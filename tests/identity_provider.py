@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from served import in_a_thread
 
 ISSUER = "https://id.example.com/realms/rental"
 AUDIENCE = "analytics-portal"
@@ -62,14 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def provider_server() -> Iterator[Provider]:
     server = Provider()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def claims_of(principal: str, **claims: Any) -> dict[str, Any]:

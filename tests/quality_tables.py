@@ -13,13 +13,11 @@ import pyarrow as pa
 from analytics_platform.defs.check_results import CHECK_RESULTS_TABLE
 from analytics_platform.defs.check_results import SCHEMA as CHECK_RESULTS_SCHEMA
 from analytics_platform.insights.promises import (
-    ATTAINMENT_TABLE,
     COMPLETE,
     COMPLETE_BY_DEADLINE,
     LATE,
     NOT_EXPECTED,
     Attainment,
-    as_table,
 )
 from analytics_platform.warehouse import Warehouse
 
@@ -80,11 +78,6 @@ def a_promise(day: date = DAY, **said: Any) -> Attainment:
 def write_check_results(warehouse: Warehouse, rows: Iterable[dict[str, Any]]) -> None:
     """Put rows in the place of the whole table."""
     warehouse.replace_table(CHECK_RESULTS_TABLE, pa.Table.from_pylist(list(rows), CHECK_RESULTS_SCHEMA))
-
-
-def write_attainment(warehouse: Warehouse, rows: Iterable[Attainment]) -> None:
-    """Put rows in the place of the whole table."""
-    warehouse.replace_table(ATTAINMENT_TABLE, as_table(rows))
 
 
 def _overlaid(row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:

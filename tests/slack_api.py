@@ -7,7 +7,6 @@ that makes duplicates: Slack has the message and its client does not know.
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qsl
+
+from served import in_a_thread
 
 TOKEN = "xoxb-test-token"
 CHANNELS = (
@@ -260,11 +261,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def slack_server() -> Iterator[SlackServer]:
     server = SlackServer()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -36,7 +36,6 @@ TEST_DIMENSIONS: Mapping[str, Dimension] = {
     "sound_events": "completeness",
     "leaves_no_invoice_fact_out": "completeness",
     "unique": "uniqueness",
-    "unique_combination": "uniqueness",
     "keyed_by": "uniqueness",
     "accepted_values": "validity",
     "not_negative": "validity",

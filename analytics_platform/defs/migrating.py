@@ -38,9 +38,6 @@ from analytics_platform.migration.state import STATE_FILE, MigrationState
 from analytics_platform.migration.warehouse import WarehouseMove
 from analytics_platform.settings import RBAC_EXPORT, Settings
 
-PARTS = ("home", "lake", "warehouse", "dagster")
-"""In the order in which they are brought: the keys to people before what they open."""
-
 _PATIENCE_SECONDS = 5.0
 _ALIVE = timedelta(seconds=90)
 """Daemons say every half minute that they are alive."""

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TypeVar
 
 import dagster as dg
 
 from analytics_platform.catalog import Catalog, Dataset, SlaTier
 from analytics_platform.defs import keys
 from analytics_platform.errors import AnalyticsError
-
-Definable = TypeVar("Definable", bound=dg.AssetsDefinition | dg.AssetSpec)
 
 HOURLY_LAYERS = frozenset({"landing", "raw", "ops"})
 """Layers that new data reaches by the hour; all others are due by the tier's deadline in the morning."""

@@ -22,7 +22,7 @@ import pyarrow as pa
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.lake.layout import EVIDENCE_PREFIX, evidence_key
 from analytics_platform.lake.store import ObjectExistsError, ObjectMissingError, ObjectStore
-from analytics_platform.warehouse import QueryError, Warehouse, WarehouseMissingError
+from analytics_platform.warehouse import Warehouse, has_table
 
 EVIDENCE_TABLE = "ops.evidence"
 EVIDENCE_SCHEMA = pa.schema(
@@ -187,10 +187,9 @@ def parse_evidence(key: str, data: bytes) -> Evidence:
 
 def remembered(warehouse: Warehouse) -> dict[int, str]:
     """Hashes by number as `ops.evidence` has seen them; empty before it is built."""
-    try:
-        rows = warehouse.query(f"select number, hash from {EVIDENCE_TABLE}").to_pylist()
-    except (QueryError, WarehouseMissingError):
+    if not has_table(warehouse, EVIDENCE_TABLE):
         return {}
+    rows = warehouse.query(f"select number, hash from {EVIDENCE_TABLE}").to_pylist()
     return {row["number"]: row["hash"] for row in rows}
 
 

@@ -8,8 +8,6 @@ law keeps the record. It covers what happened up to the moment of the erasure: s
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,24 +55,6 @@ class Suppressions:
             if stand_in is not None:
                 found[said] = stand_in
         return found
-
-
-class RecentSuppressions:
-    """The suppressions of a lake for a process that runs for long: read anew when what is known is a minute old."""
-
-    def __init__(self, store: ObjectStore, seconds: float = 60.0) -> None:
-        self._store = store
-        self._seconds = seconds
-        self._known = read_suppressions(store)
-        self._read_at = time.monotonic()
-
-    def now(self) -> Suppressions:
-        """What is known; a store that cannot be reached leaves what was known before."""
-        if time.monotonic() - self._read_at > self._seconds:
-            with contextlib.suppress(OSError):
-                self._known = read_suppressions(self._store)
-            self._read_at = time.monotonic()
-        return self._known
 
 
 def subject_hash(keys: TenantKeys, said: str) -> str:

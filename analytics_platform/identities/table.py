@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.identities.keys import IdentityKeys, TenantKeys
 from analytics_platform.identities.sealing import seal, unseal
+from analytics_platform.lake.landed_identifiers import Landed, LandedIdentifiers
 from analytics_platform.lake.layout import identities_key, identities_prefix
-from analytics_platform.lake.raw import Landed, LandedIdentifiers
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
 
@@ -131,7 +131,7 @@ class IdentitiesTable:
         self._people: _People | None = None
 
     def take(self, partition: tuple[str, date, str], landed: Landed) -> None:
-        """Merge the identifiers of landing lines into the table; see `lake.raw.TakeIdentifiers`.
+        """Merge the identifiers of landing lines into the table; see `lake.landed_identifiers.TakeIdentifiers`.
 
         A day that retention has removed from the table stays removed.
 

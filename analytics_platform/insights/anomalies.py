@@ -25,7 +25,7 @@ from analytics_platform.insights.rules import (
     apply_rules,
 )
 from analytics_platform.insights.series import SeriesGroup, read_series
-from analytics_platform.warehouse import QueryError, Warehouse
+from analytics_platform.warehouse import Warehouse, has_table
 
 ANOMALIES_TABLE = "kpi.kpi_anomalies"
 
@@ -70,10 +70,9 @@ def days_to_write(warehouse: Warehouse, catalog: Catalog, first: date, last: dat
     Older days are written again only where they are there already.
     """
     oldest = _days_before(first, max(kpi.settling_days for kpi in catalog.kpis.values()))
-    try:
-        rows = warehouse.query(f"select min(day) as day from {ANOMALIES_TABLE} where day >= ?", [oldest]).to_pylist()
-    except QueryError:  # the table is made by the first write
+    if not has_table(warehouse, ANOMALIES_TABLE):
         return first, last
+    rows = warehouse.query(f"select min(day) as day from {ANOMALIES_TABLE} where day >= ?", [oldest]).to_pylist()
     return min(first, rows[0]["day"] or first), last
 
 

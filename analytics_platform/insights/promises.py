@@ -38,17 +38,6 @@ COMPLETE, IN_TIME = "complete", "in_time"
 NOT_DUE, NOT_EXPECTED = "not_due", "not_expected"
 NOTHING_LANDED, NOT_BUILT, LATE = "nothing_landed", "not_built", "late"
 
-REASONS: Mapping[str, str] = {
-    COMPLETE: "What had landed of the day was there by the deadline.",
-    IN_TIME: "All that landed on the date was there within the lag.",
-    NOT_DUE: "The deadline, or the lag, is not over.",
-    NOT_EXPECTED: "Nothing landed, and by weekday pattern and holidays nothing was to be expected.",
-    NOTHING_LANDED: "Nothing landed by the deadline, where the tenant's pattern lets expect something.",
-    NOT_BUILT: "What had landed was not there by the deadline, and is not there yet.",
-    LATE: "What had landed was there after the deadline only.",
-}
-"""The words of column `reason`, and what they say."""
-
 COLUMNS: Mapping[str, tuple[pa.DataType, str]] = {
     "day": (
         pa.date32(),

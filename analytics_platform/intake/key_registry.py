@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import BeforeValidator, Field
@@ -38,9 +38,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clock of a machine that receives may lie behind that of the one where a key was made."""
 
 State = Literal["active", "expiring", "pending", "expired", "revoked"]
-
-KIND_NAMES: tuple[str, ...] = get_args(KeyKind)
-SITE_NAMES: tuple[str, ...] = get_args(Site)
 
 _HEADER = """\
 # Write keys of this deployment, by the SHA-256 of each; the keys themselves stand nowhere.

@@ -387,11 +387,6 @@ def is_collector(writer: str) -> bool:
     return writer.startswith(COLLECTOR) and writer != COLLECTOR and _WRITER.fullmatch(writer) is not None
 
 
-def is_tenant_id(text: str) -> bool:
-    """Whether a tenant id may stand in a key."""
-    return _TENANT.fullmatch(text) is not None
-
-
 def _partition(day: date, tenant: str) -> str:
     if tenant != UNKNOWN_TENANT:
         _checked(_TENANT, tenant, "tenant")

@@ -8,8 +8,6 @@ came in asks here: a day that is covered is not built, not loaded, and not misse
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -81,27 +79,6 @@ class Removals:
 
     def __bool__(self) -> bool:
         return bool(self.by_place)
-
-
-class RecentRemovals:
-    """The removals of a lake for a process that runs for long: read anew when what is known is a minute old.
-
-    A store that cannot be reached leaves what was known before; what gets through then is not built by raw either.
-    """
-
-    def __init__(self, store: ObjectStore, seconds: float = 60.0) -> None:
-        self._store = store
-        self._seconds = seconds
-        self._known = read_removals(store)
-        self._read_at = time.monotonic()
-
-    def removed(self, stream: str, tenant: str, day: date) -> bool:
-        """Whether a raw partition was removed."""
-        if time.monotonic() - self._read_at > self._seconds:
-            with contextlib.suppress(OSError):
-                self._known = read_removals(self._store)
-            self._read_at = time.monotonic()
-        return self._known.covers_raw(stream, tenant, day)
 
 
 def state_removals(store: ObjectStore, plan_hash: str, removed: Iterable[Removed]) -> None:

@@ -16,7 +16,7 @@ import polars as pl
 from analytics_platform.catalog import Audience, Catalog, Dashboard, Kpi, View
 from analytics_platform.lake.as_published import AsPublished
 from analytics_platform.lake.store import ObjectStore
-from analytics_platform.reporting.extracts import find_dashboard, find_extract, published_days
+from analytics_platform.reporting.extracts import find_dashboard, find_extract
 from analytics_platform.reporting.figures import days_to_mature
 from analytics_platform.reporting.headlines import KpiSource, in_detail, kpi_source, page_source
 from analytics_platform.reporting.marked_days import anomalies_source
@@ -56,12 +56,6 @@ def dashboard_inputs(catalog: Catalog, dashboard: str) -> list[tuple[str, str]]:
     read += [(dashboard, view.extract) for view in declared.views]
     read += [(marked.dashboard, marked.extract.name)] if marked else []
     return list(dict.fromkeys(read))
-
-
-def latest_published_day(store: ObjectStore, catalog: Catalog, dashboard: str) -> date | None:
-    """The newest day that any of a dashboard's extracts has: pages of an older day would take readers back."""
-    newest = [published_days(store, *source)[-1:] for source in dashboard_inputs(catalog, dashboard)]
-    return max((days[0] for days in newest if days), default=None)
 
 
 def audiences(catalog: Catalog, dashboard: str) -> list[Audience]:

@@ -113,21 +113,6 @@ class _Built:
     withdrawn: frozenset[date]
 
 
-def build_extract(
-    warehouse: Warehouse,
-    store: ObjectStore,
-    catalog: Catalog,
-    dashboard: str,
-    extract: str,
-    first: date,
-    last: date,
-    *,
-    stamp: Stamp | None = None,
-) -> list[ExtractPartition]:
-    """Publish the days ``first`` to ``last`` of one extract; see `build_extracts`."""
-    return build_extracts(warehouse, store, catalog, dashboard, [extract], first, last, stamp=stamp)[extract]
-
-
 def build_extracts(
     warehouse: Warehouse,
     store: ObjectStore,
@@ -467,8 +452,3 @@ def _metadata(dashboard: str, extract: Extract, day: date) -> dict[str, str]:
         "built_last": day.isoformat(),
         "pii_policy": extract.pii_policy,
     }
-
-
-def over_budget(partitions: Sequence[ExtractPartition]) -> list[ExtractPartition]:
-    """The days that have more rows than the owner allows."""
-    return [partition for partition in partitions if not partition.within_budget]

@@ -21,8 +21,8 @@ from analytics_platform.reporting.extracts import published_days
 from analytics_platform.reporting.headlines import kpi_source
 from analytics_platform.reporting.periods import Span
 from analytics_platform.reporting.sources import STAFF
+from analytics_platform.reporting.weekly_content import WeekContent
 from analytics_platform.reporting.weekly_document import (
-    WeekContent,
     figure_line,
     headlines,
     trends_alt,

@@ -1,23 +1,20 @@
 """The weekly report as a document: short sentences, most important first.
 
-What is computed stays out (``weekly_figures``, ``weekly_facts``), and so does how a document looks (``documents``).
+What is computed stays out (``weekly_figures``, ``weekly_facts``), and so do the tables of what went wrong
+(``weekly_troubles``) and how a document looks (``documents``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator
+from datetime import timedelta
 
-from analytics_platform.catalog import Catalog
 from analytics_platform.documents import (
     Block,
     Cell,
     Chart,
     Column,
     Document,
-    Language,
     Notice,
     Paragraph,
     Points,
@@ -31,10 +28,7 @@ from analytics_platform.documents import (
 from analytics_platform.documents.charts import Bar, Line, Tone, Written, bar_chart, line_board, sparkline
 from analytics_platform.documents.content import Picture
 from analytics_platform.documents.writing import arrow
-from analytics_platform.reporting.messages import DUTCH_DIMENSIONS, dimension_name
-from analytics_platform.reporting.periods import Span
-from analytics_platform.reporting.sources import STAFF
-from analytics_platform.reporting.weekly_facts import Rows, WeekFacts
+from analytics_platform.reporting.weekly_content import WeekContent
 from analytics_platform.reporting.weekly_figures import Drill, KpiWeek, Moved, most_telling
 from analytics_platform.reporting.weekly_quantities import (
     change_cell,
@@ -45,7 +39,7 @@ from analytics_platform.reporting.weekly_quantities import (
     text,
     verdict_on,
 )
-from analytics_platform.reporting.weekly_words import WORDS
+from analytics_platform.reporting.weekly_troubles import anomalies_table, incidents_table, promises_table
 
 _MOVES_TOLD = 3
 _UNUSUAL = 1.5
@@ -53,47 +47,6 @@ _UNUSUAL = 1.5
 _BARS = 5
 _TIME_STEPS = (5, 15, 30, 60, 120, 240, 360, 480, 720, 1440, 2880, 7200, 14400)
 _PARTS_A_DRILL = 2
-_ANOMALIES = 8
-_INCIDENTS = 8
-
-
-@dataclass(frozen=True)
-class WeekContent:
-    """Everything that one audience is told of a week."""
-
-    catalog: Catalog
-    audience: str
-    monday: date
-    language: Language
-    time_zone: str
-    kpis: Sequence[KpiWeek]
-    facts: WeekFacts
-
-    @property
-    def words(self) -> Mapping[str, str]:
-        """The words of the report."""
-        return WORDS[self.language]
-
-    @property
-    def span(self) -> Span:
-        """The days of the week."""
-        return Span(self.monday, self.monday + timedelta(6))
-
-    @property
-    def audience_name(self) -> str:
-        """Whose report it is."""
-        return self.words["all_tenants"] if self.is_staff else self.catalog.tenants[self.audience].name
-
-    @property
-    def is_staff(self) -> bool:
-        """Whether it shows every tenant."""
-        return self.audience == STAFF
-
-    @property
-    def name(self) -> str:
-        """The week in words."""
-        number = self.words["week"].format(week=self.monday.isocalendar().week)
-        return f"{number} · {span_text(self.span.first, self.span.last, self.language)}"
 
 
 def weekly_document(content: WeekContent) -> Document:
@@ -114,9 +67,9 @@ def weekly_document(content: WeekContent) -> Document:
             Section(words["in_short"], list(_in_short(content))),
             Section(words["kpis"], [_kpi_table(content)]),
             Section(words["moved"], _moved_charts(content)),
-            Section(words["incidents"], [_incidents(content)]),
-            Section(words["promises"], [_promises(content)]),
-            Section(words["anomalies"], [_anomalies(content)]),
+            Section(words["incidents"], [incidents_table(content)]),
+            Section(words["promises"], [promises_table(content)]),
+            Section(words["anomalies"], [anomalies_table(content)]),
             Section(words["details"], [_moved_table(content)]),
         ],
     )
@@ -212,7 +165,7 @@ def _most_of_it(content: WeekContent, shown: KpiWeek) -> str:
     if not change or largest / change < 0.5:
         return ""
     return content.words["most_of_it"].format(
-        part=f"{_part_name(content, drill.parts[0])}",
+        part=f"{content.part_name(drill.parts[0])}",
         contribution=text(contributed(shown, largest), content.language),
     )
 
@@ -250,7 +203,7 @@ def _troubles(content: WeekContent) -> Iterator[Cell]:
             words["anomalies_point"].format(
                 count=len(facts.anomalies),
                 title=content.catalog.kpis[row["kpi"]].title,
-                tenant=_tenant(content, row["tenant_id"]),
+                tenant=content.tenant_name(row["tenant_id"]),
                 day=date_text(row["day"], content.language),
             ),
             "warning",
@@ -335,7 +288,7 @@ def _moved_chart(content: WeekContent, shown: KpiWeek) -> Chart | None:
     drill = most_telling(shown.drills)
     if drill is None:
         return None
-    by = content.words["by"].format(dimension=_dimension(content, drill.column))
+    by = content.words["by"].format(dimension=content.dimension_name(drill.column))
     moved = text(changed(shown, shown.change), content.language)
     alt = content.words["moved_alt"].format(title=shown.kpi.title, dimension=by)
     note = content.words["medians"] if drill.parts[0].contribution is None else ""
@@ -344,7 +297,7 @@ def _moved_chart(content: WeekContent, shown: KpiWeek) -> Chart | None:
 
 def _bars(content: WeekContent, shown: KpiWeek, drill: Drill) -> list[Bar]:
     parts = drill.parts if len(drill.parts) <= _BARS + 1 else drill.parts[:_BARS]
-    bars = [_bar(content, shown, _part_name(content, part), _added(part)) for part in parts]
+    bars = [_bar(content, shown, content.part_name(part), _added(part)) for part in parts]
     rest = drill.parts[len(parts) :]
     if rest and rest[0].contribution is not None:
         name = content.words["others"].format(count=len(rest))
@@ -386,7 +339,7 @@ def _moved_rows(content: WeekContent, shown: KpiWeek) -> Iterator[list[Cell]]:
     for drill in shown.drills:
         if drill is told or len(drill.parts) < 2:
             continue
-        by = content.words["by"].format(dimension=_dimension(content, drill.column))
+        by = content.words["by"].format(dimension=content.dimension_name(drill.column))
         for part in drill.parts[:_PARTS_A_DRILL]:
             yield _moved_row(content, shown, by, part)
 
@@ -397,143 +350,9 @@ def _moved_row(content: WeekContent, shown: KpiWeek, by: str, part: Moved) -> li
     mix = contributed(shown, float(part.contribution.mix)) if is_ratio and part.contribution else None
     return [
         Cell(shown.kpi.title),
-        Cell(_part_name(content, part), note=by),
+        Cell(content.part_name(part), note=by),
         Cell(quantity(shown.kpi, part.before, shown.currency)),
         Cell(quantity(shown.kpi, part.now, shown.currency)),
         Cell(added, verdict_on(shown.kpi, added), is_change=True),
         Cell(mix) if mix else Cell(""),
     ]
-
-
-def _anomalies(content: WeekContent) -> Block:
-    rows, words = content.facts.anomalies, content.words
-    if rows is None:
-        return Notice("info", words["anomalies_missing"])
-    columns = [
-        Column(words["figure"], width=26),
-        *([Column(words["tenant"], width=18)] if content.is_staff else []),
-        Column(words["series"], width=18),
-        Column(words["day"], width=14),
-        Column(words["observed"], "end", width=13),
-        Column(words["expected"], "end", width=13),
-        Column(words["rule"], width=15),
-    ]
-    shown = [_anomaly(content, row) for row in rows[:_ANOMALIES]]
-    return Table(
-        words["anomalies_caption"],
-        columns,
-        shown,
-        words["anomalies_empty"],
-        note=_more(content, "anomalies", rows, _ANOMALIES),
-    )
-
-
-def _anomaly(content: WeekContent, row: Mapping[str, object]) -> list[Cell]:
-    kpi = content.catalog.kpis[str(row["kpi"])]
-    column, _, part = str(row["series"]).partition("=")
-    series = (
-        f"{_dimension(content, column)}: {part or content.words['not_assigned']}"
-        if part or "=" in str(row["series"])
-        else content.words["series_headline"]
-    )
-    day = row["day"]
-    assert isinstance(day, date)
-    return [
-        Cell(kpi.title),
-        *([Cell(_tenant(content, row["tenant_id"]))] if content.is_staff else []),
-        Cell(series),
-        Cell(day),
-        Cell(quantity(kpi, _number(row["observed"]), None)),
-        Cell(quantity(kpi, _number(row["expected"]), None)),
-        Cell(content.words.get(f"rule_{row['rule']}", str(row["rule"]))),
-    ]
-
-
-def _promises(content: WeekContent) -> Block:
-    rows, words = content.facts.promises, content.words
-    if rows is None:
-        return Notice("info", words["promises_missing"])
-    columns = [
-        Column(words["tier"], width=20),
-        Column(words["promises_due"], "end", width=12),
-        Column(words["promises_kept"], "end", width=12),
-        Column(words["promises_share"], "end", width=14),
-        *([Column(words["promises_worst"], width=40)] if content.is_staff else []),
-    ]
-    tiers = {tier: [row for row in rows if row["tier"] == tier] for tier in dict.fromkeys(row["tier"] for row in rows)}
-    shown = [_promise(content, tier, own) for tier, own in tiers.items() if sum(row["due"] for row in own)]
-    return Table(words["promises_caption"], columns, shown, words["promises_empty"])
-
-
-def _promise(content: WeekContent, tier: str, rows: Rows) -> list[Cell]:
-    due, kept = sum(row["due"] for row in rows), sum(row["kept"] for row in rows)
-    declared = content.catalog.sla_tiers.get(tier)
-    worst = min((row for row in rows if row["due"]), key=lambda row: row["kept"] / row["due"])
-    share = text(Quantity(worst["kept"] / worst["due"], "fraction"), content.language)
-    return [
-        Cell(declared.title if declared else tier),
-        Cell(Quantity(due, "count")),
-        Cell(Quantity(kept, "count")),
-        Cell(Quantity(kept / due, "fraction"), "good" if kept == due else "bad"),
-        *([Cell(_tenant(content, worst["tenant_id"]), note=share)] if content.is_staff else []),
-    ]
-
-
-def _incidents(content: WeekContent) -> Block:
-    rows, words = content.facts.incidents, content.words
-    if rows is None:
-        return Notice("info", words["incidents_missing"])
-    columns = [
-        Column(words["severity"], width=13),
-        Column(words["what"], width=30),
-        *([Column(words["tenant"], width=16)] if content.is_staff else []),
-        Column(words["since"], width=17),
-        Column(words["owner"], width=14),
-        *([Column(words["next_step"], width=26)] if content.is_staff else []),
-    ]
-    shown = [_incident(content, row) for row in rows[:_INCIDENTS]]
-    note = _more(content, "incidents", rows, _INCIDENTS)
-    return Table(words["incidents_caption"], columns, shown, words["incidents_empty"], note=note)
-
-
-def _incident(content: WeekContent, row: Mapping[str, object]) -> list[Cell]:
-    words, severity, since = content.words, str(row["severity"]), row["since"]
-    assert isinstance(since, datetime)
-    owner = content.catalog.owners.get(str(row["owner"]))
-    step = Cell(str(row["next_step"])) if row["next_step"] else Cell(words["no_next_step"], "warning")
-    return [
-        Cell(words.get(f"severity_{severity}", severity), "bad" if severity == "critical" else "warning"),
-        Cell(str(row["failure"]).replace("_", " "), note=str(row["asset"])),
-        *([Cell(_tenant(content, row["tenant_id"]))] if content.is_staff else []),
-        Cell(since.astimezone(ZoneInfo(content.time_zone))),
-        Cell(owner.title if owner else str(row["owner"])),
-        *([step] if content.is_staff else []),
-    ]
-
-
-def _more(content: WeekContent, what: str, rows: Rows, shown: int) -> str:
-    if len(rows) <= shown:
-        return ""
-    return content.words[f"{what}_more"].format(shown=shown, count=len(rows))
-
-
-def _tenant(content: WeekContent, tenant: object) -> str:
-    """A tenant's name; only in what staff reads can it be another than the reader's own."""
-    if tenant in (None, STAFF):
-        return content.words["all_tenants"]
-    known = content.catalog.tenants.get(str(tenant))
-    return known.name if known else str(tenant)
-
-
-def _part_name(content: WeekContent, part: Moved) -> str:
-    return part.name if part.name is not None else content.words["not_assigned"]
-
-
-def _dimension(content: WeekContent, column: str) -> str:
-    if content.language == "nl-NL":
-        return DUTCH_DIMENSIONS.get(column, column.replace("_", " "))
-    return dimension_name(column)
-
-
-def _number(value: object) -> float | None:
-    return None if value is None else float(str(value))

@@ -10,10 +10,6 @@ from typing import Any, Literal
 from analytics_platform.catalog import Catalog, Event, Field, FieldType
 
 JsonSchema = dict[str, Any]
-SpecCall = Literal["page", "screen", "identify", "group", "alias"]
-
-#: Segment's own calls, which are valid traffic without being events of the plan.
-SPEC_CALLS: tuple[SpecCall, ...] = ("page", "screen", "identify", "group", "alias")
 
 ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 CURRENCY_PATTERN = "^[A-Z]{3}$"

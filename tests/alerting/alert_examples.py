@@ -91,6 +91,10 @@ class Desk:
         with self.store.transaction() as session:
             return session.outbox()
 
+    @property
+    def states(self) -> list[str]:
+        return [each.state for each in self.outbox]
+
     def said(self) -> list[str]:
         """Kinds of messages in order, but for edits that a newer one took the place of."""
         return kinds(each for each in self.outbox if each.state != "superseded")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,23 +32,8 @@ class Sender:
 
 
 @pytest.fixture
-def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackServer]:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    # Repeating calls is tested, waiting for real is not.
-    monkeypatch.setattr("slack_sdk.http_retry.handler.time.sleep", lambda _: None)
-    with slack_server() as server:
-        server.clock = START.timestamp()
-        yield server
-
-
-@pytest.fixture
 def sender(desk: Desk, slack: SlackServer) -> Sender:
     return Sender(desk, slack)
-
-
-def states(desk: Desk) -> list[str]:
-    return [each.state for each in desk.outbox]
 
 
 def test_a_life_is_one_thread_whose_parent_shows_the_end(desk: Desk, slack: SlackServer, sender: Sender) -> None:
@@ -61,7 +44,7 @@ def test_a_life_is_one_thread_whose_parent_shows_the_end(desk: Desk, slack: Slac
     parent, reply = slack.posted(FINANCE)
     assert reply["thread_ts"] == parent["ts"]
     assert "RECOVERED" in parent["text"]
-    assert (parent["edits"], states(desk)) == (1, ["sent"] * 3)
+    assert (parent["edits"], desk.states) == (1, ["sent"] * 3)
     assert (parent["unfurl_links"], parent["link_names"], parent["parse"]) == (False, False, "none")
     assert sender.send(after(hours=1)).sent == 0
 
@@ -103,7 +86,7 @@ def test_whatever_befalls_a_post_there_is_one_message_afterwards(
     for minutes in range(0, 30, 2):
         sender.send(after(minutes=minutes))
     assert len(slack.posted(FINANCE)) == 3 + 1
-    assert states(desk) == ["sent"]
+    assert desk.states == ["sent"]
     assert not slack.faults[POST]
 
 
@@ -119,7 +102,7 @@ def test_whatever_befalls_a_reply_the_thread_has_it_once(
         sender.send(after(minutes=minutes))
     _, reply = slack.posted(FINANCE)
     assert "Recovered" in reply["text"]
-    assert states(desk) == ["sent"] * 3
+    assert desk.states == ["sent"] * 3
 
 
 def test_digests_and_heartbeats_are_found_again_too(desk: Desk, slack: SlackServer, sender: Sender) -> None:
@@ -147,7 +130,7 @@ def test_a_message_of_which_slack_said_nothing_is_looked_for_before_it_is_repeat
     desk.see(wrong(finding()))
     slack.fail(POST, Fault("status", 500, after_the_work=True))
     assert sender.send().errors == {"internal_error": 1}
-    assert states(desk) == ["unsure"]
+    assert desk.states == ["unsure"]
     assert sender.send(after(seconds=29)).sent == 0  # Slack may yet show it
     report = sender.send(after(seconds=31))
     assert (report.sent, report.found, slack.count(POST)) == (1, 1, 1)
@@ -199,7 +182,7 @@ def test_a_parent_that_somebody_deleted_does_not_hold_up_the_rest(
     desk.see(right(finding()), after(minutes=1))
     slack.fail(POST, Fault("error", error="thread_not_found"))
     sender.send(after(minutes=1))
-    assert states(desk) == ["sent", "refused", "refused"]
+    assert desk.states == ["sent", "refused", "refused"]
 
 
 @pytest.mark.parametrize("missing", ["conversations.history", "conversations.list"])
@@ -237,7 +220,7 @@ def test_a_sender_that_died_is_followed_by_one_that_looks_first(
         patched.setattr("analytics_platform.alerting.store.SqliteSession.settle", killed)
         with pytest.raises(KeyboardInterrupt):
             sender.send()
-    assert states(desk) == ["sending"]
+    assert desk.states == ["sending"]
     assert sender.send(after(minutes=1)).sent == 0
     assert sender.send(START + LEASE).found == 1
     assert len(slack.posted(FINANCE)) == 1
@@ -251,7 +234,7 @@ def test_two_senders_do_not_send_the_same(desk: Desk, slack: SlackServer) -> Non
     for each in senders:
         each.join()
     assert len(slack.posted(FINANCE)) == 12
-    assert states(desk) == ["sent"] * 12
+    assert desk.states == ["sent"] * 12
 
 
 def test_replies_wait_for_their_parent_and_other_incidents_do_not(
@@ -262,9 +245,9 @@ def test_replies_wait_for_their_parent_and_other_incidents_do_not(
     desk.see(wrong(finding(tenant="other")), after(minutes=1))
     slack.fail(POST, Fault("error", error="not_in_channel"))
     sender.send(after(minutes=1))
-    assert states(desk) == ["waiting", "waiting", "waiting", "sent"]
+    assert desk.states == ["waiting", "waiting", "waiting", "sent"]
     sender.send(after(minutes=1) + BACK_OFF[0])
-    assert states(desk) == ["sent"] * 4
+    assert desk.states == ["sent"] * 4
 
 
 def test_after_a_day_without_slack_only_what_still_fails_is_told(
@@ -276,7 +259,7 @@ def test_after_a_day_without_slack_only_what_still_fails_is_told(
     sender.send(after(days=2))
     (parent,) = slack.all_posted
     assert "delta-events" in parent["text"]
-    assert sorted(set(states(desk))) == ["outdated", "sent"]
+    assert sorted(set(desk.states)) == ["outdated", "sent"]
 
 
 def test_a_refused_connection_is_tried_again_without_a_look(desk: Desk, slack: SlackServer) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from alert_examples import START, Desk, after
-from slack_api import TOKEN, UPLOAD, Fault, SlackServer, slack_server
+from slack_api import TOKEN, UPLOAD, Fault, SlackServer
 
 from analytics_platform.alerting.delivery import Delivery
 from analytics_platform.alerting.outbox import UNSENT, Attachment
@@ -58,22 +56,8 @@ class Sender:
 
 
 @pytest.fixture
-def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackServer]:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr("slack_sdk.http_retry.handler.time.sleep", lambda _: None)
-    with slack_server() as server:
-        server.clock = START.timestamp()
-        yield server
-
-
-@pytest.fixture
 def sender(desk: Desk, slack: SlackServer) -> Sender:
     return Sender(desk, slack)
-
-
-def states(desk: Desk) -> list[str]:
-    return [each.state for each in desk.outbox]
 
 
 def test_a_report_is_one_message_with_words_figures_and_its_picture(
@@ -123,7 +107,7 @@ def test_whatever_befalls_a_call_there_is_one_message_with_its_picture_afterward
     sender.send_for(90)
     (message,) = slack.all_posted
     assert slack.shown_pictures(message) == [PICTURE]
-    assert states(desk) == ["sent"]
+    assert desk.states == ["sent"]
     assert not any(slack.faults.values())
 
 
@@ -134,7 +118,7 @@ def test_blocks_that_stay_refused_leave_the_words_alone_once(desk: Desk, slack: 
     (message,) = slack.all_posted
     assert not message.get("blocks")
     assert "Net promoter score: +40.5" in message["text"]
-    assert states(desk) == ["sent"]
+    assert desk.states == ["sent"]
 
 
 def test_a_file_that_slack_lost_is_uploaded_anew(desk: Desk, slack: SlackServer, sender: Sender) -> None:
@@ -187,7 +171,7 @@ def test_without_a_token_a_report_waits_until_the_next_is_due(desk: Desk, slack:
         assert len(session.outbox(UNSENT)) == 1
     sender.now = START + timedelta(days=7)
     sender.delivery.deliver()
-    assert states(desk) == ["outdated"]
+    assert desk.states == ["outdated"]
     assert slack.all_posted == []
 
 

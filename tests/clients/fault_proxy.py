@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 import h11
 import httpx
+from served import taking_connections
 
 PREFLIGHT = b"OPTIONS"
 _HOP_BY_HOP = {b"host", b"connection", b"transfer-encoding", b"content-length", b"keep-alive"}
@@ -89,34 +89,13 @@ class FaultProxy:
 def fault_proxy(upstream: str, script: Sequence[Fault]) -> Iterator[FaultProxy]:
     """Run a proxy before `upstream` (`http://host:port`) that plays `script`."""
     proxy = FaultProxy(upstream, list(script))
-    loop = asyncio.new_event_loop()
-    ready, stop = threading.Event(), asyncio.Event()
 
-    async def run() -> None:
-        connections: set[asyncio.Task[None]] = set()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with httpx.AsyncClient(base_url=upstream, timeout=30, verify=False) as client:
+            await _Connection(proxy, client, reader, writer).serve()
 
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connections.add(asyncio.ensure_future(_Connection(proxy, client, reader, writer).serve()))
-
-        async with httpx.AsyncClient(base_url=upstream, timeout=30) as client:
-            server = await asyncio.start_server(connected, "127.0.0.1", 0)
-            proxy.port = server.sockets[0].getsockname()[1]
-            ready.set()
-            await stop.wait()
-            server.close()
-            for connection in connections:
-                connection.cancel()
-            await asyncio.gather(*connections, return_exceptions=True)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), name="fault-proxy", daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
+    with taking_connections(serve) as proxy.port:
         yield proxy
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-    assert not thread.is_alive()
 
 
 @dataclass

@@ -28,7 +28,6 @@ REGISTRY = {"tenants", "tenant_business_hours", "tenant_holidays"}
 # Segment's own calls land in the stream of the site that sends them; a visitor's page views are read as one.
 OF_TWO_STREAMS = {"stg_marketing__page", "stg_marketing__identities"}
 MAX_FANOUT = 6
-MAX_JOINS = 7
 
 
 @pytest.fixture(scope="module")

@@ -15,24 +15,16 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue, get_and_update_asset_status_cache_value
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_in_a_log import DAILY, DEFINITIONS, KEY, PARTITIONS, built, instance_of_two_tenants
 
 from analytics_platform.defs.event_batches import wipe_partitions
-from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partition_status import PackedStatus, add, pack, unpack
-from analytics_platform.defs.partitions import TENANT_PARTITIONS, partitions_from, range_tags
-from analytics_platform.settings import Settings
-
-KEY = dg.AssetKey(["raw", "billing"])
-DAILY = dg.AssetKey(["ops", "ledger"])
-PARTITIONS = partitions_from(date(2026, 1, 1), "Europe/Amsterdam")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-DEFINITIONS = {KEY: PARTITIONS.day_tenant, DAILY: PARTITIONS.day}
+from analytics_platform.defs.partitions import TENANT_PARTITIONS, partitions_from
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    with open_instance(Settings(home=tmp_path_factory.mktemp("status"))) as instance:
-        instance.add_dynamic_partitions(TENANT_PARTITIONS, ["a", "b"])
+    with instance_of_two_tenants(tmp_path_factory.mktemp("status")) as instance:
         yield instance
 
 
@@ -41,17 +33,6 @@ def instance(opened: dg.DagsterInstance) -> dg.DagsterInstance:
     """One instance for all, in which nothing has happened yet to the assets."""
     opened.wipe_assets(list(DEFINITIONS))
     return opened
-
-
-def built(instance: dg.DagsterInstance, first: str, last: str, *, key: dg.AssetKey = KEY, fails: bool = False) -> None:
-    @dg.asset(key=key, partitions_def=DEFINITIONS[key], backfill_policy=dg.BackfillPolicy.single_run())
-    def some() -> dg.MaterializeResult[None]:
-        if fails:
-            raise dg.Failure("not today", allow_retries=False)
-        return dg.MaterializeResult()
-
-    tags = range_tags(first, last)
-    dg.materialize([some], instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
 
 
 def begun(instance: dg.DagsterInstance, partition: str) -> str:

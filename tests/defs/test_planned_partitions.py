@@ -2,27 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
 
 import dagster as dg
 import pytest
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
+from raw_in_a_log import KEY, PARTITIONS, built, instance_of_two_tenants, log
 
 from analytics_platform.defs.event_batches import wipe_partitions
-from analytics_platform.defs.instance import open_instance
-from analytics_platform.defs.partitions import TENANT_PARTITIONS, partitions_from, range_tags
-from analytics_platform.settings import Settings
-
-KEY = dg.AssetKey(["raw", "billing"])
-PARTITIONS = partitions_from(date(2026, 1, 1), "Europe/Amsterdam")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    with open_instance(Settings(home=tmp_path_factory.mktemp("plans"))) as instance:
-        instance.add_dynamic_partitions(TENANT_PARTITIONS, ["a", "b"])
+    with instance_of_two_tenants(tmp_path_factory.mktemp("plans")) as instance:
         yield instance
 
 
@@ -33,31 +24,12 @@ def instance(opened: dg.DagsterInstance) -> dg.DagsterInstance:
     return opened
 
 
-def built(instance: dg.DagsterInstance, first: str, last: str, *, fails: bool = False) -> str:
-    """A run over a range; its id."""
-
-    @dg.asset(key=KEY, partitions_def=PARTITIONS.day_tenant, backfill_policy=dg.BackfillPolicy.single_run())
-    def some() -> dg.MaterializeResult[None]:
-        if fails:
-            raise dg.Failure("not today", allow_retries=False)
-        return dg.MaterializeResult()
-
-    tags = range_tags(first, last)
-    return dg.materialize([some], instance=instance, tags=tags, run_config=QUIET, raise_on_error=False).run_id
-
-
 def failed(instance: dg.DagsterInstance) -> list[str]:
     """What Dagster shows as failed when it sums all events up anew."""
     log(instance).wipe_asset_cached_status(KEY)
     status = get_and_update_asset_status_cache_value(instance, KEY, PARTITIONS.day_tenant)
     assert status is not None
     return sorted(status.deserialize_failed_partition_subsets(PARTITIONS.day_tenant).get_partition_keys())
-
-
-def log(instance: dg.DagsterInstance) -> SqlEventLogStorage:
-    storage = instance.event_log_storage
-    assert isinstance(storage, SqlEventLogStorage)
-    return storage
 
 
 def planned_by(instance: dg.DagsterInstance, partition: str) -> str | None:

@@ -6,7 +6,6 @@ what they prove is what the doctor says of one that behaves so.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any
 
 import boto3
 from moto.server import DomainDispatcherApplication, create_backend_app
+from served import in_a_thread
 from werkzeug.serving import make_server
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -53,14 +53,8 @@ def skewed(ahead: timedelta) -> Callable[[App], App]:
 def s3_server(wrap: Callable[[App], App] = lambda app: app) -> Iterator[str]:
     """The address of a server on a free port; all of them share moto's one account."""
     server = make_server("127.0.0.1", 0, wrap(DomainDispatcherApplication(create_backend_app)), threaded=True)
-    thread = threading.Thread(target=lambda: server.serve_forever(0.02), daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def new_bucket(address: str, *, locked: bool = False) -> tuple[Any, str]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from served import taking_connections
+
 Fault = Literal["500", "503", "never_arrives", "answer_lost", "answer_torn", "slow"]
 
 _REQUEST = re.compile(rb"(?:GET|PUT|HEAD|POST|DELETE) /")
-_REFUSAL = b"HTTP/1.1 %s Played\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _CHUNK = 65_536
 
 
@@ -134,25 +134,5 @@ class _Way:
 def store_proxy(host: str, port: int, seed: object) -> Iterator[StoreProxy]:
     """Run a proxy before a store, in a thread of its own."""
     proxy = StoreProxy(host, port, seed)
-    loop = asyncio.new_event_loop()
-    ready, stop = threading.Event(), asyncio.Event()
-
-    async def run() -> None:
-        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-        proxy.port = server.sockets[0].getsockname()[1]
-        ready.set()
-        await stop.wait()
-        server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), name="store-proxy", daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
+    with taking_connections(proxy.serve) as proxy.port:
         yield proxy
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from served import in_a_thread
 
 TOKEN = "a-bearer-token"
 
@@ -46,11 +47,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def rbac_server() -> Iterator[RbacServer]:
     server = RbacServer()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

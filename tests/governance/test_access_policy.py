@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from analytics_platform.catalog import PII_CLASSES, Audience, Catalog
 from analytics_platform.catalog.cross_references import find_problems
 from analytics_platform.catalog.governance import pattern_covers
-from analytics_platform.governance.access.pages import may_open, opened_as, page_keys
+from analytics_platform.governance.access.pages import opened_as, page_keys
 from analytics_platform.governance.access.policy import policy_of
 from analytics_platform.governance.access.tables import Column, DbtTable, Table, is_shown, tables_of
 
@@ -102,10 +102,10 @@ def test_the_hash_is_of_what_the_policy_says_and_tenants_are_not_in_it() -> None
 
 def test_pages_are_opened_by_their_audience_and_by_nobody_else() -> None:
     finance, alpha = Audience("finance"), Audience("viewer", "alpha")
-    assert may_open(POLICY, [alpha], "dashboards/finance/viewer@alpha.html")
-    assert may_open(POLICY, [finance], "dashboards/finance/finance.html")
-    assert may_open(POLICY, [finance], "reports/weekly/week=2026-11-23/all.pdf")
-    assert may_open(POLICY, [alpha], "reports/weekly/week=2026-11-23/alpha.pdf")
+    assert opened_as(POLICY, [alpha], "dashboards/finance/viewer@alpha.html")
+    assert opened_as(POLICY, [finance], "dashboards/finance/finance.html")
+    assert opened_as(POLICY, [finance], "reports/weekly/week=2026-11-23/all.pdf")
+    assert opened_as(POLICY, [alpha], "reports/weekly/week=2026-11-23/alpha.pdf")
     for denied in (
         "dashboards/finance/viewer@b-c.html",
         "dashboards/finance/finance.html",
@@ -114,9 +114,9 @@ def test_pages_are_opened_by_their_audience_and_by_nobody_else() -> None:
         "reports/expectations.html",
         "evidence/0000000001.json",
     ):
-        assert not may_open(POLICY, [alpha], denied), denied
-    assert not may_open(POLICY, [finance], "reports/weekly/week=2026-11-23/alpha.pdf"), "staff's is the one over all"
-    assert not may_open(POLICY, [], "dashboards/finance/finance.html")
+        assert not opened_as(POLICY, [alpha], denied), denied
+    assert not opened_as(POLICY, [finance], "reports/weekly/week=2026-11-23/alpha.pdf"), "staff's is the one over all"
+    assert not opened_as(POLICY, [], "dashboards/finance/finance.html")
     assert opened_as(POLICY, [alpha, finance], "dashboards/finance/finance.html") == finance
     assert page_keys(POLICY, Audience("viewer", "*")) == []
     assert page_keys(POLICY, Audience("nobody")) == []

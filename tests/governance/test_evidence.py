@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics_platform.governance.evidence import BrokenChainError, EvidenceChain
+from analytics_platform.governance.evidence import EVIDENCE_TABLE, BrokenChainError, EvidenceChain, remembered
 from analytics_platform.lake.store import LocalStore
+from analytics_platform.warehouse import DuckDBWarehouse, QueryError
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -104,3 +105,15 @@ def test_what_is_recorded_once_is_there_once(store: LocalStore) -> None:
     first = chain.record_once("removal_done", "plan", "ann", {"units": 3}, at=NOW)
     assert chain.record_once("removal_done", "plan", "bob", {"units": 0}, at=NOW) == first
     assert chain.verify() == 1
+
+
+def test_what_the_warehouse_remembers_is_nothing_before_and_an_error_where_it_cannot_be_read(
+    chain: EvidenceChain, tmp_path: Path
+) -> None:
+    warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
+    assert remembered(warehouse) == {}
+    warehouse.replace_table(EVIDENCE_TABLE, chain.table())
+    assert sorted(remembered(warehouse)) == [1, 2, 3, 4, 5]
+    warehouse.replace_table(EVIDENCE_TABLE, chain.table().drop_columns(["hash"]))
+    with pytest.raises(QueryError):
+        remembered(warehouse)

@@ -11,7 +11,7 @@ import pytest
 from known_keys import KEYS, SEALS, gate_of
 
 from analytics_platform.catalog import Audience, Catalog, Tenant
-from analytics_platform.governance.access.pages import may_open
+from analytics_platform.governance.access.pages import opened_as
 from analytics_platform.governance.access.policy import pages_policy
 from analytics_platform.identities.sealing import UnsealedError
 from analytics_platform.identities.suppression import Suppression, Suppressions, subject_hash
@@ -140,7 +140,7 @@ def test_pages_of_tenants_whose_names_are_alike_are_opened_by_their_own(store: L
     shelf = Shelf(store, NOW.date)
     for tenant in ALIKE:
         viewer = Audience("tenant_viewer", tenant)
-        opened = [key for key in everything if may_open(policy, [viewer], key)]
+        opened = [key for key in everything if opened_as(policy, [viewer], key)]
         assert opened == keys[tenant]
         assert sorted(f"{each.stem}.html" for each in shelf.of(policy, viewer, alike)) == sorted(keys[tenant])
 

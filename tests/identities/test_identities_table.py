@@ -23,8 +23,9 @@ from analytics_platform.identities.table import (
     sealed_identifiers,
 )
 from analytics_platform.lake.dead_letters import compressed
+from analytics_platform.lake.landed_identifiers import Landed, LandedIdentifiers, UnclaimedIdentifiersError
 from analytics_platform.lake.layout import digest, identities_key, landing_key, raw_key
-from analytics_platform.lake.raw import Landed, LandedIdentifiers, UnclaimedIdentifiersError, build_partitions, scan
+from analytics_platform.lake.raw import build_partitions, scan
 from analytics_platform.lake.removals import Removed, state_removals
 from analytics_platform.lake.schema import LANDING_COLUMNS, landing_line
 from analytics_platform.lake.store import LocalStore

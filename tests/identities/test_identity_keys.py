@@ -87,6 +87,30 @@ def test_a_damaged_file_is_named_and_never_replaced(tmp_path: Path) -> None:
     assert file.read_text().startswith('{"tenants": {"rental"')
 
 
+def test_who_knows_keys_that_the_file_has_lost_writes_it_no_others(tmp_path: Path) -> None:
+    file = tmp_path / "identity_keys.json"
+    keys = IdentityKeys(file)
+    keys.of("rental")
+    file.unlink()
+
+    with pytest.raises(IdentityKeysError, match=r"keys of rental are gone; put back the file from its backup"):
+        keys.of("stage")
+
+    assert not file.exists()
+
+
+def test_a_running_process_takes_over_a_rotation_and_no_damage(tmp_path: Path) -> None:
+    file, seconds = tmp_path / "identity_keys.json", iter(range(0, 900, 100))
+    running = IdentityKeys(file, clock=lambda: next(seconds))
+    assert len(running.of("rental").versions) == 1
+
+    IdentityKeys(file).rotate("rental")
+    assert len(running.of("rental").versions) == 2
+
+    file.write_text("{")
+    assert len(running.of("rental").versions) == 2
+
+
 @pytest.mark.parametrize(
     ("kind", "one", "other"),
     [

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
-from functools import reduce
 from typing import Any
 
 import orjson
@@ -18,7 +17,6 @@ from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, Write
 from analytics_platform.lake.schema import LANDING_COLUMNS
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
-DEEP = reduce(lambda inner, _: [inner], range(40), 1)  # type: ignore[return-value,arg-type]
 IDENTIFY = {"type": "identify", "messageId": "m", "timestamp": MOMENT}
 ENVELOPE = (*scan(), "sentAt", "originalTimestamp", "writeKey", "traits")
 

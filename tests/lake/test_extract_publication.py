@@ -100,6 +100,19 @@ class PublishingStore(LocalStore):
             self.publications.pop()()
 
 
+class OvertakenStore(LocalStore):
+    """A store in which somebody else publishes between the listing of manifests and the reading of the newest."""
+
+    def __init__(self, root: Path, publications: list[Callable[[], object]]) -> None:
+        super().__init__(root)
+        self.publications = publications
+
+    def get(self, key: str) -> bytes:
+        if self.publications and key.startswith(layout.extract_manifest_versions_prefix("finance")):
+            self.publications.pop()()
+        return LocalStore.get(self, key)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "lake")
@@ -242,6 +255,16 @@ def test_who_has_begun_to_read_goes_on_with_one_publication(store: LocalStore) -
     publish_days(store, {ONE: 3})
     assert seen(begun) == before
     assert seen(AsPublished(store)) == seen(store) != before
+
+
+def test_whose_manifest_is_swept_before_it_is_read_begins_from_the_one_after_it(
+    store: LocalStore, tmp_path: Path
+) -> None:
+    first = publish_days(store, {ONE: 7})
+    swept_at = datetime.now(UTC) + GRACE + timedelta(minutes=1)
+    overtaken = OvertakenStore(tmp_path / "lake", [lambda: publish_days(store, {ONE: 8}, swept_at)])
+    assert newest_manifest(overtaken, "finance").number == first.number + 1
+    assert len(store.list(layout.extract_manifest_versions_prefix("finance"))) == 1
 
 
 def test_publishing_the_same_again_makes_no_other_manifest(store: LocalStore) -> None:

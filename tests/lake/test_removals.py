@@ -16,7 +16,7 @@ from analytics_platform.lake.layout import conflicts_key, dead_letter_key, diges
 from analytics_platform.lake.ledger import ledger_rows, unbalanced
 from analytics_platform.lake.manifest import Counts, Manifest, MovedLetters, WrittenObject, write_manifest
 from analytics_platform.lake.raw import build_partitions
-from analytics_platform.lake.removals import RecentRemovals, Removed, Span, read_removals, state_removals
+from analytics_platform.lake.removals import Removed, Span, read_removals, state_removals
 from analytics_platform.lake.store import LocalStore
 
 PLAN = "a" * 64
@@ -153,14 +153,6 @@ def test_a_collectors_hour_adds_up_after_its_objects_were_removed(store: LocalSt
     assert wrong() == 1
     remove(store, what)
     assert wrong() == 0
-
-
-def test_a_process_that_runs_for_long_learns_of_removals(store: LocalStore) -> None:
-    known, patient = RecentRemovals(store, seconds=0), RecentRemovals(store, seconds=3600)
-    assert not known.removed("product", TENANT, DAY)
-    remove(store, "raw.product")
-    assert known.removed("product", TENANT, DAY)
-    assert not patient.removed("product", TENANT, DAY)
 
 
 def test_a_statement_is_plain_json_that_names_no_person(store: LocalStore) -> None:

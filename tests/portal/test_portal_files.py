@@ -19,7 +19,7 @@ from identity_provider import Provider
 from portal_lake import MONDAY, Lake, Start, audiences_of, plant, principal_of, provided, write_rbac
 
 from analytics_platform.catalog import Audience, Catalog
-from analytics_platform.governance.access.pages import may_open
+from analytics_platform.governance.access.pages import opened_as
 from analytics_platform.governance.access.policy import pages_policy
 from analytics_platform.lake.store import LocalStore
 from analytics_platform.portal.shelf import servable
@@ -89,7 +89,7 @@ def test_the_rule_says_the_same_for_roles_and_keys_that_no_lake_has(catalog: Cat
     for audience in [*audiences_of(catalog), Audience("nobody"), Audience("tenant_viewer", "*")]:
         for key in keys:
             wanted = audience.role in ROLES and audience.tenant != "*" and opens(audience.role, audience.tenant, key)
-            assert may_open(policy, [audience], key) == (wanted and "secret" not in key), (audience, key)
+            assert (opened_as(policy, [audience], key) is not None) == (wanted and "secret" not in key), (audience, key)
 
 
 _PARTS = st.sampled_from(

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from analytics_platform.catalog import Catalog, Tenant, load_catalog
-from analytics_platform.lake.store import LocalStore
-from analytics_platform.reporting.extracts import build_extracts
-from analytics_platform.warehouse import DuckDBWarehouse
+from analytics_platform.lake.store import LocalStore, ObjectStore
+from analytics_platform.reporting.extracts import ExtractPartition, build_extracts
+from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
 
 LAST_DAY = date(2026, 6, 30)
 CATEGORIES = ("lighting", "sound", "video_walls", "rigging", "stages", "power")
@@ -53,6 +53,13 @@ def write_kpi_tables(path: Path, tables: KpiTables) -> DuckDBWarehouse:
         typed = [frame.with_columns(pl.col(pl.Null).cast(pl.Int64)) for frame in frames]
         warehouse.replace_table(name, pl.concat(typed).to_arrow())
     return warehouse
+
+
+def publish_extract(
+    warehouse: Warehouse, store: ObjectStore, catalog: Catalog, dashboard: str, extract: str, first: date, last: date
+) -> list[ExtractPartition]:
+    """Publish some days of one extract alone."""
+    return build_extracts(warehouse, store, catalog, dashboard, [extract], first, last)[extract]
 
 
 def publish(

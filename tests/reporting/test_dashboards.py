@@ -20,7 +20,6 @@ from analytics_platform.reporting.dashboards import (
     build_dashboard,
     dashboard_inputs,
     dashboard_key,
-    latest_published_day,
 )
 from analytics_platform.reporting.page import payload_of
 from analytics_platform.warehouse import DuckDBWarehouse
@@ -334,10 +333,6 @@ def test_the_overview_is_drawn_from_the_other_dashboards_extracts() -> None:
     inputs = dashboard_inputs(load_catalog(), "executive_overview")
     assert ("finance", "mrr_by_customer") in inputs
     assert ("customer_health", "tickets") in inputs
-
-
-def test_the_latest_published_day_is_known(published: Published) -> None:
-    assert latest_published_day(published.store, published.catalog, "executive_overview") == LAST_DAY
 
 
 def test_who_may_see_a_dashboard_has_a_file() -> None:

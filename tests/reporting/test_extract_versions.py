@@ -26,9 +26,9 @@ from analytics_platform.reporting.extract_versions import (
     differences,
     next_change,
 )
-from analytics_platform.reporting.extracts import build_extract, build_extracts, published_days
+from analytics_platform.reporting.extracts import build_extracts, published_days
 from analytics_platform.warehouse import DuckDBWarehouse
-from reporting.kpi_tables import LAST_DAY, KpiTables, write_kpi_tables
+from reporting.kpi_tables import LAST_DAY, KpiTables, publish_extract, write_kpi_tables
 
 TODAY = date(2026, 7, 1)
 DAY = ExtractColumn(name="day", type="date", pii="none", description="Day.")
@@ -172,12 +172,12 @@ def test_a_breaking_version_is_published_for_all_days_or_without_them_and_stands
 ) -> None:
     catalog = load_catalog()
     gone, kept = LAST_DAY - timedelta(4), LAST_DAY - timedelta(3)
-    build_extract(warehouse, store, catalog, "finance", "mrr", gone, LAST_DAY)
+    publish_extract(warehouse, store, catalog, "finance", "mrr", gone, LAST_DAY)
     warehouse.remove_rows("kpi.kpi_mrr", "day = ?", [gone])
     declared = catalog.dashboards["finance"].extracts[0]
     old, new = declared.schema_version, declared.schema_version + 1
     changed = with_mrr(catalog, columns=declared.columns[:-1], schema_version=new, changes={new: BECAUSE})
-    build_extract(warehouse, store, changed, "finance", "mrr", LAST_DAY, LAST_DAY)
+    publish_extract(warehouse, store, changed, "finance", "mrr", LAST_DAY, LAST_DAY)
     manifest = read_manifest(store, "finance")
     assert manifest is not None
     table = manifest.tables["mrr"]
@@ -198,7 +198,7 @@ def test_an_extract_that_is_no_longer_declared_is_withdrawn_and_its_objects_go_a
     only = catalog.model_copy(
         update={"dashboards": {"finance": finance.model_copy(update={"extracts": finance.extracts[:1]})}}
     )
-    build_extract(warehouse, store, only, "finance", "mrr", LAST_DAY, LAST_DAY)
+    publish_extract(warehouse, store, only, "finance", "mrr", LAST_DAY, LAST_DAY)
     manifest = read_manifest(store, "finance")
     assert manifest is not None
     assert list(manifest.tables) == ["mrr"]
@@ -225,10 +225,10 @@ def test_rows_that_were_read_before_a_removal_are_not_published_after_it(
     warehouse: DuckDBWarehouse, store: LocalStore
 ) -> None:
     catalog = load_catalog()
-    build_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
+    publish_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
     slow: Any = RemovingWarehouse(warehouse, store)
     with pytest.raises(PublicationInterruptedError, match="rows of finance/mrr were removed while it was built"):
-        build_extract(slow, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
+        publish_extract(slow, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
     manifest = read_manifest(store, "finance")
     assert manifest is not None
     assert [part.rows for part in manifest.tables["mrr"].days.values()] == [0]

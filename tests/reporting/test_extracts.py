@@ -14,16 +14,14 @@ from analytics_platform.reporting.extracts import (
     ExtractPrivacyError,
     ExtractSchemaError,
     arrow_schema,
-    build_extract,
     extract_paths,
-    over_budget,
     published_days,
     read_extract,
 )
 from analytics_platform.reporting.headlines import days_still_moving
 from analytics_platform.warehouse import DuckDBWarehouse
 from reporting.conftest import Published
-from reporting.kpi_tables import LAST_DAY, KpiTables, write_kpi_tables
+from reporting.kpi_tables import LAST_DAY, KpiTables, publish_extract, write_kpi_tables
 
 FIRST = LAST_DAY - timedelta(6)
 
@@ -89,7 +87,7 @@ def test_files_say_what_they_are(published: Published) -> None:
 
 def test_a_day_without_rows_keeps_the_schema(published: Published, store: LocalStore) -> None:
     tomorrow = LAST_DAY + timedelta(1)
-    (partition,) = build_extract(published.warehouse, store, published.catalog, "finance", "mrr", tomorrow, tomorrow)
+    (partition,) = publish_extract(published.warehouse, store, published.catalog, "finance", "mrr", tomorrow, tomorrow)
     assert partition.rows == 0
     empty = read_extract(store, "finance", "mrr", tomorrow, tomorrow)
     assert empty.is_empty()
@@ -104,17 +102,17 @@ def test_a_day_built_alone_again_gives_the_same_bytes_as_within_a_range(
         ("customer_health", "tickets"),
         ("executive_overview", "kpi_headlines"),
     ):
-        build_extract(published.warehouse, store, published.catalog, dashboard, extract, FIRST, LAST_DAY)
+        publish_extract(published.warehouse, store, published.catalog, dashboard, extract, FIRST, LAST_DAY)
         before = path_of(store, dashboard, extract, LAST_DAY).read_bytes()
-        build_extract(published.warehouse, store, published.catalog, dashboard, extract, LAST_DAY, LAST_DAY)
+        publish_extract(published.warehouse, store, published.catalog, dashboard, extract, LAST_DAY, LAST_DAY)
         assert path_of(store, dashboard, extract, LAST_DAY).read_bytes() == before
 
 
 def test_partitions_carry_the_facts_that_checks_judge(published: Published, store: LocalStore) -> None:
     tight = with_extract(published.catalog, mrr(published.catalog).model_copy(update={"row_budget": 7}))
-    partitions = build_extract(published.warehouse, store, tight, "finance", "mrr", FIRST, LAST_DAY)
+    partitions = publish_extract(published.warehouse, store, tight, "finance", "mrr", FIRST, LAST_DAY)
     assert [partition.day for partition in partitions] == [FIRST + timedelta(n) for n in range(7)]
-    assert over_budget(partitions) == partitions
+    assert not any(partition.within_budget for partition in partitions)
     for partition in partitions:
         assert partition.rows == 8
         assert partition.bytes == len(store.get(partition.key))
@@ -123,14 +121,14 @@ def test_partitions_carry_the_facts_that_checks_judge(published: Published, stor
 def test_a_column_above_the_privacy_policy_is_refused(published: Published, store: LocalStore) -> None:
     leaky = with_extract(published.catalog, with_column(mrr(published.catalog), "project_id", pii="personal"))
     with pytest.raises(ExtractPrivacyError, match=r"finance/mrr allows at most none .* project_id \(personal\)"):
-        build_extract(published.warehouse, store, leaky, "finance", "mrr", FIRST, LAST_DAY)
+        publish_extract(published.warehouse, store, leaky, "finance", "mrr", FIRST, LAST_DAY)
     assert published_days(store, "finance", "mrr") == []
 
 
 def test_a_type_that_differs_names_the_column_and_the_mend(published: Published, store: LocalStore) -> None:
     wrong = with_extract(published.catalog, with_column(mrr(published.catalog), "currency", type="integer"))
     with pytest.raises(ExtractSchemaError, match=r"column currency is declared integer .* cast it in the model"):
-        build_extract(published.warehouse, store, wrong, "finance", "mrr", FIRST, LAST_DAY)
+        publish_extract(published.warehouse, store, wrong, "finance", "mrr", FIRST, LAST_DAY)
 
 
 def test_a_column_that_the_source_lacks_is_named(published: Published, store: LocalStore) -> None:
@@ -138,21 +136,21 @@ def test_a_column_that_the_source_lacks_is_named(published: Published, store: Lo
     more = (*declared.columns, ExtractColumn(name="arr_minor", type="integer", pii="none", description="ARR."))
     changed = with_extract(published.catalog, declared.model_copy(update={"columns": more}))
     with pytest.raises(ExtractSchemaError, match=r"kpi\.kpi_mrr has no column arr_minor"):
-        build_extract(published.warehouse, store, changed, "finance", "mrr", FIRST, LAST_DAY)
+        publish_extract(published.warehouse, store, changed, "finance", "mrr", FIRST, LAST_DAY)
 
 
 def test_a_source_that_is_not_built_yet_is_named(tmp_path: Path, store: LocalStore) -> None:
     warehouse = DuckDBWarehouse(tmp_path / "empty.duckdb")
     warehouse.replace_table("ops.nothing", pa.table({"day": pa.array([], pa.date32())}))
     with pytest.raises(ExtractSchemaError, match=r"cannot read kpi\.kpi_mrr"):
-        build_extract(warehouse, store, load_catalog(), "finance", "mrr", FIRST, LAST_DAY)
+        publish_extract(warehouse, store, load_catalog(), "finance", "mrr", FIRST, LAST_DAY)
 
 
 def test_unknown_names_are_answered_with_the_known_ones(published: Published, store: LocalStore) -> None:
     with pytest.raises(ExtractMissingError, match="it has mrr, invoice_collection_rate"):
-        build_extract(published.warehouse, store, published.catalog, "finance", "nope", FIRST, LAST_DAY)
+        publish_extract(published.warehouse, store, published.catalog, "finance", "nope", FIRST, LAST_DAY)
     with pytest.raises(ExtractMissingError, match="executive_overview, finance"):
-        build_extract(published.warehouse, store, published.catalog, "nope", "mrr", FIRST, LAST_DAY)
+        publish_extract(published.warehouse, store, published.catalog, "nope", "mrr", FIRST, LAST_DAY)
 
 
 def test_a_hugeint_sum_is_an_integer_and_a_fraction_is_not(tmp_path: Path, store: LocalStore) -> None:
@@ -164,13 +162,13 @@ def test_a_hugeint_sum_is_an_integer_and_a_fraction_is_not(tmp_path: Path, store
                  else pa.decimal128(38, 0)) for name in columns
     )  # fmt: skip
     warehouse.replace_table("kpi.kpi_mrr", pa.Table.from_pylist([columns], schema=schema))
-    (partition,) = build_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
+    (partition,) = publish_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
     assert partition.rows == 1
     position = schema.get_field_index("mrr_minor")
     fractions = schema.set(position, pa.field("mrr_minor", pa.float64()))
     warehouse.replace_table("kpi.kpi_mrr", pa.Table.from_pylist([columns], schema=fractions))
     with pytest.raises(ExtractSchemaError, match="column mrr_minor is declared integer but the source has double"):
-        build_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
+        publish_extract(warehouse, store, catalog, "finance", "mrr", LAST_DAY, LAST_DAY)
 
 
 def test_a_new_column_is_published_for_all_days_that_its_source_still_has(tmp_path: Path, store: LocalStore) -> None:
@@ -178,10 +176,10 @@ def test_a_new_column_is_published_for_all_days_that_its_source_still_has(tmp_pa
     warehouse = write_kpi_tables(tmp_path / "w.duckdb", KpiTables([catalog.tenants["delta-events"]], days=8))
     declared, gone, kept = mrr(catalog), LAST_DAY - timedelta(7), LAST_DAY - timedelta(6)
     fewer = declared.model_copy(update={"columns": declared.columns[:-1]})
-    build_extract(warehouse, store, with_extract(catalog, fewer), "finance", "mrr", gone, kept)
+    publish_extract(warehouse, store, with_extract(catalog, fewer), "finance", "mrr", gone, kept)
     warehouse.remove_rows("kpi.kpi_mrr", "day = ?", [gone])
     more = with_extract(catalog, declared.model_copy(update={"schema_version": declared.schema_version + 1}))
-    partitions = build_extract(warehouse, store, more, "finance", "mrr", LAST_DAY, LAST_DAY)
+    partitions = publish_extract(warehouse, store, more, "finance", "mrr", LAST_DAY, LAST_DAY)
     assert [partition.day for partition in partitions] == [kept, LAST_DAY]
     added, rows = declared.columns[-1].name, read_extract(store, "finance", "mrr", gone, LAST_DAY)
     whole = rows.group_by("day").agg(pl.col(added).is_null().all()).sort("day")
@@ -191,7 +189,7 @@ def test_a_new_column_is_published_for_all_days_that_its_source_still_has(tmp_pa
 def test_a_cohort_is_published_again_until_it_is_settled(tmp_path: Path, store: LocalStore) -> None:
     catalog = load_catalog()
     warehouse = write_kpi_tables(tmp_path / "w.duckdb", KpiTables([catalog.tenants["delta-events"]], days=100))
-    oldest, build = LAST_DAY - timedelta(99), partial(build_extract, warehouse, store, catalog, "growth")
+    oldest, build = LAST_DAY - timedelta(99), partial(publish_extract, warehouse, store, catalog, "growth")
     build("channel_conversion", oldest, LAST_DAY - timedelta(1))
     later = warehouse.query("select * replace (converted + 1 as converted) from kpi.kpi_channel_conversion")
     warehouse.replace_table("kpi.kpi_channel_conversion", later)
@@ -262,7 +260,7 @@ def test_a_ratio_whose_denominator_is_zero_is_null(tmp_path: Path, published: Pu
             frame = pl.from_arrow(table).with_columns(planned=0, on_time=0)  # type: ignore[union-attr]
             table = frame.to_arrow()
         warehouse.replace_table(kpi.headline_table, table)
-    build_extract(warehouse, store, published.catalog, "executive_overview", "kpi_headlines", LAST_DAY, LAST_DAY)
+    publish_extract(warehouse, store, published.catalog, "executive_overview", "kpi_headlines", LAST_DAY, LAST_DAY)
     rows = read_extract(store, "executive_overview", "kpi_headlines", LAST_DAY, LAST_DAY)
     departures = rows.filter(pl.col("kpi") == "on_time_departures")
     assert departures["value"].null_count() == departures.height == 2

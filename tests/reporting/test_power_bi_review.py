@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from analytics_platform.reporting.power_bi.report import page_name
 from analytics_platform.reporting.power_bi.review import RULES, Granted, Rule, review
 from analytics_platform.reporting.power_bi.schemas import ADDRESS, SchemaMissingError, schema_problems
-from analytics_platform.reporting.power_bi.sources import SOURCE_KINDS
+from analytics_platform.reporting.power_bi.sources import SourceKind
 from reporting.power_bi_projects import (
     MODEL,
     PAGES,
@@ -94,7 +95,7 @@ BROKEN: list[tuple[Rule, str, Callable[[Files], None]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", SOURCE_KINDS)
+@pytest.mark.parametrize("kind", get_args(SourceKind))
 def test_a_generated_project_passes_every_rule(kind: str) -> None:
     found = review(files(kind), wanted(kind))
     assert {rule: each.problems for rule, each in found.items()} == dict.fromkeys(RULES, ())

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from served import in_a_thread
+
 
 class RecordingServer(ThreadingHTTPServer):
     """Records messages by the write key that they came with."""
@@ -103,11 +105,5 @@ class _Handler(BaseHTTPRequestHandler):
 def recording_server() -> Iterator[RecordingServer]:
     """A running server on a free port."""
     server = RecordingServer()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

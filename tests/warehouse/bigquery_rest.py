@@ -10,12 +10,13 @@ import email
 import email.policy
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from served import in_a_thread
 
 PROJECT = "analytics"
 Answer = tuple[int, dict[str, Any]]
@@ -165,12 +166,8 @@ def rest_api() -> Iterator[Rest]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     rest.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with in_a_thread(server):
         yield rest
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _asked(method: str, path: str, kind: str, content: bytes) -> Asked:

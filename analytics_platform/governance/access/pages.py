@@ -61,11 +61,6 @@ def opened_as(policy: Policy, audiences: Iterable[Audience], key: str) -> Audien
     return next((each for each in audiences if any(_fits(key, wanted) for wanted in page_keys(policy, each))), None)
 
 
-def may_open(policy: Policy, audiences: Iterable[Audience], key: str) -> bool:
-    """Whether a principal of these audiences may open a page; one of none may open nothing."""
-    return opened_as(policy, audiences, key) is not None
-
-
 def compile_pages(policy: Policy, tenants: Iterable[str]) -> dict[str, str]:
     """The keys by audience, as JSON."""
     told = {each.name: page_keys(policy, each) for each in policy.audiences(tenants)}

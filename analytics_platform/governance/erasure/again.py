@@ -7,17 +7,16 @@ after the erasure match nothing, since a statement ends with its moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import orjson
 
 from analytics_platform.governance.erasure.lake import read_parquet
 from analytics_platform.governance.erasure.person import Person
-from analytics_platform.governance.erasure.place import Held, Place
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.severing import ids_of
-from analytics_platform.identities.suppression import Suppressions, read_suppressions
+from analytics_platform.identities.suppression import Suppressions
 from analytics_platform.lake.dead_letters import lines_of
 from analytics_platform.lake.layout import (
     LANDING_PREFIX,
@@ -26,24 +25,6 @@ from analytics_platform.lake.layout import (
     placed,
 )
 from analytics_platform.lake.store import ObjectStore
-
-
-def erase_again(store: ObjectStore, keys: IdentityKeys, places: Iterable[Place], held: Callable[[str], Held]) -> int:
-    """Take everybody out of a lake who was erased before, and answer how many units that changed.
-
-    Args:
-        store: the lake, with the statements of all erasures.
-        keys: of the tenants; the statements' hashes are made with them.
-        places: those of the lake.
-        held: what legal holds keep of a tenant.
-    """
-    wanted = list(places)
-    return sum(
-        found.units
-        for person in erased_again(store, keys, read_suppressions(store))
-        for place in wanted
-        for found in place.erase(person, held(person.tenant))
-    )
 
 
 def erased_again(store: ObjectStore, keys: IdentityKeys, suppressions: Suppressions) -> Iterator[Person]:

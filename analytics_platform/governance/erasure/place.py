@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal, Protocol
@@ -81,11 +81,3 @@ class Findings:
 def action_of(catalog: Catalog, dataset: str) -> Action:
     """What the class of a dataset asks for."""
     return catalog.retention_classes[catalog.datasets[dataset].retention_class].on_erasure
-
-
-def summed(found: Iterable[Found]) -> dict[str, int]:
-    """Units by action."""
-    total: dict[str, int] = {}
-    for each in found:
-        total[each.action] = total.get(each.action, 0) + each.units
-    return dict(sorted(total.items()))

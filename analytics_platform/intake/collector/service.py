@@ -20,7 +20,7 @@ from analytics_platform.catalog import load_catalog
 from analytics_platform.http_service import Server, listen, serve_until_told, server_config, url_of
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.sealing import TenantSeals
-from analytics_platform.identities.suppression import RecentSuppressions
+from analytics_platform.identities.suppression import read_suppressions
 from analytics_platform.intake.collector.app import create_app
 from analytics_platform.intake.collector.limits import RequestLimits
 from analytics_platform.intake.collector.metrics import Metrics, TimedDisk
@@ -32,7 +32,8 @@ from analytics_platform.intake.collector.webhook import WebhookSource
 from analytics_platform.intake.collector.writers import writer_of
 from analytics_platform.intake.gate import Gate
 from analytics_platform.intake.write_keys import WriteKeys
-from analytics_platform.lake.removals import RecentRemovals
+from analytics_platform.lake.recent import Recent
+from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
 
@@ -148,14 +149,15 @@ def _started(settings: Settings, store: ObjectStore) -> Parts:
     shipper = Shipper(spool, store, on_shipped=metrics.shipped)
     metrics.watch(spool, shipper)
     shipper.start()
+    removals = Recent(partial(read_removals, store))
     collector = Collector(
         catalog=catalog,
         gate=Gate(
             catalog,
             identities=identities,
-            suppressed=RecentSuppressions(store).now,
+            suppressed=Recent(partial(read_suppressions, store)).now,
             history_start=settings.history_start,
-            removed=RecentRemovals(store).removed,
+            removed=lambda stream, tenant, day: removals.now().covers_raw(stream, tenant, day),
         ),
         seals=TenantSeals(identities),
         keys=keys,

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from analytics_platform.catalog import Extract
 from analytics_platform.catalog.dashboards import ColumnType
 
 SourceKind = Literal["folder", "https", "adls", "snowflake", "bigquery"]
-SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 _WAREHOUSES = frozenset({"snowflake", "bigquery"})
 
 VIEWS_SCHEMA = "extracts"

@@ -3,15 +3,6 @@
   `day_column` limits a test to the days that the build replaces; without it the whole table is tested.
 #}
 
-{# No two rows share the columns, NULLs counted as equal. #}
-{% test unique_combination(model, columns, day_column=none) %}
-    select {{ columns | join(", ") }}
-    from {{ model }}
-    {% if day_column %}where {{ built_days(day_column) }}{% endif %}
-    group by {{ columns | join(", ") }}
-    having count(*) > 1
-{% endtest %}
-
 {# None of the columns is NULL in any row. #}
 {% test no_nulls(model, columns, day_column=none) %}
     select {{ columns | join(", ") }}

@@ -65,24 +65,7 @@
     date(timestamp({{ ts }}), {{ tz }})
 {%- endmacro %}
 
-{# The wall-clock timestamp in a time zone of a UTC timestamp. #}
-{% macro local_time(ts, tz) -%}
-    {{ return(adapter.dispatch("local_time", "analytics_platform")(ts, tz)) }}
-{%- endmacro %}
-
-{% macro default__local_time(ts, tz) -%}
-    timezone({{ tz }}, timezone('UTC', {{ ts }}))
-{%- endmacro %}
-
-{% macro snowflake__local_time(ts, tz) -%}
-    convert_timezone('UTC', {{ tz }}, {{ ts }})
-{%- endmacro %}
-
-{% macro bigquery__local_time(ts, tz) -%}
-    datetime(timestamp({{ ts }}), {{ tz }})
-{%- endmacro %}
-
-{# The UTC timestamp of a wall-clock timestamp in a time zone: the inverse of `local_time`. #}
+{# The UTC timestamp of a wall-clock timestamp in a time zone. #}
 {% macro utc_time(local_ts, tz) -%}
     {{ return(adapter.dispatch("utc_time", "analytics_platform")(local_ts, tz)) }}
 {%- endmacro %}
@@ -177,23 +160,6 @@
 
 {% macro bigquery__days_from(first, last) -%}
     date_diff({{ last }}, {{ first }}, day)
-{%- endmacro %}
-
-{# Exact seconds between two timestamps as a double, with fractions: never boundaries crossed. #}
-{% macro seconds_between(first, last) -%}
-    {{ return(adapter.dispatch("seconds_between", "analytics_platform")(first, last)) }}
-{%- endmacro %}
-
-{% macro default__seconds_between(first, last) -%}
-    (datediff('microsecond', {{ first }}, {{ last }}) / 1000000.0)
-{%- endmacro %}
-
-{% macro snowflake__seconds_between(first, last) -%}
-    (datediff(microsecond, {{ first }}, {{ last }}) / 1000000.0)
-{%- endmacro %}
-
-{% macro bigquery__seconds_between(first, last) -%}
-    (datetime_diff({{ last }}, {{ first }}, microsecond) / 1000000.0)
 {%- endmacro %}
 
 {# ISO weekday of a date as an integer: 1 is Monday and 7 is Sunday. #}

@@ -35,7 +35,6 @@ from analytics_platform.intake.collector.spool import SpoolUnavailableError
 from analytics_platform.intake.outcomes import Admitted, Reason, WriteKeyContext
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
-SPEC_CALLS = {"page", "screen", "identify", "group", "alias"}
 
 
 @pytest.fixture(scope="module")

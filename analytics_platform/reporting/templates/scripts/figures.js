@@ -205,5 +205,3 @@ function segmentsOf(view, chosen, dimensions) {
 }
 
 const totalOf = (view, measure, cells, slots) => sum(view.cube, measure, cells, ...slotsRead(view, slots.buckets, slots.total));
-const totalBefore = (view, measure, cells, slots) => (slots.previous || slots.previous_total !== null
-  ? sum(view.cube, measure, cells, ...slotsRead(view, slots.previous || [0, 0], slots.previous_total)) : null);
