@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from analytics_platform.connectors.declared import DropConnector, DropStream
@@ -29,11 +29,6 @@ class Dropped:
     path: Path
     size: int
     changed_ns: int
-
-    @property
-    def changed_at(self) -> datetime:
-        """When it was last written, in UTC."""
-        return datetime.fromtimestamp(self.changed_ns / 1e9, UTC)
 
     def is_same(self) -> bool:
         """Whether it lies there as it did."""

@@ -73,7 +73,7 @@ class Lander:
     def take(self, number: int, row: Row) -> None:
         """Take a row through every rule; `number` counts from 1 within its batch or file.
 
-        Each row is received a microsecond after the one before it, so of two that contradict each other the first counts.
+        Each row is received a microsecond after the one before it: of two that contradict each other the first counts.
         """
         self.account.rows += 1
         self._received_at = self._begun_at + timedelta(microseconds=number)

@@ -1,12 +1,14 @@
 """From a row to a message of the plan, or to the reason why there is none. Pure, without I/O.
 
 The message id is made of the connector's name, the event, the row's key and its version, so the same row makes the same
-message whenever it is read; it is written in clear for the gate, which replaces one that holds an identifier. A row is
-kept as the flat table of the columns that rules read: nothing else of it is staged, landed or kept in a dead letter.
+message whenever it is read. It is written in clear, for the gate to replace one that holds an identifier; what is too
+long for an id is hashed. A row is kept as the flat table of the columns that rules read: nothing else of it is staged,
+landed or kept in a dead letter.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -209,7 +211,7 @@ class Mapper:
         said += "".join(f":{quote(_as_text(row.get(column)) or '', safe='')}" for column in rule.version)
         if len(said) <= _ID_CHARACTERS:
             return said
-        raise _WrongColumnError("key and version are too long together for a message id; name fewer columns")
+        return f"{self._connector.name}:{rule.event}:{hashlib.sha256(said.encode()).hexdigest()}"
 
 
 class _WrongColumnError(Exception):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,8 @@ class _Run:
 
     def _take(self, dropped: Dropped, copy: Path, sha256: str) -> None:
         assert isinstance(self._connector, DropConnector)
-        received_at = min(dropped.changed_at, self._now)
+        # Behind the rows of the files before it, so that of rows that contradict each other the first counts.
+        received_at = self._now + timedelta(microseconds=self._account.rows + self._account.unreadable)
         rows = rows_of(copy, dropped.path.name, self._connector.streams[self._stream], self._mapper.columns)
         self._staging.write(map(self._staged, rows))
         self._land(self._staging.complete(received_at, {"file": sha256}))

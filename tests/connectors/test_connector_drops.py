@@ -31,7 +31,7 @@ def test_a_dutch_csv_becomes_events_of_the_plan(house: House) -> None:
     assert properties(row)["issued_at"] == "2026-03-15T00:00:00+01:00"
     assert row["message_id"] == "books:invoice.issued:2026-001"
     assert (row["tenant_id"], row["source"]) == ("brabant-rental", "connector.books")
-    assert row["received_at"] == "2026-06-01T11:00:00.000001Z"  # when the file was left
+    assert row["received_at"] == "2026-06-01T12:00:00.000001Z"
     assert not path.exists()
     assert house.staged() == []
 
