@@ -49,9 +49,12 @@ class Staging:
         self._folder = folder
 
     def left(self) -> Batch | None:
-        """The whole batch that a killed run left; what is not whole is removed."""
+        """The whole batch that a killed run left; what is not whole is removed.
+
+        Retention or an erasure may have taken its rows meanwhile: then they are read again, and the gate knows better.
+        """
         statement = self._folder / _STATEMENT
-        if not statement.exists():
+        if not statement.exists() or not (self._folder / _ROWS).exists():
             self.clear()
             return None
         said = orjson.loads(statement.read_bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,10 @@ from analytics_platform.connectors import running
 from analytics_platform.connectors.pulls import MissingExtraError, PullError
 from analytics_platform.connectors.running import BusyConnectorError, first_rows, run_stream
 from analytics_platform.connectors.state import read_state
+from analytics_platform.lake.changes import landed_partitions
+from analytics_platform.lake.ledger import ledger_rows, unbalanced
 from analytics_platform.lake.manifest import parse_manifest
+from analytics_platform.lake.raw import build_partitions
 
 pytestmark = pytest.mark.integration
 
@@ -158,6 +161,14 @@ def test_what_a_source_gets_wrong_ends_the_run_and_lands_nothing(
     assert house.run(connector, "tickets").accepted == 5
 
 
+def assert_balanced(house: House) -> None:
+    """What was received is in raw or among the dead letters, as the platform's own ledger counts it."""
+    build_partitions(house.store, streams=list(house.catalog.streams), partitions=landed_partitions(house.store))
+    ledger = ledger_rows(house.store, date(2026, 1, 1), date(2026, 12, 31))
+    assert ledger.num_rows
+    assert unbalanced(ledger).to_pylist() == []
+
+
 class Killed(BaseException):
     """The process ends here."""
 
@@ -182,6 +193,7 @@ def test_a_run_that_is_killed_loses_nothing_and_doubles_nothing(
     assert {letter.reason for letter in house.letters()} == {"schema_violation"}
     assert account.accepted + account.duplicates >= 3
     assert house.staged() == []
+    assert_balanced(house)
     serving(provider, [*tickets, ticket(10)])
     assert house.run(connector, "tickets", NOW + timedelta(hours=1)).accepted == 1
 
@@ -197,6 +209,19 @@ def test_what_a_killed_run_refused_is_the_same_dead_letter_again(
             run_stream(house.deployment, connector, "tickets", NOW)
     house.run(connector, "tickets", NOW + timedelta(hours=3))
     assert len(house.letters()) == 1
+
+
+def test_a_batch_whose_rows_were_erased_is_read_again(
+    house: House, provider: PlayedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = house.connector("desk", helpdesk(provider))
+    serving(provider, [ticket(1)])
+    with monkeypatch.context() as patched:
+        patched.setattr(running._Run, "_land", lambda *_: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            run_stream(house.deployment, connector, "tickets", NOW)
+    (house.root / "files/staging/desk/tickets/rows.ndjson").unlink()
+    assert house.run(connector, "tickets").accepted == 1
 
 
 def test_two_runs_of_a_stream_exclude_each_other(house: House, provider: PlayedProvider) -> None:
