@@ -105,7 +105,7 @@ class Lander:
         if isinstance(made, Skipped):
             self.account.skipped += 1
             return
-        outcome = self._judged(made)
+        outcome = self._judged(name, made)
         if isinstance(outcome, Admitted):
             seen = self._landed.judge(outcome)
             if seen is not Seen.CONFLICT:
@@ -124,9 +124,11 @@ class Lander:
         }
         self._refuse(outcome, number, orjson.dumps(content))
 
-    def _judged(self, made: Message | Unmapped) -> Admitted | Rejected:
+    def _judged(self, name: str, made: Message | Unmapped) -> Admitted | Rejected:
         if isinstance(made, Unmapped):
-            return Rejected(Reason.UNMAPPED, made.detail, made.tenant if made.tenant in self._catalog.tenants else None)
+            tenant = made.tenant if made.tenant in self._catalog.tenants else None
+            stream = self._catalog.events[self._mapper.rules[name].event].stream
+            return Rejected(Reason.UNMAPPED, made.detail, tenant, None, stream)
         sender = sender_of(self._catalog, self._connector, made.tenant)
         return self._gate.admit(made.raw, received_at=self._received_at, key=sender)
 
@@ -145,7 +147,7 @@ class Lander:
         for keys_back in range(1, self._mapper.versions(tenant)):
             made = self._mapper.message(name, row, keys_back=keys_back)
             assert isinstance(made, Message)
-            outcome = self._judged(made)
+            outcome = self._judged(name, made)
             if isinstance(outcome, Admitted) and self._landed.judge(outcome) is Seen.DUPLICATE:
                 return True
         return False

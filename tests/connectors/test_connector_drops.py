@@ -109,6 +109,7 @@ def test_each_row_is_accounted_for_and_a_bad_one_takes_no_other_along(house: Hou
     assert (account.accepted, account.duplicates, account.skipped, account.dead_lettered) == (1, 1, 1, 5)
     assert account.reasons == {"unmapped": 3, "schema_violation": 1, "id_conflict": 1}
     details = {letter.line: letter.detail for letter in house.letters()}
+    assert {letter.stream for letter in house.letters()} == {"billing", "_unknown"}
     assert details[3] == "column 'total' is no number written as 12,34"
     assert details[4] == "column 'issued' is no time written as %d-%m-%Y"
     assert details[5] == "the row has 8 cells and the header 7; mend it in the export"

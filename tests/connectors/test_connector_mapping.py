@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from connector_house import HEADER, INVOICE_RULE, NOW, ROW, House, invoices
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from known_keys import KEYS
 
@@ -128,6 +128,7 @@ def by_two_columns(catalog: Catalog) -> Mapper:
     return Mapper(connector, "invoices", catalog, KEYS)
 
 
+@example(["a:b", "c"], ["a", "b:c"])
 @given(st.lists(_PART, min_size=2, max_size=2), st.lists(_PART, min_size=2, max_size=2))
 @settings(max_examples=50)
 def test_other_keys_make_other_ids(by_two_columns: Mapper, one: list[str], other: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from datetime import date, timedelta
 from typing import Any
@@ -155,6 +156,7 @@ def test_what_a_source_gets_wrong_ends_the_run_and_lands_nothing(
     with pytest.raises(PullError, match=said) as raised:
         run_stream(house.deployment, connector, "tickets", NOW)
     assert "jan@" not in str(raised.value)
+    assert "127.0.0.1" not in str(raised.value)
     assert raised.value.__cause__ is None
     assert house.landed() == []
     provider.answer = whole
@@ -209,6 +211,26 @@ def test_what_a_killed_run_refused_is_the_same_dead_letter_again(
             run_stream(house.deployment, connector, "tickets", NOW)
     house.run(connector, "tickets", NOW + timedelta(hours=3))
     assert len(house.letters()) == 1
+
+
+@pytest.mark.parametrize("step", ["Staging.complete", "Lander.finish", "_Run._advance", "put_state"])
+def test_a_run_that_is_killed_with_its_home_reads_from_where_the_lake_says(
+    house: House, provider: PlayedProvider, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    connector = house.connector("desk", helpdesk(provider))
+    serving(provider, [ticket(number) for number in range(1, 4)])
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"analytics_platform.connectors.running.{step}", killed)
+        with pytest.raises(Killed):
+            run_stream(house.deployment, connector, "tickets", NOW)
+    shutil.rmtree(house.root / "files")
+    house.run(connector, "tickets", NOW + timedelta(minutes=1))
+    assert [row["message_id"] for row in house.landed()] == [f"desk:ticket.opened:{n}" for n in (1, 2, 3)]
+    assert_balanced(house)
 
 
 def test_a_batch_whose_rows_were_erased_is_read_again(
