@@ -33,7 +33,7 @@ RETRIES = 3
 RETRY_SECONDS = 60.0
 """Before the first retry; each later one waits twice as long. dlt has tried each request five times by then."""
 
-KINDS: Mapping[str, str] = {"drop": "csv", "sql_database": "postgres", "rest_api": "dlt"}
+KINDS: Mapping[str, str] = {"drop": "csv", "sql_database": "sql", "rest_api": "dlt"}
 
 
 def connectors_of(settings: Settings, catalog: Catalog) -> dict[str, AnyConnector]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,15 @@ def test_without_a_folder_there_are_no_connectors(catalog: Catalog, tmp_path: Pa
     assert load_connectors(tmp_path / "none", catalog) == {}
     with pytest.raises(UnknownConnectorError, match="known: none yet"):
         named({}, "books")
+
+
+def test_nothing_heavy_is_imported_before_something_is_pulled() -> None:
+    program = (
+        "import sys, analytics_platform.cli, analytics_platform.connectors.running; "
+        "print(sorted({'dlt', 'fastexcel', 'polars', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_every_example_that_is_shipped_loads(catalog: Catalog) -> None:
