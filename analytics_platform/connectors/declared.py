@@ -1,4 +1,4 @@
-"""What a connector's file may say; what the tracking plan has to say about it is in `against_plan`.
+"""What a connector's file may say; what the tracking plan has to say about it is in `loading`.
 
 Secrets never stand in a file: wherever one belongs, the file names it, as `{secret: NAME}` of the setting
 `connector_secrets` or `{env: NAME}` of the environment, and a text in such a place is refused.
@@ -273,7 +273,6 @@ class ApiConnector(Base):
         return self
 
 
-Connector = Annotated[DropConnector | DatabaseConnector | ApiConnector, Field(discriminator="source")]
 KINDS: Mapping[str, type[DropConnector | DatabaseConnector | ApiConnector]] = {
     "drop": DropConnector,
     "sql_database": DatabaseConnector,

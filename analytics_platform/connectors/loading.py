@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from analytics_platform.connectors.declared import (
     DatabaseConnector,
     DropConnector,
     Rule,
-    Tenant,
+    SecretReference,
+    secret_reference,
 )
 from analytics_platform.errors import AnalyticsError
 
@@ -138,11 +139,6 @@ def _properties(rule: Rule, event: Event) -> Iterator[tuple[str, str, str]]:
         yield "timestamp", f"is missing, and {event.name} has no property that says when", "name the column"
 
 
-def reads_tenant(rule: Rule) -> bool:
-    """Whether a rule's rows name their tenants themselves."""
-    return isinstance(rule.tenant, Tenant)
-
-
 def raw_example(name: str) -> str:
     """An example configuration that is shipped, as text.
 
@@ -155,10 +151,8 @@ def raw_example(name: str) -> str:
     return known[name].read_text(encoding="utf-8")
 
 
-def resolved(value: Any, secret: Any) -> Any:
+def resolved(value: Any, secret: Callable[[SecretReference], str]) -> Any:
     """A configuration with its references replaced by what `secret` gives for them."""
-    from analytics_platform.connectors.declared import secret_reference
-
     if (reference := secret_reference(value)) is not None:
         return secret(reference)
     if isinstance(value, dict):

@@ -28,7 +28,7 @@ from analytics_platform.connectors.mapping import Mapper, Message, Row, Skipped,
 from analytics_platform.connectors.pulls import pulling
 from analytics_platform.connectors.reading import RefusedFileError, Unreadable, rows_of
 from analytics_platform.connectors.staging import Batch, Staging
-from analytics_platform.connectors.state import Account, StreamState, put_state, read_state, taken_at
+from analytics_platform.connectors.state import Account, put_state, read_state, taken_at
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.intake.gate import Gate
@@ -291,8 +291,3 @@ class _Shows:
         if isinstance(outcome, Rejected):
             return Shown(name, str(outcome.reason), outcome.detail, masked)
         return Shown(name, "accepted", "", masked)
-
-
-def state_of(deployment: Deployment, connector: AnyConnector, stream: str) -> StreamState:
-    """How far a stream has been read."""
-    return read_state(deployment.store, connector.name, stream)
