@@ -25,6 +25,13 @@ from analytics_platform.defs.automation import (
 from analytics_platform.defs.backups import backup_assets, backup_schedules
 from analytics_platform.defs.bi import bi_assets
 from analytics_platform.defs.check_results import check_results_asset
+from analytics_platform.defs.connectors import (
+    connector_assets,
+    connector_keys,
+    connector_schedules,
+    connector_sensors,
+    connectors_of,
+)
 from analytics_platform.defs.dashboards import dashboard_assets
 from analytics_platform.defs.dbt import Manifest, dbt_model_assets, dbt_seed_assets
 from analytics_platform.defs.environments import existing_in
@@ -53,6 +60,7 @@ from asset_checks import all_checks
 from asset_checks.access import access_checks
 from asset_checks.backups import backup_checks
 from asset_checks.bi import bi_checks
+from asset_checks.connectors import connector_checks
 from asset_checks.erasure import erasure_checks
 from asset_checks.expectations import expectation_checks
 from asset_checks.records import records_checks
@@ -79,9 +87,11 @@ def _definitions(settings: Settings) -> dg.Definitions:
     manifest = load_manifest(settings)
     partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
     refuse_too_many(partitions, len(catalog.tenants), datetime.now(UTC))
-    all_jobs = jobs(backs_up=settings.backup_target is not None)
+    connectors = connectors_of(settings, catalog)
+    all_jobs = jobs(backs_up=settings.backup_target is not None, connects=bool(connectors))
     assets = [
-        landing_assets(),
+        *connector_assets(settings, connectors),
+        landing_assets(connector_keys(connectors)),
         raw_assets(catalog, partitions),
         identities_asset(catalog),
         ledger_asset(catalog, partitions),
@@ -126,6 +136,7 @@ def _checks(
         *records_checks(settings, catalog),
         *access_checks(settings, catalog, manifest),
         *backup_checks(settings),
+        *connector_checks(connectors_of(settings, catalog)),
         *bi_checks(settings, catalog, manifest),
     ]
 
@@ -141,6 +152,7 @@ def _schedules(settings: Settings, catalog: Catalog, partitions: Partitions) -> 
         monday_report(settings, store_from(settings)),
         daily_governance(settings),
         *backup_schedules(settings),
+        *connector_schedules(settings, connectors_of(settings, catalog)),
     ]
 
 
@@ -153,6 +165,7 @@ def _sensors(
         pages_follow_build(all_jobs),
         rest_follows_held_back(all_jobs),
         alerts_sensor(settings),
+        *connector_sensors(settings, connectors_of(settings, load_catalog(settings.tenants_file))),
     ]
 
 

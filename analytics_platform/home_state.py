@@ -74,6 +74,7 @@ SCHEMAS: tuple[Schema, ...] = (
         "governance.erasure.requests",
     ),
     _first("times", "lake: governance/migrations/", "lake.dated"),
+    _first("connectors", "lake: connectors/, and staged rows of the home", "connectors.state", "connectors.staging"),
     _first("extracts", "lake: extracts/, with a format of its own in each manifest", "lake.extract_manifest"),
     _first("reviews", "lake: reviews/", "governance.review.archive", "governance.review.signatures"),
     _first("warehouse", "tables that no build makes anew", "defs.upgrading"),

@@ -47,6 +47,7 @@ _NEVER_A_BRANCHS = ("backup_target", "power_bi_client_secret", "segment_token", 
 _SECRETS = (
     "backup_passphrase",
     "collector_webhooks",
+    "connector_secrets",
     "dagster_postgres_password",
     "power_bi_client_secret",
     "rbac_reference_key",
@@ -215,6 +216,14 @@ class Settings(BaseSettings):
     )
     collector_webhooks: tuple[CollectorWebhook, ...] = Field(
         default=(), description="Segment sources that send through their webhook destination to /v1/webhook."
+    )
+
+    connectors_folder: Path = Field(
+        default_factory=lambda chosen: chosen["home"] / "connectors",
+        description="Folder with a YAML file for each connector (docs/connectors.md); in the home folder by default.",
+    )
+    connector_secrets: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Secrets by the names under which connectors' files refer to them."
     )
 
     segment_token: SecretStr | None = Field(
@@ -597,6 +606,11 @@ class Settings(BaseSettings):
         return self.home / "spool"
 
     @property
+    def connector_files(self) -> Path:
+        """What connectors have at hand: dropped files, and rows on their way into the lake."""
+        return self.home / "connector_files"
+
+    @property
     def warehouse_path(self) -> Path:
         """The embedded warehouse: one DuckDB file."""
         return self.home / "warehouse.duckdb"
@@ -638,6 +652,11 @@ class Settings(BaseSettings):
     def dbt_target(self) -> Path:
         """Where dbt writes what it compiles and logs while it runs."""
         return self.home / "dbt"
+
+
+def variable(name: str) -> str | None:
+    """A variable of the environment that a declaration names, such as a connector's secret; None when it is not set."""
+    return os.environ.get(name) or None
 
 
 def child_environment(values: Mapping[str, str]) -> dict[str, str]:

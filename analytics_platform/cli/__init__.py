@@ -19,6 +19,7 @@ from analytics_platform.cli import (
     branch,
     collector,
     completion,
+    connectors,
     dead_letters,
     doctor,
     erase,
@@ -68,6 +69,7 @@ main.add_command(segment.segment)
 main.add_command(keys.keys)
 main.add_command(identities.identities)
 main.add_command(dead_letters.dead_letters)
+main.add_command(connectors.connectors)
 main.add_command(collector.collector)
 main.add_command(portal.portal)
 main.add_command(alerts.alerts)

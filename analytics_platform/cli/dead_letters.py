@@ -83,6 +83,8 @@ def show(limit: int, as_json: bool, **selected: Any) -> None:
 @as_json
 def replay(as_json: bool, **selected: Any) -> None:
     """Send letters through the gate once more, after the plan or the tenant registry was mended."""
+    from analytics_platform.connectors.landing import remade
+    from analytics_platform.connectors.loading import load_connectors
     from analytics_platform.defs.resources import identity_keys_from
     from analytics_platform.intake.replay import replay
     from analytics_platform.intake.write_keys import WriteKeys
@@ -97,6 +99,7 @@ def replay(as_json: bool, **selected: Any) -> None:
             identities=identity_keys_from(settings),
             history_start=settings.history_start,
             keys=keys,
+            remade=remade(load_connectors(settings.connectors_folder, catalog), catalog, identity_keys_from(settings)),
         )
     show_answer(report.as_dict(), as_json, _replay_lines(report))
 

@@ -29,6 +29,8 @@ AUTOMATION: Mapping[str, frozenset[Environment]] = {
     "daily_governance": _DATA,
     "daily_backup": _DATA,  # where `backup_target` names a place
     "heartbeat": _DATA,
+    "connector_pulls": _DATA,  # where connectors_folder has files; so has the next
+    "connector_drops": _DATA,
     "tenants_from_registry": _DATA,
     "loads_follow_ingestion": _DATA,
     "pages_follow_build": _DATA,

@@ -38,6 +38,9 @@ GOVERN = "govern"
 BACK_UP = "back_up"
 """The backup of the day, alone: nothing waits for it, and it is part of no other job."""
 
+CONNECT = "connect"
+"""What is new at the sources of connectors, into the landing; it exists where there are connectors."""
+
 INGEST_LAYERS = ("landing", "raw")
 SOURCE_LAYERS = ("reference", "ops", "loaded", "staging")
 """What figures are made from: it has to reach as far back as new data does."""
@@ -74,19 +77,21 @@ _DESCRIPTIONS: Mapping[str, str] = {
     REVIEW: "The data-quality review of a quarter.",
     REPORT: "The report of a week.",
     GOVERN: "What is past its term or to be erased, removed once it is approved; who may see what is left.",
+    CONNECT: "What is new at connectors' sources, into the landing.",
     BACK_UP: "The backup of the day, where `backup_target` names a place.",
 }
 
 
-def jobs(*, backs_up: bool = False) -> list[UnresolvedAssetJobDefinition]:
+def jobs(*, backs_up: bool = False, connects: bool = False) -> list[UnresolvedAssetJobDefinition]:
     """All jobs, each over whole layers: an asset that is added to a layer is built without another line.
 
     Args:
         backs_up: whether the deployment has a place for backups, and so an asset and a job that make them.
+        connects: whether it has connectors.
     """
     by_layer = [
         dg.define_asset_job(name, selection=selection(layers), description=_DESCRIPTIONS[name])
-        for name, layers in _LAYERS.items()
+        for name, layers in {**_LAYERS, **({CONNECT: ("connectors",)} if connects else {})}.items()
     ]
     by_asset = [
         dg.define_asset_job(name, selection=dg.AssetSelection.assets(*assets), description=_DESCRIPTIONS[name])

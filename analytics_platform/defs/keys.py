@@ -62,6 +62,11 @@ _SHARED_DOMAINS = {
 """Domain of layers whose keys carry none: `raw/billing` is one of the raw streams."""
 
 
+def connector(name: str, stream: str) -> AssetKey:
+    """A stream of a connector."""
+    return AssetKey(["connectors", name, stream])
+
+
 def raw(stream: str) -> AssetKey:
     """A stream's Parquet partitions in the lake."""
     return AssetKey(["raw", stream])

@@ -207,6 +207,12 @@ def _left(source: Settings) -> list[LeftBehind]:
     return [
         LeftBehind("settings", source.home / "settings.yaml", "left", "the target has its own"),
         LeftBehind("spools", source.spool_root, "left", "a collector's own; nothing in them waits to be shipped"),
+        LeftBehind(
+            "connectors", source.connectors_folder, "left", "the target has its own files; how far they read is moved"
+        ),
+        LeftBehind(
+            "connectors' rows", source.connector_files, "left", "read again by the target where they have not landed"
+        ),
         LeftBehind("portal's sessions", source.portal_state_path, "left", "people log in again"),
         LeftBehind("backups", source.backups_folder, "left", "older than what is moved; they stay until their term"),
         LeftBehind("demo", source.home / "demo", "left", "its events are in the lake"),

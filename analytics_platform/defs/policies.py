@@ -16,7 +16,7 @@ from analytics_platform.catalog import Catalog, Dataset, SlaTier
 from analytics_platform.defs import keys
 from analytics_platform.errors import AnalyticsError
 
-HOURLY_LAYERS = frozenset({"landing", "raw", "ops"})
+HOURLY_LAYERS = frozenset({"connectors", "landing", "raw", "ops"})
 """Layers that new data reaches by the hour; all others are due by the tier's deadline in the morning."""
 
 QUARTERLY_LAYERS = frozenset({"governance"})
@@ -30,6 +30,7 @@ _EMBEDDED = "duckdb"
 """Stands for the warehouse, whichever product it is."""
 
 _KINDS: Mapping[str, frozenset[str]] = {
+    "connectors": frozenset({"python", "json"}),
     "landing": frozenset({"segment", "json"}),
     "raw": frozenset({"python", "parquet"}),
     "ops": frozenset({"python", _EMBEDDED}),
@@ -84,6 +85,8 @@ def dataset_name(key: dg.AssetKey) -> str:
         return "landing"
     if layer == "landing":
         return rest[-1]
+    if layer == "connectors":
+        return "connectors"
     if layer in {"raw", "loaded"}:
         return f"raw.{rest[-1]}"
     if layer == "reference":
@@ -126,7 +129,7 @@ def _policy(catalog: Catalog, time_zone: str, warehouse: str) -> Callable[[dg.As
         layer = keys.layer(spec.key)
         tier = catalog.sla_tiers[dataset.sla_tier] if dataset.sla_tier else _loosest(catalog)
         return spec.replace_attributes(
-            owners=[f"team:{dataset.owner}"],
+            owners=list(spec.owners) if layer == "connectors" else [f"team:{dataset.owner}"],
             group_name=keys.group(spec.key),
             freshness_policy=spec.freshness_policy
             or freshness_policy(layer, tier, time_zone, weekly=spec.key == keys.WEEKLY_REPORT),

@@ -348,6 +348,11 @@ def home_places(settings: Settings) -> dict[str, Sequence[Place]]:
     return {
         # Of a collector that died and never came back; its hour has been reported as open for two months by then.
         "spool": [Place(settings.spool_root, "*.segment"), Place(settings.spool_root, "*.damaged")],
+        # Of a run that was killed and never came again; and dropped files that a connector keeps.
+        "connector_files": [
+            Place(settings.connector_files / "staging", "*"),
+            Place(settings.connector_files / "taken", "*"),
+        ],
         "uploads": [Place(settings.lake_root / ".uploads", "*")],
         "lake_copies": [Place(settings.lake_cache, "*")],
         "run_records": [

@@ -57,11 +57,11 @@ class Landing:
         self._counted(letter.stream, letter.day, letter.tenant).dead_lettered += 1
         self._gathering.add(Place(letter.reason, letter.day, letter.tenant), letter.line, letter.stream)
 
-    def finish(self, sources: list[dict[str, Any]]) -> None:
-        """Put what still waits, then the manifest: from then on the call has happened."""
+    def finish(self, sources: list[dict[str, Any]]) -> str | None:
+        """Put what still waits, then the manifest: from then on the call has happened. Returns the manifest's key."""
         self._gathering.put_rest()
         self._manifest.sources = sources
-        write_manifest(self._store, self._manifest)
+        return write_manifest(self._store, self._manifest)
 
     def _counted(self, stream: str, day: date, tenant: str) -> Counts:
         key: LedgerKey = (stream, day, tenant)

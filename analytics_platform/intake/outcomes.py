@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNKNOWN_EVENT = "unknown_event"
     SCHEMA_VIOLATION = "schema_violation"
     ID_CONFLICT = "id_conflict"
+    UNMAPPED = "unmapped"
     PAST_RETENTION = "past_retention"
     ERASED = KEEPS_NOTHING
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, cast
@@ -49,6 +49,10 @@ _WRITER = "replay"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _STEP_LETTERS = 5_000
 _STEP_BYTES = 8 * 1024 * 1024
+
+
+Remade = Callable[[DeadLetter], bytes | Rejected]
+"""What a letter says today: its own bytes, or what a connector makes of the row that it keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ def replay(
     history_start: date = HISTORY_START,
     keys: WriteKeys | None = None,
     now: datetime | None = None,
+    remade: Remade = lambda letter: letter.raw,
 ) -> ReplayReport:
     """Judge the selected letters again, and move those for which the answer has changed.
 
@@ -134,6 +139,7 @@ def replay(
         history_start: the first day that a message may belong to.
         keys: the write keys that imported messages may carry; by default the catalogue's.
         now: the clock that bounds the times of imports.
+        remade: gives the message of a letter.
 
     Raises:
         ReplayUnderWayError: another replay took a step meanwhile; what this one had done until then is done.
@@ -143,7 +149,7 @@ def replay(
     resumed = log.resume()
     if resumed is not None:
         report.resumed = sum(counts.received for counts in resumed.counts.values())
-    judge = _Judge(store, catalog, identities, history_start, keys, now or datetime.now(UTC))
+    judge = _Judge(store, catalog, identities, history_start, keys, now or datetime.now(UTC), remade)
     seals = TenantSeals(identities)
     step = _Step(log.next_number, seals)
     moved = log.moved()
@@ -210,7 +216,9 @@ class _Judge:
         history_start: date,
         keys: WriteKeys | None,
         now: datetime,
+        remade: Remade,
     ) -> None:
+        self._remade = remade
         self._catalog, self._identities = catalog, identities
         self._history_start, self._keys, self._now = history_start, keys, now
         self._removals, self._erased = read_removals(store), read_suppressions(store)
@@ -228,9 +236,12 @@ class _Judge:
         return message, seen is Seen.NEW
 
     def _admitted(self, letter: DeadLetter) -> Admitted | Rejected:
+        raw = self._remade(letter)
+        if isinstance(raw, Rejected):
+            return replace(raw, tenant=letter.tenant, day=letter.day, stream=letter.stream)
         if letter.received_at is None or letter.key_name is None:
             tenant = letter.tenant if letter.tenant in self._catalog.tenants else None
-            return self._gate(tenant).admit(letter.raw, received_at=self._now)
+            return self._gate(tenant).admit(raw, received_at=self._now)
         if letter.tenant not in self._catalog.tenants:
             return Rejected(Reason.UNKNOWN_TENANT, f"tenant {letter.tenant!r} of the write key is not registered")
         key = WriteKeyContext(
@@ -239,7 +250,7 @@ class _Judge:
         gate = self._gate(None)
         if letter.reason == Reason.TENANT_MISMATCH and not _is_own(letter, key, gate):
             return Rejected(Reason.TENANT_MISMATCH, letter.detail, letter.tenant, letter.day, letter.stream)
-        return gate.admit(letter.raw, received_at=letter.received_at, key=key, shared=letter.shared)
+        return gate.admit(raw, received_at=letter.received_at, key=key, shared=letter.shared)
 
     def _gate(self, tenant: str | None) -> Gate:
         if tenant not in self._gates:

@@ -332,6 +332,12 @@ def governance_prefix(kind: str) -> str:
     return f"{GOVERNANCE_PREFIX}{_checked(_NAME, kind, 'kind')}/"
 
 
+def connector_key(connector: str, stream: str) -> str:
+    """Key of how far a stream of a connector has been read."""
+    return f"{CONNECTOR_PREFIX}{_checked(_NAME, connector, 'connector')}/{_checked(_NAME, stream, 'stream')}.json"
+
+
+CONNECTOR_PREFIX = "connectors/"
 MANIFEST_PREFIX = "landing_manifests/"
 LANDING_PREFIX = "landing/"
 DEAD_PREFIX = "dead/"

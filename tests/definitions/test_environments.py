@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from analytics_platform.catalog import load_catalog
+from analytics_platform.connectors.loading import EXAMPLES
 from analytics_platform.definitions import _schedules, _sensors, build_definitions
 from analytics_platform.defs.environments import (
     AUTOMATION,
@@ -68,8 +69,14 @@ def test_every_environment_of_the_settings_is_spoken_of() -> None:
 
 
 def test_the_table_names_nothing_that_does_not_exist(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, backup_target=str(tmp_path / "target"))
+    settings = Settings(home=tmp_path, backup_target=str(tmp_path / "target"), connectors_folder=EXAMPLES)
     assert AUTOMATION.keys() == {each.name for each in automated(settings)}
+
+
+@pytest.mark.parametrize("environment", ["local", "staging", "production"])
+def test_connectors_run_by_themselves_only_where_there_are_any(environment: Environment, tmp_path: Path) -> None:
+    found = existing_in(environment, automated(Settings(home=tmp_path, connectors_folder=EXAMPLES)))
+    assert {each.name for each in found} - EXPECTED[environment] == {"connector_pulls", "connector_drops"}
 
 
 @pytest.mark.parametrize("environment", ["local", "staging", "production"])
