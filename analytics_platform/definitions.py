@@ -119,7 +119,7 @@ def _definitions(settings: Settings) -> dg.Definitions:
         asset_checks=_checks(settings, catalog, manifest, partitions),
         jobs=all_jobs,
         schedules=existing_in(settings.environment, _schedules(settings, catalog, partitions)),
-        sensors=existing_in(settings.environment, _sensors(settings, partitions, all_jobs)),
+        sensors=existing_in(settings.environment, _sensors(settings, catalog, partitions, all_jobs)),
         resources=build_resources(settings, partial(after_models, settings, catalog, manifest)),
         executor=dg.in_process_executor,
     )
@@ -157,7 +157,7 @@ def _schedules(settings: Settings, catalog: Catalog, partitions: Partitions) -> 
 
 
 def _sensors(
-    settings: Settings, partitions: Partitions, all_jobs: Sequence[UnresolvedAssetJobDefinition]
+    settings: Settings, catalog: Catalog, partitions: Partitions, all_jobs: Sequence[UnresolvedAssetJobDefinition]
 ) -> list[dg.SensorDefinition]:
     return [
         tenants_from_registry(settings, partitions),
@@ -165,7 +165,7 @@ def _sensors(
         pages_follow_build(all_jobs),
         rest_follows_held_back(all_jobs),
         alerts_sensor(settings),
-        *connector_sensors(settings, connectors_of(settings, load_catalog(settings.tenants_file))),
+        *connector_sensors(settings, connectors_of(settings, catalog)),
     ]
 
 

@@ -118,7 +118,7 @@ def connector_sensors(settings: Settings, connectors: Mapping[str, AnyConnector]
         description="Takes files that were dropped, once they are whole.",
     )
     def evaluate() -> list[dg.RunRequest] | dg.SkipReason:
-        deployment = deployment_of(settings, load_catalog(settings.tenants_file))
+        deployment = deployment_of(settings, load_catalog(settings.tenants_file, settings.extension_catalog))
         requests = []
         for connector in drops:
             waiting = waiting_files(deployment, connector, datetime.now(UTC))
@@ -153,7 +153,7 @@ def _asset(settings: Settings, connector: AnyConnector, stream: str) -> dg.Asset
         retry_policy=dg.RetryPolicy(RETRIES, delay=RETRY_SECONDS, backoff=dg.Backoff.EXPONENTIAL),
     )
     def rows(store: dg.ResourceParam[ObjectStore]) -> dg.MaterializeResult[None]:
-        deployment = deployment_of(settings, load_catalog(settings.tenants_file), store)
+        deployment = deployment_of(settings, load_catalog(settings.tenants_file, settings.extension_catalog), store)
         return dg.MaterializeResult(metadata=_told(run_stream(deployment, connector, stream, datetime.now(UTC))))
 
     return rows
