@@ -79,18 +79,23 @@ def loads_replace_a_partition() -> None:
 
 
 def catalog_is_read_from_where_it_is_kept() -> None:
-    """Which tables and columns a project has is read from DuckLake's own tables.
+    """Which tables and columns a project has is read from DuckLake's own tables, once after each change.
 
     DuckDB's functions draw up all tables of all databases with their sizes first, 40 ms each time that the emulator
     asks whether one table is there, which it does several times a statement: most of the time of a build.
     """
-    fetch = database.fetch
+    fetch, answers = database.fetch, {}
 
     def fetch_kept(sql, params=None):
-        if params and params[0] in database._attached:
+        project = params[0] if params else None
+        if project not in database._attached or not any(function in sql for function in KEPT):
+            return fetch(sql, params)
+        asked = (fetch(f"select max(snapshot_id) from {kept(project)}.ducklake_snapshot")[0][0], sql, *params)
+        if asked not in answers:
             for function, query in KEPT.items():
-                sql = sql.replace(function, query.format(name=params[0].replace("'", "''"), kept=kept(params[0])))
-        return fetch(sql, params)
+                sql = sql.replace(function, query.format(name=project.replace("'", "''"), kept=kept(project)))
+            answers[asked] = fetch(sql, params)
+        return answers[asked]
 
     database.fetch = fetch_kept
 
