@@ -29,6 +29,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from sqlalchemy import Row, Select, select
 
 from analytics_platform.defs.event_batches import BatchingEventLogStorage
+from analytics_platform.defs.newest_events import newest_event
 
 PASSED_AS_ONE = "passed_as_one"
 """In the metadata of a check's summary: how many of its run's partitions it alone says of that they hold."""
@@ -52,14 +53,11 @@ class CheckResult(dg.AssetCheckResult):
         storage = step_context.instance.event_log_storage
         if not isinstance(storage, SqlEventLogStorage):
             return super()._get_unpartitioned_target_materialization_data(step_context, asset_key)
-        column = SqlEventLogStorageTable.c
-        builds = select(column.id, column.run_id, column.timestamp).where(
-            column.asset_key == asset_key.to_string(),
-            column.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value,
-        )
+        newest, column = newest_event(asset_key, DagsterEventType.ASSET_MATERIALIZATION, 0), SqlEventLogStorageTable.c
         with storage.index_connection() as connection:
-            newest = connection.execute(builds.order_by(column.id.desc()).limit(1)).first()
-        return _target(newest) if newest else None
+            storage_id = connection.execute(newest).scalar_one_or_none()
+            builds = select(column.id, column.run_id, column.timestamp).where(column.id == storage_id)
+            return _target(connection.execute(builds).one()) if storage_id else None
 
 
 def report_by_partition(
