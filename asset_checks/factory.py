@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics_platform.catalog import Dimension
-from analytics_platform.defs.evaluations import report_by_partition
+from analytics_platform.defs.evaluations import CheckResult, report_by_partition
 from analytics_platform.defs.partitions import DayTenant, parse_raw_key
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.warehouse import Warehouse
@@ -214,14 +214,14 @@ def _placed_offenders(partition: str, facts: Facts) -> list[str]:
 
 
 def _result(facts: Facts, severity: dg.AssetCheckSeverity, dimension: Dimension) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=facts.passed, severity=severity, description=facts.summary, metadata=_metadata(facts, dimension)
     )
 
 
 def _could_not_run(error: Exception, dimension: Dimension) -> dg.AssetCheckResult:
     """Of the whole run and of no partition: none of them was judged."""
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"The check could not run, which says nothing about the data: {type(error).__name__}: {error}",

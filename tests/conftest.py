@@ -17,22 +17,31 @@ from analytics_platform.catalog import Catalog, Stream, load_catalog
 from analytics_platform.lake.store import LocalStore
 
 SLOWEST_FIRST = (
-    "test_bigquery_models",
     "test_runs",
-    "test_retention_in_graph",
+    "test_restore_drill",
+    "test_bigquery_models",
     "test_whole_graph_on_snowflake",
-    "test_end_to_end",
+    "test_retention_in_graph",
     "test_held_back",
-    "test_erasure_in_graph",
     "test_snowflake_parity",
+    "test_erasure_in_graph",
+    "test_end_to_end",
     "test_erasure_desk",
     "test_imported_scenario",
-    "test_revenue_scenario",
-    "test_portability",
-    "test_on_call_path",
     "test_running_day",
+    "test_on_call_path",
+    "test_revenue_scenario",
+    "test_hostile_home",
+    "test_portability",
+    "test_daemon_on_postgres",
+    "test_sla_attainment",
+    "test_browser",
+    "test_serve",
 )
-"""Modules of half a minute and more. One process runs all of a module; begun late, it would keep others waiting."""
+"""Modules of half a minute and more. One process runs all of a module; begun late, it would keep others waiting.
+
+Modules that begin with a copy of the same home (`prepared`) stand apart, or one would wait while the other makes it.
+"""
 
 BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

@@ -16,6 +16,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from analytics_platform.catalog import Dimension
 from analytics_platform.defs import keys
 from analytics_platform.defs.dbt_build import DbtBuild, NodeResult
+from analytics_platform.defs.evaluations import CheckResult
 from analytics_platform.defs.partitions import Partitions, span_of
 from analytics_platform.defs.pools import WAREHOUSE_POOL
 from analytics_platform.warehouse import Warehouse
@@ -201,7 +202,7 @@ def test_dimension(node: Mapping[str, Any]) -> Dimension:
 def _checked(key: dg.AssetCheckKey, result: NodeResult, dimension: Dimension) -> dg.AssetCheckResult:
     """A dbt test as a check; one that could not run is a failure that says so, never a pass."""
     warns = result.status == "warn"
-    return dg.AssetCheckResult(
+    return CheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
         passed=result.passed,

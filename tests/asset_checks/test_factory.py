@@ -225,6 +225,27 @@ def test_a_run_over_a_range_records_each_partition_and_a_summary_last(
         assert latest.partition is None
 
 
+def test_a_summary_speaks_of_the_newest_build_and_of_none_before_there_is_one(
+    tmp_path: Path, daily: dg.Definitions
+) -> None:
+    alone = dg.define_asset_job("alone", dg.AssetSelection.checks(HOLDS))
+    both = dg.Definitions.merge(daily, dg.Definitions(jobs=[alone]))
+    with open_instance(Settings(home=tmp_path)) as instance:
+        targets = []
+        for job in ("alone", "__ASSET_JOB", "alone"):
+            both.resolve_job_def(job).execute_in_process(instance=instance, tags=range_tags(GOOD, LATER))
+            evaluation = newest(instance)[None].evaluation
+            assert evaluation is not None
+            targets.append(evaluation.target_materialization_data)
+        (built,) = instance.fetch_materializations(HOLDS.asset_key, limit=1).records
+    before, target, again = targets
+    assert before is None
+    assert target is not None
+    assert (target.storage_id, target.run_id) == (built.storage_id, built.run_id)
+    assert target.timestamp == pytest.approx(built.timestamp, abs=0.001)
+    assert again == target
+
+
 def test_dagster_takes_an_evaluation_for_the_partitions_newest_state(tmp_path: Path, daily: dg.Definitions) -> None:
     with open_instance(Settings(home=tmp_path)) as instance:
         job = daily.resolve_implicit_global_asset_job_def()

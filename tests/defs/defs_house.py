@@ -78,13 +78,14 @@ class House:
             "bool_or(column_name = 'day') as by_day "
             "from information_schema.columns where table_schema in ('raw','staging','marts','kpi') group by all"
         ).to_pylist()
-        prints = {}
-        for table in tables:
-            if before is None or table["by_day"]:
-                where = f"where day < date '{before}'" if before else ""
-                sql = f"select count(*) as rows, sum(hash(t)::hugeint)::varchar as sum from {table['name']} t {where}"
-                prints[table["name"]] = warehouse.query(sql).to_pylist()[0]
-        return prints
+        where = f"where day < date '{before}'" if before else ""
+        counted = "select count(*) as rows, sum(hash(t)::hugeint)::varchar as sum from"
+        with warehouse.reading():
+            return {
+                table["name"]: warehouse.query(f"{counted} {table['name']} t {where}").to_pylist()[0]
+                for table in tables
+                if before is None or table["by_day"]
+            }
 
 
 def new_house(home: Path, history_start: date = date(2026, 1, 1), **chosen: object) -> House:

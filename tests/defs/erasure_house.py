@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from defs_house import House, new_house
+from prepared import copied
 from segment.analytics.client import Client
 
 from analytics_platform.defs.runs import RunReport, run_days
@@ -57,17 +59,26 @@ class Human:
 CANARY, NEIGHBOUR = Human("kanarienvogel_9f3"), Human("spatz_77c")
 
 
-def filled_house(home: Path) -> House:
-    """Traffic of the canary and a neighbour at one tenant, and of the neighbour at another; built through the graph."""
-    house = new_house(home, history_start=YESTERDAY - timedelta(days=3))
+def filled_house(factory: pytest.TempPathFactory, home: Path) -> House:
+    """Traffic of the canary and a neighbour at one tenant, and of the neighbour at another; built through the graph.
+
+    The house is a copy of one that the session's tests share.
+    """
+    return _house(copied(factory, f"erasure-{YESTERDAY}", home, _fill))
+
+
+def _house(home: Path) -> House:
+    return new_house(home, history_start=YESTERDAY - timedelta(days=3))
+
+
+def _fill(home: Path) -> None:
+    house = _house(home)
     with collecting(house.settings, home / "collector.log") as url:
         for tenant, human in ((MINE, CANARY), (MINE, NEIGHBOUR), (OTHER, NEIGHBOUR)):
             send_from_server(url, tenant, human)
             send_from_browser(url, tenant, human)
     (home / "collector.log").unlink()
-    report = build(house)
-    assert problems(report) == []
-    return house
+    assert problems(build(house)) == []
 
 
 def build(house: House, first: date = YESTERDAY, last: date = YESTERDAY) -> RunReport:

@@ -39,7 +39,7 @@ TOTALS = {
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return filled_house(tmp_path_factory.mktemp("home"))
+    return filled_house(tmp_path_factory, tmp_path_factory.mktemp("erasure") / "home")
 
 
 @dataclass(frozen=True)

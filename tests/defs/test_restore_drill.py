@@ -55,7 +55,7 @@ def land_later_invoices(house: House) -> None:
 def drill(tmp_path_factory: pytest.TempPathFactory) -> Drill:
     """Built, backed up; then an erasure, more of a day, and a build; and restored and built the same way."""
     folder = tmp_path_factory.mktemp("drill")
-    first = filled_house(folder / "home")
+    first = filled_house(tmp_path_factory, folder / "home")
     chosen = {"backup_target": str(folder / "target"), "backup_passphrase": PASSPHRASE}
     settings = type(first.settings)(**{**first.settings.model_dump(exclude_unset=True), **chosen})
     living = House(settings, build_definitions(settings))

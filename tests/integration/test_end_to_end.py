@@ -7,83 +7,37 @@ and the tests tell its story in order.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from two_tenants import BRITISH, DUTCH, FIRST, LAST, answer_survey, business, paid, write
-
-from analytics_platform.cli import main
+from command_line import COUNTED, Deployment, Home, first_run_of
+from two_tenants import BRITISH, DUTCH, LAST, answer_survey, business, paid, write
 
 pytestmark = pytest.mark.integration
 
 
-@dataclass(frozen=True)
-class Home:
-    """A fresh deployment and its command line.
-
-    Its first import, run and query are processes of their own, as is a command that fails; starting one takes up to six
-    seconds, so the rest of the story calls the same command in this process.
-    """
-
-    path: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"ANALYTICS_HOME": str(self.path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
-
-    def process(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "analytics_platform.cli", *arguments],
-            env={**os.environ, **self.environment, **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def called(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        done = CliRunner().invoke(main, arguments, env=self.environment, catch_exceptions=False)
-        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
-
-    def answer(self, *arguments: str) -> dict[str, Any]:
-        return _answer(self.called(*arguments, "--json"))
-
-    def sql(self, query: str) -> list[dict[str, Any]]:
-        done = self.called("sql", query, "--format", "json")
-        assert done.returncode == 0, done.stderr
-        rows: list[dict[str, Any]] = json.loads(done.stdout)
-        return rows
-
-
-def _answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert done.returncode == 0, done.stdout + done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return first_run_of(tmp_path_factory, tmp_path_factory.mktemp("end") / "deployment")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("deployment") / "home")
+def home(deployment: Deployment) -> Home:
+    return deployment.home
 
 
 @pytest.fixture(scope="module")
-def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("events") / "history.ndjson.gz", business())
+def events(deployment: Deployment) -> Path:
+    return deployment.events
 
 
 @pytest.fixture(scope="module")
-def first_run(home: Home, events: Path) -> dict[str, Any]:
-    imported = _answer(home.process("import", str(events), "--json"))
+def first_run(deployment: Deployment) -> dict[str, Any]:
+    imported = deployment.said("import")
     assert imported["read"] == imported["accepted"] == len(business())
-    report = _answer(home.process("run", "--from", FIRST, "--to", LAST, "--json"))
-    done = home.process("sql", "select count(*) as days from kpi.kpi_mrr", "--format", "json")
-    assert json.loads(done.stdout) == home.sql("select count(*) as days from kpi.kpi_mrr"), done.stderr
-    return report
+    assert deployment.said("sql") == deployment.home.sql(COUNTED)
+    return deployment.said("run")
 
 
 KPI_TABLES = [

@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 import pytest
 from click.testing import CliRunner
+from command_line import first_run_of
 from parity import differences, tables_of
 from snowflake_stand_in import snowflake_stand_in
-from two_tenants import FIRST, business, write
+from two_tenants import FIRST, LAST
 
 from analytics_platform.cli import main
 from analytics_platform.defs.instance import open_instance
@@ -21,9 +22,6 @@ from analytics_platform.defs.resources import warehouse_from
 from analytics_platform.settings import Settings
 
 pytestmark = pytest.mark.integration
-
-LAST = "2026-03-03"
-"""Two days have an event of most kinds."""
 
 OF_THE_CLOCK = {("ops/check_results", "evaluations_are_complete")}
 """What it counts is what the log held at a moment, which two deployments reach after other steps."""
@@ -42,9 +40,10 @@ class Deployment:
 @pytest.fixture(scope="module")
 def deployments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, Deployment]]:
     folder = tmp_path_factory.mktemp("deployments")
-    events = write(folder / "history.ndjson.gz", business())
+    first = first_run_of(tmp_path_factory, folder / "embedded")
+    embedded = Deployment(Settings(home=first.home.path), first.said("run"))
     with snowflake_stand_in(folder) as server:
-        yield built(folder / "embedded", events, {}), built(folder / "snowflake", events, server.settings())
+        yield embedded, built(folder / "snowflake", first.events, server.settings())
 
 
 def built(home: Path, events: Path, chosen: Any) -> Deployment:

@@ -19,7 +19,7 @@ def track(event: str, at: str, tenant: str = DUTCH, **properties: object) -> dic
     return {
         "type": "track",
         "event": event,
-        "messageId": f"e2e-{next(_ids)}",
+        "messageId": f"e2e-{event}-{at}-{next(_ids)}",  # another process counts from the start again
         "userId": "usr_1",
         "timestamp": at,
         "properties": {"schema_version": 1, "tenant_id": tenant, "project_id": "prj_1", **properties},

@@ -78,7 +78,49 @@ def loads_replace_a_partition() -> None:
     runner.HANDLERS["load"] = run_into_partition
 
 
+def catalog_is_read_from_where_it_is_kept() -> None:
+    """Which tables and columns a project has is read from DuckLake's own tables, once after each change.
+
+    DuckDB's functions draw up all tables of all databases with their sizes first, 40 ms each time that the emulator
+    asks whether one table is there, which it does several times a statement: most of the time of a build.
+    """
+    fetch, answers = database.fetch, {}
+
+    def fetch_kept(sql, params=None):
+        project = params[0] if params else None
+        if project not in database._attached or not any(function in sql for function in KEPT):
+            return fetch(sql, params)
+        asked = (fetch(f"select max(snapshot_id) from {kept(project)}.ducklake_snapshot")[0][0], sql, *params)
+        if asked not in answers:
+            for function, query in KEPT.items():
+                sql = sql.replace(function, query.format(name=project.replace("'", "''"), kept=kept(project)))
+            answers[asked] = fetch(sql, params)
+        return answers[asked]
+
+    database.fetch = fetch_kept
+
+
+def kept(project: str) -> str:
+    """The database of a project's catalogue, as DuckLake names it."""
+    return database.quote(f"__ducklake_metadata_{project}")
+
+
+STANDING = "join {kept}.ducklake_schema s using (schema_id) where s.end_snapshot is null"
+KEPT = {
+    "duckdb_tables()": "(select '{name}' as database_name, schema_name, table_name, "
+    "coalesce(record_count, 0) as estimated_size from {kept}.ducklake_table t "
+    f"left join {{kept}}.ducklake_table_stats using (table_id) {STANDING} and t.end_snapshot is null)",
+    "duckdb_views()": "(select '{name}' as database_name, schema_name, view_name, false as internal "
+    f"from {{kept}}.ducklake_view v {STANDING} and v.end_snapshot is null)",
+    "duckdb_columns()": "(select '{name}' as database_name, schema_name, table_name, column_name, "
+    "nulls_allowed as is_nullable from {kept}.ducklake_column c join {kept}.ducklake_table t using (table_id) "
+    f"{STANDING} and t.end_snapshot is null and c.end_snapshot is null and c.parent_column is null)",
+}
+"""What DuckDB's functions answer, by function; views have no column that the emulator asks for."""
+
+
 if __name__ == "__main__":
+    catalog_is_read_from_where_it_is_kept()
     statements_name_their_table()
     merges_are_filtered_as_a_whole()
     loads_replace_a_partition()

@@ -9,11 +9,14 @@ bend to it. Stays out: anything of the project's, which that environment does no
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 
 import duckdb
 import fakesnow.arrow
 import fakesnow.copy_into
+import fakesnow.cursor
+import fakesnow.dialect
 import fakesnow.rowtype
 import fakesnow.server
 import fakesnow.transforms
@@ -29,6 +32,8 @@ from starlette.routing import Route
 
 _TIMESTAMPS = fakesnow.arrow.timestamp_to_sf_struct
 _EXECUTE = FakeSnowflakeCursor.execute
+_PARSE = fakesnow.dialect.parse_one
+_PARSED: ContextVar[list[tuple[str, exp.Expr]]] = ContextVar("parsed")
 _TRANSFORM = FakeSnowflakeCursor._transform
 _NOT_ITS_BUSINESS = [
     # It parses SET of a session's parameters by a list of names that lacks this one, which changes no row.
@@ -127,6 +132,26 @@ def columns_of(table: exp.Table, connection: duckdb.DuckDBPyConnection, *_place:
     return [name.upper() for name, *_ in connection.execute(f"describe {named}").fetchall()]
 
 
+def describe_last(cursor: FakeSnowflakeCursor) -> list[tuple[object, ...]]:
+    """Columns of what was last run; fakesnow reads DuckDB's statement and writes it again to ask this."""
+    with cursor._conn.cursor() as asked:
+        asked._duck_conn.execute(f"DESCRIBE {cursor._last_sql}", cursor._last_params)
+        return asked._duck_conn.fetchall()
+
+
+def parse_for_request(command: str) -> exp.Expr:
+    """The statement of a request, kept for its cursor, which would parse it a second time."""
+    parsed = _PARSE(command)
+    _PARSED.set([(command, parsed)])
+    return parsed
+
+
+def parse_for_cursor(command: str) -> exp.Expr:
+    """What the cursor's request has parsed, once: it is changed from there on."""
+    kept = _PARSED.get([])
+    return kept.pop()[1] if kept and kept[0][0] == command else _PARSE(command)
+
+
 async def nothing_to_tell(_request: Request) -> JSONResponse:
     """Where dbt's sessions send telemetry as they close; without an answer the connector leaves them open."""
     return JSONResponse({"success": True})
@@ -136,6 +161,9 @@ def main() -> None:
     """Serve until the process is ended."""
     FakeSnowflakeCursor.execute = execute
     FakeSnowflakeCursor._transform = transform
+    FakeSnowflakeCursor._describe_last_sql = describe_last
+    fakesnow.server.parse_one = parse_for_request
+    fakesnow.cursor.parse_one = parse_for_cursor
     fakesnow.copy_into._get_table_columns = columns_of
     # It sums everything as floats, also decimals, whose sums are exact in Snowflake.
     fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
