@@ -15,7 +15,7 @@ from analytics_platform.cli import main
 from analytics_platform.settings import PROJECT_ROOT
 
 PAGES = sorted((PROJECT_ROOT / RUNBOOKS).glob("*.md"))
-SECTIONS = ["First look", "Mend", "Repair", "Escalate"]
+SECTIONS = ["Symptom", "Impact", "First look", "Mend", "Repair", "Verify", "Tell", "Escalate"]
 FENCED = re.compile(r"^ *```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(analytics [^`]+)`")
 
