@@ -55,8 +55,8 @@ def checks_page(definitions: dg.Definitions) -> str:
     for key in graph.asset_check_keys:
         groups[graph.get(key.asset_key).group_name or "default"].append(graph.get_check_spec(key))
     lede = (
-        f"{sum(map(len, groups.values()))} checks. How to read one, which dimension it is of, and what its metadata says: "
-        "[quality](../quality.md)."
+        f"{sum(map(len, groups.values()))} checks. How to read one, which dimension it is of, and what its metadata says: [quality]"
+        "(../quality.md)."
     )
     return page("Checks", lede, *(f"## {group}\n\n{_checks(groups[group])}" for group in sorted(groups)))
 

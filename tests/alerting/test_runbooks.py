@@ -94,6 +94,6 @@ def test_a_runbook_has_the_backfill_exactly_where_building_repairs(failure: Fail
 
 
 def test_a_command_that_there_is_not_would_be_found() -> None:
-    for wrong in ("analytics backfil --reason x", "analytics backfill --day 2026-01-01", "analytics alerts note"):
+    for unknown in ("analytics backfil --reason x", "analytics backfill --day 2026-01-01", "analytics alerts note"):
         with pytest.raises((click.UsageError, click.exceptions.NoSuchOption)):
-            parsed(wrong)
+            parsed(unknown)
