@@ -54,10 +54,7 @@ def checks_page(definitions: dg.Definitions) -> str:
     groups: dict[str, list[dg.AssetCheckSpec]] = defaultdict(list)
     for key in graph.asset_check_keys:
         groups[graph.get(key.asset_key).group_name or "default"].append(graph.get_check_spec(key))
-    lede = (
-        f"{sum(map(len, groups.values()))} checks. How to read one, which dimension it is of, and what its metadata says: [quality]"
-        "(../quality.md)."
-    )
+    lede = f"{sum(map(len, groups.values()))} checks. How to read one, and what decides: [quality](../quality.md)."
     return page("Checks", lede, *(f"## {group}\n\n{_checks(groups[group])}" for group in sorted(groups)))
 
 
