@@ -13,7 +13,7 @@ from analytics_platform.definitions import build_definitions
 from analytics_platform.settings import PROJECT_ROOT, Settings
 from docs_site.catalogue import events_page, kpis_page
 from docs_site.commands import commands_page
-from docs_site.graph import assets_page, tables_page
+from docs_site.graph import assets_page, checks_page, tables_page
 from docs_site.settings_reference import settings_page
 
 CONFIG = Path(__file__).with_name("zensical.toml")
@@ -21,13 +21,14 @@ CONFIG = Path(__file__).with_name("zensical.toml")
 
 def reference(settings: Settings) -> dict[str, str]:
     """The generated pages by their file name in `reference/`."""
-    catalog = load_catalog()
+    catalog, definitions = load_catalog(), build_definitions(settings)
     return {
         "commands.md": commands_page(),
         "settings.md": settings_page(),
         "events.md": events_page(catalog),
         "kpis.md": kpis_page(catalog),
-        "assets.md": assets_page(build_definitions(settings)),
+        "assets.md": assets_page(definitions),
+        "checks.md": checks_page(definitions),
         "tables.md": tables_page(settings),
     }
 

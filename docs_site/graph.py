@@ -1,4 +1,4 @@
-"""The asset graph and its tables: every asset with who keeps it, and every model with its columns."""
+"""The asset graph and its tables: every asset with who keeps it, every check, and every model with its columns."""
 
 from __future__ import annotations
 
@@ -46,6 +46,29 @@ def _partitions(spec: dg.AssetSpec) -> str:
 def _first(spec: dg.AssetSpec) -> str:
     """The first paragraph of a description; dbt puts the SQL below it."""
     return (spec.description or "").partition("\n\n")[0]
+
+
+def checks_page(definitions: dg.Definitions) -> str:
+    """The page of all checks, group by group, as Dagster's UI shows them: those of `asset_checks/` and dbt's tests."""
+    graph = definitions.resolve_asset_graph()
+    groups: dict[str, list[dg.AssetCheckSpec]] = defaultdict(list)
+    for key in graph.asset_check_keys:
+        groups[graph.get(key.asset_key).group_name or "default"].append(graph.get_check_spec(key))
+    lede = f"{sum(map(len, groups.values()))} checks. How to read one, and what decides: [quality](../quality.md)."
+    return page("Checks", lede, *(f"## {group}\n\n{_checks(groups[group])}" for group in sorted(groups)))
+
+
+def _checks(specs: list[dg.AssetCheckSpec]) -> str:
+    rows = (
+        (
+            code(spec.asset_key.to_user_string()),
+            code(spec.name),
+            "yes" if spec.blocking else "",
+            (spec.description or "").partition("\n\n")[0],
+        )
+        for spec in sorted(specs, key=lambda each: (each.asset_key, each.name))
+    )
+    return table(["asset", "check", "blocks", "what it says"], rows)
 
 
 def tables_page(settings: Settings) -> str:

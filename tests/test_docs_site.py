@@ -14,7 +14,8 @@ from docs_site.commands import commands_page
 from docs_site.markdown import code, table
 from docs_site.settings_reference import settings_page
 
-GENERATED = {f"reference/{name}.md" for name in ("commands", "settings", "events", "kpis", "assets", "tables")}
+REFERENCE = ("commands", "settings", "events", "kpis", "assets", "checks", "tables")
+GENERATED = {f"reference/{name}.md" for name in REFERENCE}
 
 
 def test_every_page_stands_in_the_contents_once() -> None:

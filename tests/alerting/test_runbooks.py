@@ -8,14 +8,19 @@ from pathlib import Path
 
 import click
 import pytest
+from alert_examples import DAMPING, PLACES, START, finding, wrong
 
 from analytics_platform.alerting.findings import Failure
+from analytics_platform.alerting.incidents import LifeCycle
+from analytics_platform.alerting.messages import Pulse, Words
 from analytics_platform.alerting.repair import NOT_REPAIRED_BY_BUILDING, RUNBOOKS, runbook_of
+from analytics_platform.alerting.routing import Router
+from analytics_platform.catalog import Catalog
 from analytics_platform.cli import main
 from analytics_platform.settings import PROJECT_ROOT
 
 PAGES = sorted((PROJECT_ROOT / RUNBOOKS).glob("*.md"))
-SECTIONS = ["First look", "Mend", "Repair", "Escalate"]
+SECTIONS = ["Symptom", "Impact", "First look", "Mend", "Repair", "Verify", "Tell", "Escalate"]
 FENCED = re.compile(r"^ *```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(analytics [^`]+)`")
 
@@ -44,6 +49,26 @@ def test_there_is_a_runbook_for_every_class_of_failure_and_for_silence() -> None
     assert all((PROJECT_ROOT / runbook_of(failure)).is_file() for failure in Failure)
 
 
+def runbooks_in(text: str) -> list[str]:
+    """The pages that a message leads to, by their names in the repository."""
+    assert PLACES.runbook_url is not None
+    return re.findall(rf"<{re.escape(PLACES.runbook_url)}/([a-z_]+\.md)\|Runbook>", text)
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_at_once_or_in_the_digest_an_alert_leads_to_its_runbook(failure: Failure, catalog: Catalog) -> None:
+    incident = LifeCycle(Router(catalog), DAMPING).observe([], wrong(finding(failure=failure)), START)[-1].incident
+    words = Words(catalog, PLACES)
+    for message in (words.parent(incident), words.digest(incident.channel, [incident], [], START)):
+        assert runbooks_in(message.text) == [Path(runbook_of(failure)).name]
+
+
+def test_the_heartbeat_leads_to_its_runbook(catalog: Catalog) -> None:
+    message = Words(catalog, PLACES).heartbeat("#data-platform", Pulse({}, {}, 0), START)
+    (name,) = runbooks_in(str(message.blocks))
+    assert (PROJECT_ROOT / RUNBOOKS / name).is_file()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_runbook_goes_from_the_first_look_to_whom_to_call(page: Path) -> None:
     headings = [line.removeprefix("## ") for line in page.read_text().splitlines() if line.startswith("## ")]
@@ -69,6 +94,6 @@ def test_a_runbook_has_the_backfill_exactly_where_building_repairs(failure: Fail
 
 
 def test_a_command_that_there_is_not_would_be_found() -> None:
-    for wrong in ("analytics backfil --reason x", "analytics backfill --day 2026-01-01", "analytics alerts note"):
+    for unknown in ("analytics backfil --reason x", "analytics backfill --day 2026-01-01", "analytics alerts note"):
         with pytest.raises((click.UsageError, click.exceptions.NoSuchOption)):
-            parsed(wrong)
+            parsed(unknown)
