@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analytics_platform.cli.answers import show
+from analytics_platform.cli.command import Command
 from analytics_platform.cli.common import as_json as json_option
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ProbeNames(click.ParamType):  # type: ignore[type-arg]
         return value
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--only", type=ProbeNames(), multiple=True, help="Only this probe; may be given several times.")
 @click.option("--thorough", is_flag=True, help="Also what takes long: load the asset graph.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Seconds per probe.")
@@ -54,6 +55,11 @@ def doctor(only: tuple[str, ...], thorough: bool, timeout: float, as_json: bool)
     Looks at settings, versions, clock, disks, store, warehouse, Dagster, Slack and more (docs/doctor.md), with the
     parts that the platform itself works with. Leaves nothing behind, and shows no secret. Exit code 1 where something
     fails; warnings and what was skipped do not count.
+
+    Examples:
+        analytics doctor
+        analytics doctor --only store --only warehouse
+        analytics doctor --json
     """
     from analytics_platform.doctor.deployment import Deployment
     from analytics_platform.doctor.examination import chosen, examine, outcomes

@@ -12,8 +12,8 @@ import click
 import yaml
 
 from analytics_platform.cli.answers import show
+from analytics_platform.cli.command import Command
 from analytics_platform.cli.common import as_json as json_option
-from analytics_platform.cli.common import expected_failures
 
 _LOOKED_AT = ("settings", "disk")
 _ENVIRONMENTS = ("local", "ci", "staging", "production")
@@ -29,7 +29,7 @@ _QUESTIONS: Mapping[str, tuple[str, str]] = {
 """What is asked where no option says it, and what an empty line means."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--home", type=click.Path(path_type=Path), help="Its folder.  [default: ANALYTICS_HOME, else .analytics]")
 @click.option("--environment", type=click.Choice(_ENVIRONMENTS), help="Which schedules exist.  [default: local]")
 @click.option("--time-zone", help="Of schedules and of the platform-wide day.  [default: Europe/Amsterdam]")
@@ -52,15 +52,19 @@ def init(home: Path | None, others: tuple[str, ...], ask: bool | None, as_json: 
 
     Secrets are never written: they are variables (ANALYTICS_SLACK_TOKEN, ANALYTICS_DAGSTER_POSTGRES_PASSWORD). What is
     there already stays. Ends with what `analytics doctor` says of the settings; exit code 1 where something fails.
+
+    Examples:
+        analytics init
+        analytics init --home /srv/analytics --yes --environment production --lake s3://rental-lake/eu
+        analytics init --yes --warehouse snowflake --set snowflake_account=acme-eu --set snowflake_user=LOADER
     """
     from analytics_platform.first_settings import begin
     from analytics_platform.settings import PREFIX, default_home, temporary_environment
 
     folder = (home or default_home()).expanduser().resolve()
     answers = _answers(told, sys.stdin.isatty() and not as_json if ask is None else ask)
-    with expected_failures():
-        chosen = {**_settings(folder, answers), **_others(others)}
-        path = begin(folder, chosen, _tenant(answers))
+    chosen = {**_settings(folder, answers), **_others(others)}
+    path = begin(folder, chosen, _tenant(answers))
     with temporary_environment({f"{PREFIX}HOME": str(folder), f"{PREFIX}SETTINGS_FILE": str(path)}):
         _end(path, answers, as_json)
 

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, read_settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -40,7 +41,7 @@ class Week(click.ParamType):  # type: ignore[type-arg]
         return day
 
 
-@click.group()
+@click.group(cls=Group)
 def report() -> None:
     """Weekly reports, one per audience: HTML, PDF, JSON, and a picture."""
 
@@ -49,10 +50,14 @@ def report() -> None:
 @click.argument("week", type=Week(), required=False)
 @as_json
 def build(week: date | None, as_json: bool) -> None:
-    """Build the report of a week that is over (by default the newest), through Dagster, in this process."""
-    with expected_failures():
-        monday = week or newest()
-        outcome = build_week(monday)
+    """Build the report of a week that is over (by default the newest), through Dagster, in this process.
+
+    Examples:
+        analytics report build
+        analytics report build 2026-W47
+    """
+    monday = week or newest()
+    outcome = build_week(monday)
     lines = [*_run_lines(outcome), *where(monday)]
     show({"week": monday, "files": _files(monday), **outcome.as_dict()}, as_json, lines)
     sys.exit(0 if outcome.ok else 1)
@@ -63,26 +68,33 @@ def build(week: date | None, as_json: bool) -> None:
 @click.option("--audience", default="all", show_default=True, help="A tenant, or all.")
 @as_json
 def show_(week: date | None, audience: str, as_json: bool) -> None:
-    """Say what a report says first and where it lies; with --json the whole report."""
-    with expected_failures():
-        from analytics_platform.defs.resources import store_from
-        from analytics_platform.lake.layout import weekly_report_key
+    """Say what a report says first and where it lies; with --json the whole report.
 
-        store, monday = store_from(read_settings()), week or newest()
-        told = json.loads(store.get(weekly_report_key(monday, audience, "json")))
-        page = store.address(weekly_report_key(monday, audience, "html"))
+    Examples:
+        analytics report show
+        analytics report show 2026-11-16 --audience delta-events
+    """
+    from analytics_platform.defs.resources import store_from
+    from analytics_platform.lake.layout import weekly_report_key
+
+    store, monday = store_from(read_settings()), week or newest()
+    told = json.loads(store.get(weekly_report_key(monday, audience, "json")))
+    page = store.address(weekly_report_key(monday, audience, "html"))
     show(told, as_json, [*_told(told), page])
 
 
 @report.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """List the weeks that have a report."""
-    with expected_failures():
-        from analytics_platform.defs.resources import store_from
-        from analytics_platform.reporting.weekly import written_weeks
+    """List the weeks that have a report.
 
-        weeks = written_weeks(store_from(read_settings()))
+    Examples:
+        analytics report list
+    """
+    from analytics_platform.defs.resources import store_from
+    from analytics_platform.reporting.weekly import written_weeks
+
+    weeks = written_weeks(store_from(read_settings()))
     answer = {"weeks": [{"week": week, "files": _files(week)} for week in weeks]}
     lines = [f"{week}  week {week.isocalendar().week:>2}  {len(_files(week))} files" for week in weeks]
     show(answer, as_json, lines or ["No report has been built; analytics report build"])
