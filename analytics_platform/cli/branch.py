@@ -11,7 +11,7 @@ import click
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import as_json, read_settings
+from analytics_platform.cli.common import agreed, as_json, read_settings
 from analytics_platform.cli.keys import Span
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def drop(branch_name: str | None, yes: bool, as_json: bool) -> None:
         raise NotABranchError(f"{warehouse.address} has none of {', '.join(schemas_with(prefix))}")
     if not yes:
         click.echo("\n".join(environment.schemas), err=True)
-        click.confirm(f"Drop these in {warehouse.address}, with all that is in them?", abort=True, err=True)
+        agreed(f"Drop these in {warehouse.address}, with all that is in them?")
     drop_schemas(warehouse, where, environment)
     lake = branch_settings(settings, prefix).get("ANALYTICS_LAKE_URL")
     lines = [f"Dropped {schema}" for schema in environment.schemas]

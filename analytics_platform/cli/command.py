@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from inspect import cleandoc
@@ -103,7 +104,7 @@ class Main(Group):
         except AnalyticsError as error:
             _end_failed(ctx, error, str(error))
         except OSError as error:
-            if _nobody_reads():
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
                 raise SystemExit(NOBODY_READS) from error
             _end_failed(ctx, error, explained(error))
         except (click.Abort, KeyboardInterrupt) as error:
@@ -143,11 +144,15 @@ def _end_failed(context: click.Context, error: BaseException, text: str) -> None
 
 
 def _nobody_reads() -> bool:
-    """Whether standard output was closed by who read it; nothing more is written there then."""
+    """Whether standard output is a pipe that was closed by who read it; nothing more is written there then."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+        out = sys.stdout.fileno()
+    except OSError:
+        return False
+    looker = select.poll()
+    looker.register(out, 0)
+    is_closed = any(event & select.POLLERR for _, event in looker.poll(0))
+    if is_closed:
         # Python would try once more at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out)
+    return is_closed

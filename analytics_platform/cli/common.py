@@ -43,6 +43,10 @@ class UnknownNameError(AnalyticsError):
     """A name is of nothing that there is; the text says what somebody may have meant."""
 
 
+class NotAgreedError(AnalyticsError):
+    """Somebody was asked and said no."""
+
+
 class Tenant(click.ParamType):  # type: ignore[type-arg]
     """The id of a tenant; the registry is only read when somebody names one."""
 
@@ -60,7 +64,7 @@ class Tenant(click.ParamType):  # type: ignore[type-arg]
         del ctx
         known = [*read_catalog().tenants, *self.others]
         if value not in known:
-            where = f"{param.get_error_hint(None)}: " if param else ""
+            where = f"{param.opts[0]}: " if param else ""
             raise UnknownNameError(f"{where}{value!r} is no registered tenant; {near(value, 'tenants', known)}")
         return value
 
@@ -135,6 +139,16 @@ def working(title: str) -> AbstractContextManager[object]:
     return Console(stderr=True).status(title)
 
 
+def agreed(question: str) -> None:
+    """Ask whether to go on.
+
+    Raises:
+        NotAgreedError: somebody said no.
+    """
+    if not click.confirm(question, err=True):
+        raise NotAgreedError("not agreed, so nothing was changed; --yes agrees beforehand")
+
+
 class _Lines:
     """Progress in a log: a line each half minute, none for what is done sooner."""
 
@@ -145,7 +159,7 @@ class _Lines:
         """Say how far it is, if it is time to."""
         if time.monotonic() - self.told_at >= _SECONDS_BETWEEN_LINES:
             self.told_at = time.monotonic()
-            click.echo(f"{self.title}: {done:,} of {total:,}", err=True)
+            click.echo(f"{self.title}: {100 * done // max(total, 1)} %", err=True)
 
 
 def _unseen(done: int, total: int) -> None:

@@ -15,6 +15,7 @@ import click
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Command
 from analytics_platform.cli.common import as_json as json_option
+from analytics_platform.cli.common import near
 
 if TYPE_CHECKING:
     from analytics_platform.doctor.examination import Looked
@@ -40,7 +41,7 @@ class ProbeNames(click.ParamType):  # type: ignore[type-arg]
 
         known = [probe.name for probe in PROBES]
         if value not in known:
-            self.fail(f"{value!r} is no probe; there are {', '.join(known)}", param, ctx)
+            self.fail(f"{value!r} is no probe; {near(value, 'probes', known)}", param, ctx)
         return value
 
 

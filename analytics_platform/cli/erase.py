@@ -11,7 +11,7 @@ import click
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import as_json, read_settings
+from analytics_platform.cli.common import as_json, read_settings, working
 
 if TYPE_CHECKING:
     from analytics_platform.governance.erasure.desk import Asked, ErasureDesk, ErasureOutcome
@@ -48,7 +48,8 @@ def request(by: str, tenant: str, reason: str, as_json: bool, **named: tuple[str
     Examples:
         analytics erase request --by "Ann Smit" --tenant delta-events --reason "Art. 17" --email ann@example.com
     """
-    asked = _desk().request(tenant, _given(named), by=by, reason=reason)
+    with working("Looking in every place"):
+        asked = _desk().request(tenant, _given(named), by=by, reason=reason)
     show(_asked(asked), as_json, _asked_lines(asked))
 
 
@@ -99,7 +100,8 @@ def run(request_id: str, by: str, as_json: bool) -> None:
         analytics erase run er-20261127-1 --by "Bo Visser"
     """
     desk = _desk()
-    outcome = desk.run(desk.requests.find(request_id), by=by)
+    with working("Erasing, and searching every place anew"):
+        outcome = desk.run(desk.requests.find(request_id), by=by)
     show(outcome.as_dict(), as_json, _outcome_lines(outcome))
 
 

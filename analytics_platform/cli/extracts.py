@@ -12,7 +12,7 @@ import click
 
 from analytics_platform.cli.answers import show as show_answer
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import Day, as_json, read_catalog, read_settings
+from analytics_platform.cli.common import Day, as_json, near, read_catalog, read_settings, working
 from analytics_platform.errors import AnalyticsError
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def show(dashboard: str, table: str | None, as_json: bool) -> None:
     manifest = _manifest(_store(), dashboard)
     names = [table] if table else sorted(manifest.tables)
     if unknown := [name for name in names if name not in manifest.tables]:
-        known = ", ".join(sorted(manifest.tables))
-        raise NotPublishedError(f"{dashboard} publishes no {unknown[0]}; it publishes {known}")
+        known = near(unknown[0], "tables", sorted(manifest.tables))
+        raise NotPublishedError(f"{dashboard} publishes no {unknown[0]}; {known}")
     by = f"by run {manifest.run}" if manifest.run else "by hand"
     at = f"{manifest.published_at:%Y-%m-%d %H:%M} UTC"
     lines = [f"{dashboard}: publication {manifest.number} of {at}, {by}"]
@@ -88,7 +88,8 @@ def verify(dashboard: str | None, as_json: bool) -> None:
 
     store, now = _store(), datetime.now(UTC)
     names = [_manifest(store, dashboard).dashboard] if dashboard else list(read_catalog().dashboards)
-    found = {f"{name}/{table}": each for name in names for table, each in sorted(audit(store, name, now).items())}
+    with working("Reading what is published"):
+        found = {f"{name}/{table}": each for name in names for table, each in sorted(audit(store, name, now).items())}
     problems = {name: list(each.problems) for name, each in found.items() if each.problems}
     objects, size = sum(each.objects for each in found.values()), sum(each.bytes for each in found.values())
     lines = [f"{name}: {problem}" for name, each in problems.items() for problem in each]
@@ -148,7 +149,7 @@ def _manifest(store: ObjectStore, dashboard: str) -> Manifest:
 
     known = read_catalog().dashboards
     if dashboard not in known:
-        raise NotPublishedError(f"no dashboard {dashboard!r} in the catalogue; there are {', '.join(known)}")
+        raise NotPublishedError(f"no dashboard {dashboard!r} in the catalogue; {near(dashboard, 'dashboards', known)}")
     manifest = read_manifest(store, dashboard)
     if manifest is None:
         raise NotPublishedError(f"no manifest of {dashboard} yet: the next `analytics run` publishes one")

@@ -9,7 +9,7 @@ import click
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import as_json, read_catalog, read_settings
+from analytics_platform.cli.common import as_json, read_catalog, read_settings, working
 
 if TYPE_CHECKING:
     from analytics_platform.defs.restoring import Restored
@@ -58,7 +58,8 @@ def verify(as_json: bool) -> None:
     """
     from analytics_platform.defs.restoring import verify_governance
 
-    verified = verify_governance(read_settings())
+    with working("Restoring the newest backup, to compare"):
+        verified = verify_governance(read_settings())
     answer = {"ok": True, "evidence": verified.evidence, "restored": verified.restored.as_dict()}
     show(answer, as_json, [f"Evidence: {verified.evidence:,} entries, the chain holds", *_lines(verified.restored)])
 

@@ -15,7 +15,7 @@ import click
 from analytics_platform.cli import reports
 from analytics_platform.cli.answers import FORMATS, show
 from analytics_platform.cli.command import Command
-from analytics_platform.cli.common import Day, Tenant, as_json, progress_bar, read_catalog, read_settings
+from analytics_platform.cli.common import Day, Tenant, as_json, progress_bar, read_catalog, read_settings, working
 from analytics_platform.cli.portal import demo_users
 
 if TYPE_CHECKING:
@@ -251,7 +251,8 @@ def _simulated(seed: int, last: date | None) -> Path:
     days = json.loads(told.read_text()) if told.exists() else None
     first = date.fromisoformat(days["first"]) if days else last - timedelta(days=_DEMO_DAYS - 1)
     if not days or date.fromisoformat(days["last"]) < last:
-        simulate(read_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
+        with working("Simulating"):
+            simulate(read_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
         told.write_text(json.dumps({"first": first.isoformat(), "last": last.isoformat()}))
     return folder
 
@@ -269,7 +270,8 @@ def _live(seed: int) -> LiveReport:
     from analytics_platform.demo.live import live_burst
 
     settings = read_settings()
-    return live_burst(settings, read_catalog(), store_from(settings), seed=seed)
+    with working("Sending live events"):
+        return live_burst(settings, read_catalog(), store_from(settings), seed=seed)
 
 
 def _import_lines(report: ImportReport) -> list[str]:

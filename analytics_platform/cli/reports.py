@@ -12,7 +12,7 @@ import click
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import as_json, read_settings
+from analytics_platform.cli.common import as_json, read_settings, working
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -57,7 +57,8 @@ def build(week: date | None, as_json: bool) -> None:
         analytics report build 2026-W47
     """
     monday = week or newest()
-    outcome = build_week(monday)
+    with working("Building the report"):
+        outcome = build_week(monday)
     lines = [*_run_lines(outcome), *where(monday)]
     show({"week": monday, "files": _files(monday), **outcome.as_dict()}, as_json, lines)
     sys.exit(0 if outcome.ok else 1)

@@ -11,7 +11,7 @@ import click
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import Day, Tenant, as_json, read_catalog, read_settings
+from analytics_platform.cli.common import Day, Tenant, as_json, read_catalog, read_settings, working
 
 if TYPE_CHECKING:
     from analytics_platform.governance.retention.desk import Outcome, RetentionDesk
@@ -84,7 +84,8 @@ def apply(plan_hash: str, by: str, dry_run: bool, as_json: bool) -> None:
         changed = desk.dry_run(planned, _today())
         _show_dry_run(planned, changed, as_json)
         sys.exit(1 if changed else 0)
-    outcome = desk.apply(planned, by=by)
+    with working("Removing, and counting what is left"):
+        outcome = desk.apply(planned, by=by)
     show(outcome.as_dict(), as_json, _outcome_lines(outcome))
 
 
@@ -152,7 +153,7 @@ def add(
     last: date | None,
     as_json: bool,
 ) -> None:
-    """Declare a hold.
+    """Declare a hold: what it covers is neither removed nor erased until its last day.
 
     Examples:
         analytics retention holds add case-2026-17 --by "Ann Smit" --matter "Case 17" --until 2027-06-30

@@ -11,7 +11,7 @@ import click
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import as_json, read_catalog, read_settings
+from analytics_platform.cli.common import as_json, read_catalog, read_settings, working
 
 if TYPE_CHECKING:
     from analytics_platform.governance.review.desk import ReviewDesk, Shown
@@ -39,7 +39,8 @@ def build(quarter: str, as_json: bool) -> None:
 
     asked = _quarter(quarter)
     ensure_manifest(read_settings())
-    run_id = build_review(read_settings(), asked)
+    with working("Building the review"):
+        run_id = build_review(read_settings(), asked)
     shown = _desk().show(asked)
     answer = {"run_id": run_id, **_answer(shown)}
     show(answer, as_json, [*_lines(shown), *_places(asked)])

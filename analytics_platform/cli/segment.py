@@ -11,7 +11,7 @@ import click
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import as_json, read_catalog, read_settings
+from analytics_platform.cli.common import agreed, as_json, read_catalog, read_settings
 from analytics_platform.errors import AnalyticsError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def apply(yes: bool, as_json: bool) -> None:
         changes = _changes(found)
         if changes and not yes:
             click.echo("\n".join([*_told(changes), *_summary(changes)]), err=True)
-            click.confirm("Make these changes?", abort=True, err=True)
+            agreed("Make these changes?")
         outcomes = list(make(found, api, actual))
     ok = all(outcome.state == "made" for outcome in outcomes)
     lines = [line for outcome in outcomes for line in _outcome_lines(outcome)] or ["Nothing to do"]
