@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -12,12 +13,18 @@ import click
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Group
-from analytics_platform.cli.common import as_json, read_settings, working
+from analytics_platform.cli.common import as_json, near, read_settings, working
+from analytics_platform.errors import AnalyticsError
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from analytics_platform.defs.runs import RunReport
+    from analytics_platform.lake.store import ObjectStore
+
+
+class NotWrittenError(AnalyticsError):
+    """A week has no report, or none for an audience."""
 
 
 class Week(click.ParamType):  # type: ignore[type-arg]
@@ -79,6 +86,7 @@ def show_(week: date | None, audience: str, as_json: bool) -> None:
     from analytics_platform.lake.layout import weekly_report_key
 
     store, monday = store_from(read_settings()), week or newest()
+    _require_written(store, monday, audience)
     told = json.loads(store.get(weekly_report_key(monday, audience, "json")))
     page = store.address(weekly_report_key(monday, audience, "html"))
     show(told, as_json, [*_told(told), page])
@@ -148,6 +156,18 @@ def _files(monday: date) -> list[str]:
 
     store = store_from(read_settings())
     return [store.address(info.key) for info in store.list(weekly_report_prefix(monday))]
+
+
+def _require_written(store: ObjectStore, monday: date, audience: str) -> None:
+    from analytics_platform.lake.layout import weekly_report_prefix
+
+    written = [Path(info.key).stem for info in store.list(weekly_report_prefix(monday)) if info.key.endswith(".json")]
+    if not written:
+        raise NotWrittenError(f"the week of {monday} has no report; build it with `analytics report build {monday}`")
+    if audience not in written:
+        raise NotWrittenError(
+            f"--audience: the week of {monday} has no report for {audience!r}; {near(audience, 'audiences', written)}"
+        )
 
 
 def _told(told: dict[str, Any]) -> list[str]:
