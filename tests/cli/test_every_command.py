@@ -215,6 +215,14 @@ def test_a_script_that_reads_json_gets_no_lines(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.integration
+def test_help_answers_at_once_because_it_imports_no_room() -> None:
+    script = "import sys, analytics_platform.cli; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    heavy = {"dagster", "dbt", "duckdb", "pyarrow", "polars", "pydantic", "pandas", "great_expectations", "rich"}
+    assert heavy & set(done.stdout.split()) == set()
+
+
+@pytest.mark.integration
 def test_a_terminal_gets_a_bar_and_no_pipe_does() -> None:
     script = (
         "from analytics_platform.cli.common import progress_bar\nwith progress_bar('Importing', False) as p: p(1, 2)\n"
