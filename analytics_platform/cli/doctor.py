@@ -95,14 +95,18 @@ def show_findings(looked: Looked) -> None:
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     # A log is searched line by line.
     room = min(console.width, _WIDEST) - _INDENT if console.is_terminal else _ONE_LINE
-    for number, finding in enumerate(looked.findings):
-        line = Text().append(f"{'' if number else looked.probe:<{_NAME}} ", style="bold")
-        line.append(f"{finding.outcome:<{_OUTCOME}} ", style=_COLOURS[finding.outcome])
-        is_named = finding.looked_at.lower() != looked.probe
-        text = f"{finding.looked_at}: {finding.found}" if is_named else finding.found
-        console.print(line.append(_wrapped(text, room)))
-        if finding.mend:
-            console.print(f"{'':{_INDENT}}→ {_wrapped(finding.mend, room - 2, 2)}")
+    with console.capture() as told:
+        for number, finding in enumerate(looked.findings):
+            line = Text().append(f"{'' if number else looked.probe:<{_NAME}} ", style="bold")
+            line.append(f"{finding.outcome:<{_OUTCOME}} ", style=_COLOURS[finding.outcome])
+            is_named = finding.looked_at.lower() != looked.probe
+            text = f"{finding.looked_at}: {finding.found}" if is_named else finding.found
+            console.print(line.append(_wrapped(text, room)))
+            if finding.mend:
+                console.print(f"{'':{_INDENT}}→ {_wrapped(finding.mend, room - 2, 2)}")
+    # Written by us: where nobody reads any more, rich would end the process with a code of its own.
+    sys.stdout.write(told.get())
+    sys.stdout.flush()
 
 
 def _wrapped(text: str, room: int, indent: int = 0) -> str:
