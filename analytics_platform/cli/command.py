@@ -45,8 +45,8 @@ class _Explained(click.Command):
     """A command whose help ends with the lines that stand below `Examples:` in its docstring."""
 
     def __init__(self, *args: Any, **others: Any) -> None:
-        text, _, examples = cleandoc(others.pop("help", None) or "").partition(_EXAMPLES)
-        super().__init__(*args, help=text.rstrip() or None, **others)
+        text, _, examples = cleandoc(others.get("help") or "").partition(_EXAMPLES)
+        super().__init__(*args, **{**others, "help": text.rstrip() or None})
         self.examples = tuple(line.strip() for line in examples.splitlines() if line.strip())
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
