@@ -30,16 +30,17 @@ help: ## Show what can be made
 
 env: $(READY) ## Create .venv from the lock
 
-# uv installs the lock in seconds; where it is not to be had, pip reads the same hashed file.
+# uv installs the lock in seconds; where it is not to be had, pip reads the same hashed file. The lock names all that is
+# needed; without --no-deps an older pip asks for a pin of each extra, which is none of a package.
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'Installing into $(VENV) (once; a minute or two)'
 	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
 		$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python $(LOCK) || \
-		$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK); \
+		$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r $(LOCK); \
 	else \
-		$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK); \
+		$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r $(LOCK); \
 	fi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from inspect import cleandoc
 
 import click
 
 from analytics_platform.cli import main
+from analytics_platform.cli.command import Command, Group
 from docs_site.markdown import code, page, table
 
 
 def commands_page() -> str:
     """The page of all commands."""
     lede = (
-        "Each command says the same with `--help`. Exit code 1 is an expected failure, in one line; 2 is wrong usage."
+        "Each command says the same with `--help`. What holds for all of them, exit codes among it, is in "
+        "[the command line](../command-line.md)."
     )
     return page(
         "Commands", lede, *(_section(context) for context in _leaves(click.Context(main, info_name="analytics")))
@@ -26,6 +27,8 @@ def _leaves(context: click.Context) -> Iterator[click.Context]:
     if not isinstance(command, click.Group):
         yield context
         return
+    if command.invoke_without_command:
+        yield context
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         if found is not None and not found.hidden:
@@ -35,9 +38,10 @@ def _leaves(context: click.Context) -> Iterator[click.Context]:
 def _section(context: click.Context) -> str:
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    help_text = cleandoc(command.help or "").replace("\b\n", "")
     options = table(["option", ""], (_option(context, each) for each in command.get_params(context)))
-    return f"## {context.command_path}\n\n```text\n{usage}\n```\n\n{help_text}\n\n{options}"
+    examples = "\n".join(command.examples) if isinstance(command, Command | Group) else ""
+    shown = f"\n\n```sh\n{examples}\n```" if examples else ""
+    return f"## {context.command_path}\n\n```text\n{usage}\n```\n\n{command.help or ''}{shown}\n\n{options}"
 
 
 def _option(context: click.Context, parameter: click.Parameter) -> tuple[str, str]:

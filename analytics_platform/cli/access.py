@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, read_catalog, read_settings
 
 if TYPE_CHECKING:
     from analytics_platform.governance.access.desk import AccessDesk, Applied
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _SHOWN = 40
 
 
-@click.group()
+@click.group(cls=Group)
 def access() -> None:
     """Who may see what: one policy, compiled to every target; what is granted compared with it."""
 
@@ -33,11 +34,15 @@ def access() -> None:
 )
 @as_json
 def compile_(out: Path | None, as_json: bool) -> None:
-    """Write the policy for DuckDB, Snowflake, BigQuery, dbt, Power BI and pages into a folder; nothing is granted."""
-    with expected_failures():
-        desk = _desk()
-        folder = out or read_settings().access_root / "compiled"
-        paths = desk.compile(folder)
+    """Write the policy for DuckDB, Snowflake, BigQuery, dbt, Power BI and pages into a folder; nothing is granted.
+
+    Examples:
+        analytics access compile
+        analytics access compile --out policy/
+    """
+    desk = _desk()
+    folder = out or read_settings().access_root / "compiled"
+    paths = desk.compile(folder)
     names = [str(path.relative_to(folder)) for path in paths]
     answer = {"policy_sha256": desk.policy.sha256, "folder": str(folder), "files": names}
     show(
@@ -58,13 +63,17 @@ def compile_(out: Path | None, as_json: bool) -> None:
 )
 @as_json
 def diff(target: str | None, rows: Path | None, as_json: bool) -> None:
-    """Compare what is granted with the policy; fails on any difference."""
-    with expected_failures():
-        desk = _desk()
-        name = target or desk.target.name
-        is_asked = name == desk.target.name and rows is None
-        drifts = desk.diff() if is_asked else desk.diff_external(name, _rows(rows, name))
-        mend = desk.target.mend(drifts) if is_asked else []
+    """Compare what is granted with the policy; fails on any difference.
+
+    Examples:
+        analytics access diff
+        analytics access diff --target snowflake --rows answers.json
+    """
+    desk = _desk()
+    name = target or desk.target.name
+    is_asked = name == desk.target.name and rows is None
+    drifts = desk.diff() if is_asked else desk.diff_external(name, _rows(rows, name))
+    mend = desk.target.mend(drifts) if is_asked else []
     answer = {"target": name, "policy_sha256": desk.policy.sha256, **_counted(drifts), "mend": mend}
     lines = _drift_lines(name, drifts)
     lines += [desk.target.next_step] if drifts and is_asked else []
@@ -80,10 +89,12 @@ def apply(by: str, as_json: bool) -> None:
 
     For DuckDB views and audiences' files are made anew. Elsewhere the compiled statements are run where the setting
     access_grants lets the platform grant; else what is granted is only compared.
+
+    Examples:
+        analytics access apply --by "Ann Smit"
     """
-    with expected_failures():
-        desk = _desk()
-        applied = desk.apply(by=by, now=datetime.now(UTC))
+    desk = _desk()
+    applied = desk.apply(by=by, now=datetime.now(UTC))
     carried, name = applied.carried, desk.target.name
     files = [
         {"audience": f.audience.name, "path": str(f.path), "rows": f.rows, "bytes": f.bytes} for f in carried.files
@@ -114,12 +125,16 @@ def apply(by: str, as_json: bool) -> None:
 @click.option("--policy", "shown", help="Hash of the policy that you read, or its first 12 characters.")
 @as_json
 def matrix(out: Path | None, role: str | None, name: str | None, shown: str | None, as_json: bool) -> None:
-    """Write who may see what as HTML and PDF, and sign it."""
-    with expected_failures():
-        desk = _desk()
-        now = datetime.now(UTC)
-        standing = desk.sign(role, name or "", shown or "", now) if role else desk.standing()
-        paths = desk.write_matrix(out or read_settings().access_root, now.date())
+    """Write who may see what as HTML and PDF, and sign it.
+
+    Examples:
+        analytics access matrix
+        analytics access matrix --sign privacy_officer --name "Ann Smit" --policy 0f1e2d3c4b5a
+    """
+    desk = _desk()
+    now = datetime.now(UTC)
+    standing = desk.sign(role, name or "", shown or "", now) if role else desk.standing()
+    paths = desk.write_matrix(out or read_settings().access_root, now.date())
     answer = {"policy_sha256": desk.policy.sha256, **_told(standing), "files": [str(path) for path in paths]}
     lines = [f"Policy {desk.policy.sha256}: {standing.status}"]
     lines += [

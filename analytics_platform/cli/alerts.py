@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, read_catalog, read_settings
 from analytics_platform.cli.keys import Span
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from analytics_platform.alerting.store import SqliteStore
 
 
-@click.group()
+@click.group(cls=Group)
 def alerts() -> None:
     """Incidents and the messages about them; without a Slack token the messages stay here."""
 
@@ -33,14 +34,18 @@ def alerts() -> None:
 @click.option("--owner", help="Only this team's.")
 @as_json
 def list_(everything: bool, owner: str | None, as_json: bool) -> None:
-    """Show incidents, oldest first, and how many messages wait."""
+    """Show incidents, oldest first, and how many messages wait.
+
+    Examples:
+        analytics alerts list
+        analytics alerts list --all --owner finance --json
+    """
     now = datetime.now(UTC)
-    with expected_failures():
-        with _store().transaction() as session:
-            known = session.incidents()
-        unsent = len(_unsent())
-        shown = [each for each in known if (everything or each.recovered_at is None) and owner in (None, each.owner)]
-        muted = _desk().mutes_of(shown, now)
+    with _store().transaction() as session:
+        known = session.incidents()
+    unsent = len(_unsent())
+    shown = [each for each in known if (everything or each.recovered_at is None) and owner in (None, each.owner)]
+    muted = _desk().mutes_of(shown, now)
     answer = {"incidents": [_told(each, muted.get(each.id)) for each in shown], "unsent_messages": unsent}
     lines = [_line(each, muted.get(each.id)) for each in shown] or ["No incidents"]
     show(answer, as_json, [*lines, f"{unsent} messages wait to be sent"])
@@ -50,12 +55,15 @@ def list_(everything: bool, owner: str | None, as_json: bool) -> None:
 @click.argument("incident")
 @as_json
 def show_(incident: str, as_json: bool) -> None:
-    """Show an incident and every message about it, sent or not."""
-    with expected_failures():
-        found = _desk().incident(incident)
-        muted = _desk().mutes_of([found], datetime.now(UTC)).get(found.id)
-        with _store().transaction() as session:
-            messages = [each for each in session.outbox() if each.message.incident == found.id]
+    """Show an incident and every message about it, sent or not.
+
+    Examples:
+        analytics alerts show 4f1c09aa21
+    """
+    found = _desk().incident(incident)
+    muted = _desk().mutes_of([found], datetime.now(UTC)).get(found.id)
+    with _store().transaction() as session:
+        messages = [each for each in session.outbox() if each.message.incident == found.id]
     lines = [_line(found, muted), *_failing_lines(found), *_note_lines(found)]
     for each in messages:
         lines += ["", f"{_standing(each)}", *(f"  {line}" for line in each.message.text.splitlines())]
@@ -71,10 +79,13 @@ def show_(incident: str, as_json: bool) -> None:
 @click.option("--all-days", is_flag=True, help="Also the same failure of other days.")
 @as_json
 def mute(incident: str, span: timedelta, reason: str, by: str | None, all_days: bool, as_json: bool) -> None:
-    """Say nothing about an incident for a while; it is told again if it still fails then."""
-    with expected_failures():
-        until = datetime.now(UTC) + span
-        kept = _desk().mute(incident, until, by or getpass.getuser(), reason, all_days=all_days)
+    """Say nothing about an incident for a while; it is told again if it still fails then.
+
+    Examples:
+        analytics alerts mute 4f1c09aa21 --for 12h --reason "The supplier mends it tonight"
+    """
+    until = datetime.now(UTC) + span
+    kept = _desk().mute(incident, until, by or getpass.getuser(), reason, all_days=all_days)
     what = "all its days" if all_days else "its day"
     show(kept.model_dump(mode="json"), as_json, [f"{incident} is muted for {what} until {until:%Y-%m-%d %H:%M} UTC"])
 
@@ -86,23 +97,29 @@ def mute(incident: str, span: timedelta, reason: str, by: str | None, all_days: 
 @click.option("--by", help="Who says so; by default the user of this machine.")
 @as_json
 def note(incident: str, cause: str | None, next_step: str | None, by: str | None, as_json: bool) -> None:
-    """Keep why an incident happened, and what is done next; a part that is not given stays as it was."""
-    with expected_failures():
-        told = {"--cause": cause, "--next-step": next_step}
-        _refuse_note(told)
-        now = datetime.now(UTC)
-        noted = _desk().note(incident, now, by or getpass.getuser(), cause=cause, next_step=next_step)
+    """Keep why an incident happened, and what is done next; a part that is not given stays as it was.
+
+    Examples:
+        analytics alerts note 4f1c09aa21 --cause "A bank holiday" --next-step "None"
+    """
+    told = {"--cause": cause, "--next-step": next_step}
+    _refuse_note(told)
+    now = datetime.now(UTC)
+    noted = _desk().note(incident, now, by or getpass.getuser(), cause=cause, next_step=next_step)
     show({**_told(noted, None)}, as_json, [_line(noted, None), *_note_lines(noted)])
 
 
 @alerts.command()
 @as_json
 def send(as_json: bool) -> None:
-    """Do what is due by now, and send what waits to Slack."""
-    with expected_failures():
-        _desk().settle(datetime.now(UTC))
-        report = _sent()
-        left = _unsent()
+    """Do what is due by now, and send what waits to Slack.
+
+    Examples:
+        analytics alerts send
+    """
+    _desk().settle(datetime.now(UTC))
+    report = _sent()
+    left = _unsent()
     if report is None:
         lines = [f"There is no Slack token (ANALYTICS_SLACK_TOKEN): {len(left)} messages stay in the outbox"]
         show({"sent": 0, "unsent": len(left), "errors": {}}, as_json, lines)
@@ -117,9 +134,12 @@ def send(as_json: bool) -> None:
 @alerts.command()
 @as_json
 def digest(as_json: bool) -> None:
-    """Write the day's digests of warnings, one for each channel, once a day."""
-    with expected_failures():
-        messages = _desk().digest(datetime.now(UTC))
+    """Write the day's digests of warnings, one for each channel, once a day.
+
+    Examples:
+        analytics alerts digest
+    """
+    messages = _desk().digest(datetime.now(UTC))
     show(
         {"messages": [_content(each.model_dump()) for each in messages]},
         as_json,
@@ -131,15 +151,19 @@ def digest(as_json: bool) -> None:
 @click.option("--check", "within", type=Span(), help="Write nothing: fail when the last one is older than this.")
 @as_json
 def heartbeat(within: timedelta | None, as_json: bool) -> None:
-    """Write the day's proof that alerting is alive, or check that there was one."""
+    """Write the day's proof that alerting is alive, or check that there was one.
+
+    Examples:
+        analytics alerts heartbeat
+        analytics alerts heartbeat --check 26h
+    """
     now = datetime.now(UTC)
-    with expected_failures():
-        if within is None:
-            message = _desk().heartbeat(now)
-            show({"message": _content(message.model_dump())}, as_json, _texts([message.text]))
-            return
-        with _store().transaction() as session:
-            last = session.marks().get("heartbeat")
+    if within is None:
+        message = _desk().heartbeat(now)
+        show({"message": _content(message.model_dump())}, as_json, _texts([message.text]))
+        return
+    with _store().transaction() as session:
+        last = session.marks().get("heartbeat")
     alive = last is not None and now - last <= within
     said = f"The last heartbeat was at {last:%Y-%m-%d %H:%M} UTC" if last else "There was no heartbeat yet"
     show({"alive": alive, "last_at": last}, as_json, [said])

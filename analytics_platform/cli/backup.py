@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from analytics_platform.cli.answers import show
+from analytics_platform.cli.command import Command, Group
 from analytics_platform.cli.common import (
-    Progress,
     as_json,
-    expected_failures,
     progress_bar,
     read_settings,
     read_settings_alone,
@@ -33,7 +30,7 @@ _ID = click.option("--backup", "backup_id", metavar="ID", help="Which one; by de
 _BY = click.option("--by", required=True, metavar="NAME", help="Who answers for this; goes on record.")
 
 
-@click.group()
+@click.group(cls=Group)
 def backup() -> None:
     """Backups in TARGET, a folder or a bucket's URL; by default the setting backup_target."""
 
@@ -43,8 +40,13 @@ def backup() -> None:
 @_BY
 @as_json
 def create(target: str | None, by: str, as_json: bool) -> None:
-    """Back up lake, warehouse, Dagster's records and the home's files; the platform may run meanwhile."""
-    with expected_failures(), _progress("Backing up", as_json) as progress:
+    """Back up lake, warehouse, Dagster's records and the home's files; the platform may run meanwhile.
+
+    Examples:
+        analytics backup create --by "Ann Smit"
+        analytics backup create s3://rental-backups/eu --by nightly --json
+    """
+    with progress_bar("Backing up", as_json) as progress:
         from analytics_platform.defs.backing_up import back_up, target_of
 
         settings = read_settings()
@@ -58,11 +60,15 @@ def create(target: str | None, by: str, as_json: bool) -> None:
 @_TARGET
 @as_json
 def list_(target: str | None, as_json: bool) -> None:
-    """Say which backups there are, the oldest first."""
-    with expected_failures():
-        from analytics_platform.defs.backing_up import target_of
+    """Say which backups there are, the oldest first.
 
-        backups = target_of(read_settings_alone(), target).backups()
+    Examples:
+        analytics backup list
+        analytics backup list /mnt/backups --json
+    """
+    from analytics_platform.defs.backing_up import target_of
+
+    backups = target_of(read_settings_alone(), target).backups()
     lines = [line for each in backups for line in _lines(each)[:1]] or ["There is no backup"]
     show({"backups": [each.as_dict() for each in backups]}, as_json, lines)
 
@@ -72,8 +78,12 @@ def list_(target: str | None, as_json: bool) -> None:
 @_ID
 @as_json
 def verify(target: str | None, backup_id: str | None, as_json: bool) -> None:
-    """Read a backup whole and compare every byte with its hash; exit code 1 and names where anything differs."""
-    with expected_failures(), _progress("Comparing", as_json) as progress:
+    """Read a backup whole and compare every byte with its hash; exit code 1 and names where anything differs.
+
+    Examples:
+        analytics backup verify
+    """
+    with progress_bar("Comparing", as_json) as progress:
         from analytics_platform.backup.restore import compare
         from analytics_platform.defs.backing_up import target_of
 
@@ -95,13 +105,16 @@ def verify(target: str | None, backup_id: str | None, as_json: bool) -> None:
 @click.option("--keep-monthly", type=click.IntRange(min=0), default=0, show_default=True)
 @as_json
 def prune(target: str | None, by: str, keep_daily: int, keep_weekly: int, keep_monthly: int, as_json: bool) -> None:
-    """Keep the newest of so many days, weeks and months, none older than the class of the dataset backups allows."""
-    with expected_failures():
-        from analytics_platform.defs.backing_up import prune_backups, rule_of, target_of
+    """Keep the newest of so many days, weeks and months, none older than the class of the dataset backups allows.
 
-        settings = read_settings()
-        rule = rule_of(settings, keep_daily, keep_weekly, keep_monthly)
-        pruned = prune_backups(settings, target_of(settings, target), rule, by=by)
+    Examples:
+        analytics backup prune --by "Ann Smit" --keep-daily 14 --keep-weekly 8
+    """
+    from analytics_platform.defs.backing_up import prune_backups, rule_of, target_of
+
+    settings = read_settings()
+    rule = rule_of(settings, keep_daily, keep_weekly, keep_monthly)
+    pruned = prune_backups(settings, target_of(settings, target), rule, by=by)
     lines = [
         f"Kept {len(pruned.kept)}, removed {len(pruned.removed)}: {', '.join(pruned.removed) or 'none'}",
         f"Removed {pruned.pieces:,} pieces, {pruned.size:,} bytes, that no backup names",
@@ -109,7 +122,7 @@ def prune(target: str | None, by: str, keep_daily: int, keep_weekly: int, keep_m
     show(asdict(pruned), as_json, lines)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", metavar="FROM")
 @click.option(
     "--to",
@@ -135,8 +148,13 @@ def prune(target: str | None, by: str, keep_daily: int, keep_weekly: int, keep_m
 def restore(
     source: str, home: Path, backup_id: str | None, keys: Path | None, erasures: str | None, as_json: bool
 ) -> None:
-    """Restore a backup into a new home, without what was removed or erased since."""
-    with expected_failures(), _progress("Restoring", as_json) as progress:
+    """Restore a backup into a new home, without what was removed or erased since.
+
+    Examples:
+        analytics restore /mnt/backups --to /srv/restored
+        analytics restore s3://rental-backups/eu --to /srv/restored --keys /mnt/keys
+    """
+    with progress_bar("Restoring", as_json) as progress:
         from analytics_platform.defs.backing_up import target_of
         from analytics_platform.defs.restoring import From, living_records, restore_home
 
@@ -145,16 +163,6 @@ def restore(
         origin = From(target_of(settings, source), backup_id, keys, records)
         restored = restore_home(settings, origin, home, progress)
     show({"home": str(home), **restored.as_dict()}, as_json, _restored_lines(restored, home))
-
-
-@contextmanager
-def _progress(title: str, quiet: bool) -> Iterator[Progress]:
-    with progress_bar(title, quiet) as progress:
-        yield progress or _unseen
-
-
-def _unseen(done: int, total: int) -> None:
-    del done, total
 
 
 def _lines(made: Backup) -> list[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import agreed, as_json, read_settings
 from analytics_platform.cli.keys import Span
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _DETACHED = "HEAD"
 
 
-@click.group()
+@click.group(cls=Group)
 def branch() -> None:
     """Environments of branches in a shared warehouse: schemas with a prefix of their own."""
 
@@ -30,13 +31,17 @@ def branch() -> None:
 @click.argument("branch_name", metavar="[BRANCH]", required=False)
 @as_json
 def name(branch_name: str | None, as_json: bool) -> None:
-    """Say which settings are a branch's, by default of the branch that git is on; nothing is made."""
-    with expected_failures():
-        from analytics_platform.warehouse.branches import branch_prefix, schemas_with
+    """Say which settings are a branch's, by default of the branch that git is on; nothing is made.
 
-        of = branch_name or _current_branch()
-        prefix = branch_prefix(of)
-        chosen = branch_settings(read_settings(), prefix)
+    Examples:
+        analytics branch name
+        analytics branch name feature/on-time --json
+    """
+    from analytics_platform.warehouse.branches import branch_prefix, schemas_with
+
+    of = branch_name or _current_branch()
+    prefix = branch_prefix(of)
+    chosen = branch_settings(read_settings(), prefix)
     answer = {"branch": of, "prefix": prefix, "schemas": schemas_with(prefix), "settings": chosen}
     show(answer, as_json, [f"{setting}={value}" for setting, value in chosen.items()])
 
@@ -45,12 +50,15 @@ def name(branch_name: str | None, as_json: bool) -> None:
 @click.option("--older-than", type=Span(), metavar="AGE", help="Only those whose first schema is as old: 7d, 12h.")
 @as_json
 def list_(older_than: timedelta | None, as_json: bool) -> None:
-    """Show the branch environments of the configured warehouse, oldest first."""
-    now = datetime.now(UTC)
-    with expected_failures():
-        from analytics_platform.warehouse.branches import branch_schemas
+    """Show the branch environments of the configured warehouse, oldest first.
 
-        found = branch_schemas(*_warehouse(read_settings()))
+    Examples:
+        analytics branch list --older-than 7d
+    """
+    now = datetime.now(UTC)
+    from analytics_platform.warehouse.branches import branch_schemas
+
+    found = branch_schemas(*_warehouse(read_settings()))
     shown = [each for each in found if older_than is None or now - each.made_at >= older_than]
     answer = {"branches": [_told(each, now) for each in shown]}
     lines = [f"{e.prefix:<34} {_age(e, now):>6}  {len(e.schemas)} schemas" for e in shown]
@@ -62,28 +70,32 @@ def list_(older_than: timedelta | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 def drop(branch_name: str | None, yes: bool, as_json: bool) -> None:
-    """Drop a branch's schemas with all that is in them; by default those of this environment's own prefix."""
-    with expected_failures():
-        from analytics_platform.warehouse.branches import (
-            NotABranchError,
-            branch_prefix,
-            drop_schemas,
-            environment_of,
-            schemas_with,
-        )
+    """Drop a branch's schemas with all that is in them; by default those of this environment's own prefix.
 
-        settings = read_settings()
-        prefix = branch_prefix(branch_name) if branch_name else settings.warehouse_schema_prefix
-        if not prefix:
-            raise NotABranchError("this is no branch environment: warehouse_schema_prefix is not set; name the branch")
-        warehouse, where = _warehouse(settings)
-        environment = environment_of(warehouse, where, prefix)
-        if environment is None:
-            raise NotABranchError(f"{warehouse.address} has none of {', '.join(schemas_with(prefix))}")
-        if not yes:
-            click.echo("\n".join(environment.schemas), err=True)
-            click.confirm(f"Drop these in {warehouse.address}, with all that is in them?", abort=True, err=True)
-        drop_schemas(warehouse, where, environment)
+    Examples:
+        analytics branch drop feature/on-time
+        analytics branch drop feature/on-time --yes
+    """
+    from analytics_platform.warehouse.branches import (
+        NotABranchError,
+        branch_prefix,
+        drop_schemas,
+        environment_of,
+        schemas_with,
+    )
+
+    settings = read_settings()
+    prefix = branch_prefix(branch_name) if branch_name else settings.warehouse_schema_prefix
+    if not prefix:
+        raise NotABranchError("this is no branch environment: warehouse_schema_prefix is not set; name the branch")
+    warehouse, where = _warehouse(settings)
+    environment = environment_of(warehouse, where, prefix)
+    if environment is None:
+        raise NotABranchError(f"{warehouse.address} has none of {', '.join(schemas_with(prefix))}")
+    if not yes:
+        click.echo("\n".join(environment.schemas), err=True)
+        agreed(f"Drop these in {warehouse.address}, with all that is in them?")
+    drop_schemas(warehouse, where, environment)
     lake = branch_settings(settings, prefix).get("ANALYTICS_LAKE_URL")
     lines = [f"Dropped {schema}" for schema in environment.schemas]
     lines += [f"Its lake is left, for its bucket's lifecycle rule or for you: {lake}"] if lake else []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
 
+from analytics_platform.cli.command import JSON_ASKED
 from analytics_platform.errors import AnalyticsError
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from analytics_platform.settings import Settings
 
 Progress = Callable[[int, int], None]
+
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]
@@ -34,7 +39,53 @@ class Day(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a day; write it as YYYY-MM-DD", param, ctx)
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Answer as one JSON object.")
+class UnknownNameError(AnalyticsError):
+    """A name is of nothing that there is; the text says what somebody may have meant."""
+
+
+class NotAgreedError(AnalyticsError):
+    """Somebody was asked and said no."""
+
+
+class Tenant(click.ParamType):  # type: ignore[type-arg]
+    """The id of a tenant; the registry is only read when somebody names one."""
+
+    name = "tenant"
+
+    def __init__(self, *others: str) -> None:
+        self.others = others
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id.
+
+        Raises:
+            UnknownNameError: there is no such tenant.
+        """
+        del ctx
+        known = [*read_catalog().tenants, *self.others]
+        if value not in known:
+            where = f"{param.opts[0]}: " if param else ""
+            raise UnknownNameError(f"{where}{value!r} is no registered tenant; {near(value, 'tenants', known)}")
+        return value
+
+
+def near(name: str, kind: str, known: Iterable[str]) -> str:
+    """What somebody may have meant by a name that there is not, and all that there are."""
+    names = list(known)
+    likely = get_close_matches(name, names, n=1)
+    return f"{f'did you mean {likely[0]}? ' if likely else ''}known {kind} are {', '.join(names) or 'none'}"
+
+
+def _note_json(context: click.Context, parameter: click.Parameter, is_asked: bool) -> bool:
+    """Remember it for a failure, which is JSON then, too."""
+    del parameter
+    context.meta[JSON_ASKED] = is_asked
+    return is_asked
+
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, is_eager=True, callback=_note_json, help="Answer as one JSON object."
+)
 
 
 def read_settings() -> Settings:
@@ -62,23 +113,55 @@ def read_catalog() -> Catalog:
 
 
 @contextmanager
-def progress_bar(title: str, quiet: bool) -> Iterator[Progress | None]:
-    """A progress bar on a terminal; nothing in pipes, logs and ``--json``."""
-    if quiet or not sys.stderr.isatty():
-        yield None
+def progress_bar(title: str, quiet: bool) -> Iterator[Progress]:
+    """Show on standard error how far something is: a bar on a terminal, else a line now and then.
+
+    Args:
+        title: what is done.
+        quiet: whether a script reads the answer; it gets no lines.
+    """
+    if not sys.stderr.isatty():
+        yield _unseen if quiet else _Lines(title)
         return
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    with Bar(console=Console(stderr=True)) as bar:
+    with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-@contextmanager
-def expected_failures() -> Iterator[None]:
-    """Show a failure that the user can mend as one message; all others keep their traceback."""
-    try:
-        yield
-    except AnalyticsError as error:
-        raise click.ClickException(str(error)) from error
+def working(title: str) -> AbstractContextManager[object]:
+    """Show on a terminal that something takes its time of which nobody knows how far it is."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(title)
+
+
+def agreed(question: str) -> None:
+    """Ask whether to go on.
+
+    Raises:
+        NotAgreedError: somebody said no.
+    """
+    if not click.confirm(question, err=True):
+        raise NotAgreedError("not agreed, so nothing was changed; --yes agrees beforehand")
+
+
+class _Lines:
+    """Progress in a log: a line each half minute, none for what is done sooner."""
+
+    def __init__(self, title: str) -> None:
+        self.title, self.told_at = title, time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say how far it is, if it is time to."""
+        if time.monotonic() - self.told_at >= _SECONDS_BETWEEN_LINES:
+            self.told_at = time.monotonic()
+            click.echo(f"{self.title}: {100 * done // max(total, 1)} %", err=True)
+
+
+def _unseen(done: int, total: int) -> None:
+    del done, total

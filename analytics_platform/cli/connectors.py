@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show as show_answer
-from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, read_catalog, read_settings
 
 if TYPE_CHECKING:
     from analytics_platform.connectors.loading import AnyConnector
@@ -21,18 +22,25 @@ if TYPE_CHECKING:
 _SHOWN_ROWS = 5
 
 
-@click.group()
+@click.group(cls=Group)
 def connectors() -> None:
-    """What does not arrive as events: dropped files, tables of a database, APIs."""
+    """What does not arrive as events: dropped files, tables of a database, APIs.
+
+    Examples:
+        analytics connectors list
+    """
 
 
 @connectors.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """List the connectors of this deployment, and how the last run of each stream went."""
-    with expected_failures():
-        deployment, known = _deployment(), _known()
-        found = [_listed(deployment, connector, stream) for connector in known.values() for stream in connector.streams]
+    """List the connectors of this deployment, and how the last run of each stream went.
+
+    Examples:
+        analytics connectors list --json
+    """
+    deployment, known = _deployment(), _known()
+    found = [_listed(deployment, connector, stream) for connector in known.values() for stream in connector.streams]
     lines = [
         f"{each['connector']}/{each['stream']:<20} {each['source']:<13} every {each['every_hours']} h  {_last(each)}"
         for each in found
@@ -47,14 +55,17 @@ def list_(as_json: bool) -> None:
 @click.option("--rows", type=click.IntRange(min=1), default=_SHOWN_ROWS, show_default=True, help="How many to show.")
 @as_json
 def check(name: str, rows: int, as_json: bool) -> None:
-    """Try a connector: its file, its source, and what its first rows would become. Nothing lands."""
-    with expected_failures():
-        from analytics_platform.connectors.loading import named
-        from analytics_platform.connectors.running import first_rows
+    """Try a connector: its file, its source, and what its first rows would become. Nothing lands.
 
-        deployment, connector = _deployment(), named(_known(), name)
-        now = datetime.now(UTC)
-        shown = {stream: first_rows(deployment, connector, stream, rows, now) for stream in connector.streams}
+    Examples:
+        analytics connectors check hubspot --rows 3
+    """
+    from analytics_platform.connectors.loading import named
+    from analytics_platform.connectors.running import first_rows
+
+    deployment, connector = _deployment(), named(_known(), name)
+    now = datetime.now(UTC)
+    shown = {stream: first_rows(deployment, connector, stream, rows, now) for stream in connector.streams}
     answer = {"connector": name, "streams": {stream: [asdict(each) for each in said] for stream, said in shown.items()}}
     show_answer(answer, as_json, [f"{name}: its file is sound and its source answers", *_shown_lines(shown)])
 
@@ -64,18 +75,21 @@ def check(name: str, rows: int, as_json: bool) -> None:
 @click.option("--stream", help="One of its streams; all of them by default.")
 @as_json
 def run(name: str, stream: str | None, as_json: bool) -> None:
-    """Take what is new of a connector into the landing, now."""
-    with expected_failures():
-        from analytics_platform.connectors.loading import UnknownConnectorError, named
-        from analytics_platform.connectors.running import run_stream
+    """Take what is new of a connector into the landing, now.
 
-        deployment, connector = _deployment(), named(_known(), name)
-        if stream is not None and stream not in connector.streams:
-            raise UnknownConnectorError(f"{name} has no stream {stream!r}; it has {', '.join(connector.streams)}")
-        accounts = {
-            each: run_stream(deployment, connector, each, datetime.now(UTC))
-            for each in ([stream] if stream else connector.streams)
-        }
+    Examples:
+        analytics connectors run finance_export
+    """
+    from analytics_platform.connectors.loading import UnknownConnectorError, named
+    from analytics_platform.connectors.running import run_stream
+
+    deployment, connector = _deployment(), named(_known(), name)
+    if stream is not None and stream not in connector.streams:
+        raise UnknownConnectorError(f"{name} has no stream {stream!r}; it has {', '.join(connector.streams)}")
+    accounts = {
+        each: run_stream(deployment, connector, each, datetime.now(UTC))
+        for each in ([stream] if stream else connector.streams)
+    }
     lines = [line for each, account in accounts.items() for line in _account_lines(each, account)]
     show_answer({"connector": name, "streams": {each: a.as_dict() for each, a in accounts.items()}}, as_json, lines)
     sys.exit(0 if all(account.balances for account in accounts.values()) else 1)
@@ -84,11 +98,14 @@ def run(name: str, stream: str | None, as_json: bool) -> None:
 @connectors.command()
 @click.argument("name", required=False)
 def example(name: str | None) -> None:
-    """Print an example configuration to begin with; without a name, which there are."""
-    with expected_failures():
-        from analytics_platform.connectors.loading import EXAMPLES, raw_example
+    """Print an example configuration to begin with; without a name, which there are.
 
-        text = raw_example(name) if name else "\n".join(sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
+    Examples:
+        analytics connectors example zendesk > connectors/zendesk.yaml
+    """
+    from analytics_platform.connectors.loading import EXAMPLES, raw_example
+
+    text = raw_example(name) if name else "\n".join(sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
     click.echo(text.rstrip("\n"))
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from analytics_platform.cli.answers import show as show_answer
-from analytics_platform.cli.common import Day, as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import Day, Tenant, as_json, read_catalog, read_settings
 
 if TYPE_CHECKING:
     from analytics_platform.intake.replay import Found, ReplayReport, Selection
@@ -33,14 +34,14 @@ def _selecting(command: F) -> F:
     for option in (
         click.option("--to", "last", type=Day(), help="Last business day."),
         click.option("--from", "first", type=Day(), help="First business day."),
-        click.option("--tenant", help="Only this tenant's; _unknown for letters of none."),
+        click.option("--tenant", type=Tenant("_unknown"), help="Only this tenant's; _unknown for letters of none."),
         click.option("--reason", help="Only those refused for this reason, such as unknown_event."),
     ):
         command = option(command)
     return command
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=Group)
 def dead_letters() -> None:
     """What the gate refused: kept sealed, byte for byte, until the plan is mended and it is replayed."""
 
@@ -49,12 +50,16 @@ def dead_letters() -> None:
 @_selecting
 @as_json
 def list_(as_json: bool, **selected: Any) -> None:
-    """Count dead letters by reason, tenant, day and stream."""
+    """Count dead letters by reason, tenant, day and stream.
+
+    Examples:
+        analytics dead-letters list
+        analytics dead-letters list --reason unknown_event --from 2026-11-01
+    """
     from analytics_platform.intake.replay import dead_letters
 
-    with expected_failures():
-        found = (each.letter for each in dead_letters(_store(), _selection(**selected), _seals()))
-        counts = Counter((letter.reason, letter.tenant, letter.day, letter.stream) for letter in found)
+    found = (each.letter for each in dead_letters(_store(), _selection(**selected), _seals()))
+    counts = Counter((letter.reason, letter.tenant, letter.day, letter.stream) for letter in found)
     names = ("reason", "tenant_id", "day", "stream")
     groups = [{**dict(zip(names, group, strict=True)), "letters": n} for group, n in sorted(counts.items())]
     lines = [
@@ -69,11 +74,14 @@ def list_(as_json: bool, **selected: Any) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=_SHOWN, show_default=True, help="How many.")
 @as_json
 def show(limit: int, as_json: bool, **selected: Any) -> None:
-    """Show letters with what was wrong and how to mend it; write keys are masked."""
+    """Show letters with what was wrong and how to mend it; write keys are masked.
+
+    Examples:
+        analytics dead-letters show --tenant delta-events --limit 3
+    """
     from analytics_platform.intake.replay import dead_letters
 
-    with expected_failures():
-        found = list(itertools.islice(dead_letters(_store(), _selection(**selected), _seals()), limit))
+    found = list(itertools.islice(dead_letters(_store(), _selection(**selected), _seals()), limit))
     lines = [line for each in found for line in _lines(each)]
     show_answer({"letters": [_told(each) for each in found]}, as_json, lines or ["No dead letters"])
 
@@ -82,25 +90,28 @@ def show(limit: int, as_json: bool, **selected: Any) -> None:
 @_selecting
 @as_json
 def replay(as_json: bool, **selected: Any) -> None:
-    """Send letters through the gate once more, after the plan or the tenant registry was mended."""
+    """Send letters through the gate once more, after the plan or the tenant registry was mended.
+
+    Examples:
+        analytics dead-letters replay --reason unknown_event
+    """
     from analytics_platform.connectors.landing import remade
     from analytics_platform.connectors.loading import load_connectors
     from analytics_platform.defs.resources import identity_keys_from
     from analytics_platform.intake.replay import replay
     from analytics_platform.intake.write_keys import WriteKeys
 
-    with expected_failures():
-        settings, catalog = read_settings(), read_catalog()
-        keys = WriteKeys(catalog, settings.write_keys_file)
-        report = replay(
-            _store(),
-            catalog,
-            _selection(**selected),
-            identities=identity_keys_from(settings),
-            history_start=settings.history_start,
-            keys=keys,
-            remade=remade(load_connectors(settings.connectors_folder, catalog), catalog, identity_keys_from(settings)),
-        )
+    settings, catalog = read_settings(), read_catalog()
+    keys = WriteKeys(catalog, settings.write_keys_file)
+    report = replay(
+        _store(),
+        catalog,
+        _selection(**selected),
+        identities=identity_keys_from(settings),
+        history_start=settings.history_start,
+        keys=keys,
+        remade=remade(load_connectors(settings.connectors_folder, catalog), catalog, identity_keys_from(settings)),
+    )
     show_answer(report.as_dict(), as_json, _replay_lines(report))
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from analytics_platform.cli.answers import show
+from analytics_platform.cli.command import Command
 from analytics_platform.cli.common import as_json as json_option
+from analytics_platform.cli.common import near
 
 if TYPE_CHECKING:
     from analytics_platform.doctor.examination import Looked
@@ -39,11 +41,11 @@ class ProbeNames(click.ParamType):  # type: ignore[type-arg]
 
         known = [probe.name for probe in PROBES]
         if value not in known:
-            self.fail(f"{value!r} is no probe; there are {', '.join(known)}", param, ctx)
+            self.fail(f"{value!r} is no probe; {near(value, 'probes', known)}", param, ctx)
         return value
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--only", type=ProbeNames(), multiple=True, help="Only this probe; may be given several times.")
 @click.option("--thorough", is_flag=True, help="Also what takes long: load the asset graph.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Seconds per probe.")
@@ -54,6 +56,11 @@ def doctor(only: tuple[str, ...], thorough: bool, timeout: float, as_json: bool)
     Looks at settings, versions, clock, disks, store, warehouse, Dagster, Slack and more (docs/doctor.md), with the
     parts that the platform itself works with. Leaves nothing behind, and shows no secret. Exit code 1 where something
     fails; warnings and what was skipped do not count.
+
+    Examples:
+        analytics doctor
+        analytics doctor --only store --only warehouse
+        analytics doctor --json
     """
     from analytics_platform.doctor.deployment import Deployment
     from analytics_platform.doctor.examination import chosen, examine, outcomes
@@ -88,14 +95,18 @@ def show_findings(looked: Looked) -> None:
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     # A log is searched line by line.
     room = min(console.width, _WIDEST) - _INDENT if console.is_terminal else _ONE_LINE
-    for number, finding in enumerate(looked.findings):
-        line = Text().append(f"{'' if number else looked.probe:<{_NAME}} ", style="bold")
-        line.append(f"{finding.outcome:<{_OUTCOME}} ", style=_COLOURS[finding.outcome])
-        is_named = finding.looked_at.lower() != looked.probe
-        text = f"{finding.looked_at}: {finding.found}" if is_named else finding.found
-        console.print(line.append(_wrapped(text, room)))
-        if finding.mend:
-            console.print(f"{'':{_INDENT}}→ {_wrapped(finding.mend, room - 2, 2)}")
+    with console.capture() as told:
+        for number, finding in enumerate(looked.findings):
+            line = Text().append(f"{'' if number else looked.probe:<{_NAME}} ", style="bold")
+            line.append(f"{finding.outcome:<{_OUTCOME}} ", style=_COLOURS[finding.outcome])
+            is_named = finding.looked_at.lower() != looked.probe
+            text = f"{finding.looked_at}: {finding.found}" if is_named else finding.found
+            console.print(line.append(_wrapped(text, room)))
+            if finding.mend:
+                console.print(f"{'':{_INDENT}}→ {_wrapped(finding.mend, room - 2, 2)}")
+    # Written by us: where nobody reads any more, rich would end the process with a code of its own.
+    sys.stdout.write(told.get())
+    sys.stdout.flush()
 
 
 def _wrapped(text: str, room: int, indent: int = 0) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, read_settings, working
 
 if TYPE_CHECKING:
     from analytics_platform.governance.erasure.desk import Asked, ErasureDesk, ErasureOutcome
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _BY = click.option("--by", required=True, metavar="NAME", help="Who answers for this; goes on record.")
 
 
-@click.group()
+@click.group(cls=Group)
 def erase() -> None:
     """A person who asks for it: found in every place, approved by somebody else, erased, and searched for anew."""
 
@@ -43,8 +44,11 @@ def request(by: str, tenant: str, reason: str, as_json: bool, **named: tuple[str
     """Find a person over all places and put the request on record; nothing is erased.
 
     The ids are shown here and nowhere else.
+
+    Examples:
+        analytics erase request --by "Ann Smit" --tenant delta-events --reason "Art. 17" --email ann@example.com
     """
-    with expected_failures():
+    with working("Looking in every place"):
         asked = _desk().request(tenant, _given(named), by=by, reason=reason)
     show(_asked(asked), as_json, _asked_lines(asked))
 
@@ -53,10 +57,13 @@ def request(by: str, tenant: str, reason: str, as_json: bool, **named: tuple[str
 @click.argument("request_id")
 @as_json
 def plan(request_id: str, as_json: bool) -> None:
-    """Find the person of a request anew and draw another plan, which has to be approved."""
-    with expected_failures():
-        desk = _desk()
-        asked = desk.plan_again(desk.requests.find(request_id))
+    """Find the person of a request anew and draw another plan, which has to be approved.
+
+    Examples:
+        analytics erase plan er-20261127-1
+    """
+    desk = _desk()
+    asked = desk.plan_again(desk.requests.find(request_id))
     show(_asked(asked), as_json, _asked_lines(asked))
 
 
@@ -66,11 +73,14 @@ def plan(request_id: str, as_json: bool) -> None:
 @click.option("--plan", "plan_hash", required=True, help="The plan's hash, or its beginning, as `status` shows it.")
 @as_json
 def approve(request_id: str, by: str, plan_hash: str, as_json: bool) -> None:
-    """Agree to the plan of a request; who made the request cannot."""
-    with expected_failures():
-        desk = _desk()
-        found = desk.requests.find(request_id)
-        planned = desk.approve(found, plan_hash, by=by)
+    """Agree to the plan of a request; who made the request cannot.
+
+    Examples:
+        analytics erase approve er-20261127-1 --plan 0f1e2d3c4b5a --by "Bo Visser"
+    """
+    desk = _desk()
+    found = desk.requests.find(request_id)
+    planned = desk.approve(found, plan_hash, by=by)
     answer = {"request": found.request_id, "plan": planned.hash, "approved_by": by}
     lines = [
         f"{by} approved {planned.hash[:12]} of {found.request_id}",
@@ -84,9 +94,13 @@ def approve(request_id: str, by: str, plan_hash: str, as_json: bool) -> None:
 @_BY
 @as_json
 def run(request_id: str, by: str, as_json: bool) -> None:
-    """Erase what an approved plan says, or finish what was begun, and search every place for what is left."""
-    with expected_failures():
-        desk = _desk()
+    """Erase what an approved plan says, or finish what was begun, and search every place for what is left.
+
+    Examples:
+        analytics erase run er-20261127-1 --by "Bo Visser"
+    """
+    desk = _desk()
+    with working("Erasing, and searching every place anew"):
         outcome = desk.run(desk.requests.find(request_id), by=by)
     show(outcome.as_dict(), as_json, _outcome_lines(outcome))
 
@@ -95,12 +109,16 @@ def run(request_id: str, by: str, as_json: bool) -> None:
 @click.argument("request_id", required=False)
 @as_json
 def status(request_id: str | None, as_json: bool) -> None:
-    """How requests stand, with what was found by place; keyed hashes alone."""
-    with expected_failures():
-        desk = _desk()
-        wanted = [desk.requests.find(request_id)] if request_id else desk.requests.all()
-        receipts = [_receipt(desk, each.request_id) for each in wanted]
-        plans = [desk.requests.plan(each) for each in wanted] if request_id else []
+    """How requests stand, with what was found by place; keyed hashes alone.
+
+    Examples:
+        analytics erase status
+        analytics erase status er-20261127-1 --json
+    """
+    desk = _desk()
+    wanted = [desk.requests.find(request_id)] if request_id else desk.requests.all()
+    receipts = [_receipt(desk, each.request_id) for each in wanted]
+    plans = [desk.requests.plan(each) for each in wanted] if request_id else []
     subjects = list(plans[0].subjects) if plans and plans[0] else []
     answer = {"requests": [each.as_dict() for each in receipts], **({"subjects": subjects} if request_id else {})}
     lines = [_status_line(each) for each in receipts] or ["No requests"]
@@ -113,15 +131,18 @@ def status(request_id: str | None, as_json: bool) -> None:
 @erase.command()
 @click.argument("request_id")
 @click.option(
-    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=".", help="Where to write it."
+    "--out", "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=".", help="Where to write it."
 )
 @as_json
 def receipt(request_id: str, folder: Path, as_json: bool) -> None:
-    """Write the receipt as HTML, PDF and JSON; it names the person by keyed hash alone."""
-    with expected_failures():
-        desk = _desk()
-        drawn = _receipt(desk, desk.requests.find(request_id).request_id)
-        paths = _written(drawn, folder)
+    """Write the receipt as HTML, PDF and JSON; it names the person by keyed hash alone.
+
+    Examples:
+        analytics erase receipt er-20261127-1 --out receipts/
+    """
+    desk = _desk()
+    drawn = _receipt(desk, desk.requests.find(request_id).request_id)
+    paths = _written(drawn, folder)
     answer = {**drawn.as_dict(), "files": [str(path) for path in paths]}
     show(answer, as_json, [_status_line(drawn), *(f"  {path}" for path in paths)])
 

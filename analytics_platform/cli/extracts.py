@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show as show_answer
-from analytics_platform.cli.common import Day, as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import Day, as_json, near, read_catalog, read_settings, working
 from analytics_platform.errors import AnalyticsError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class NotPublishedError(AnalyticsError):
     """A dashboard is unknown, or none of its extracts is published by a manifest."""
 
 
-@click.group()
+@click.group(cls=Group)
 def extracts() -> None:
     """What dashboards and BI tools read: published tables with versions, days and hashes."""
 
@@ -35,12 +36,15 @@ def extracts() -> None:
 @extracts.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """List every published table."""
-    with expected_failures():
-        from analytics_platform.lake.extract_manifest import read_manifest
+    """List every published table.
 
-        store = _store()
-        manifests = [found for name in read_catalog().dashboards if (found := read_manifest(store, name)) is not None]
+    Examples:
+        analytics extracts list
+    """
+    from analytics_platform.lake.extract_manifest import read_manifest
+
+    store = _store()
+    manifests = [found for name in read_catalog().dashboards if (found := read_manifest(store, name)) is not None]
     answer = {"extracts": [_summary(each, name) for each in manifests for name in sorted(each.tables)]}
     lines = [_head(), *(_row(each, name) for each in manifests for name in sorted(each.tables))]
     show_answer(answer, as_json, lines if manifests else ["No extract is published by a manifest; `analytics run`"])
@@ -51,13 +55,17 @@ def list_(as_json: bool) -> None:
 @click.argument("table", required=False)
 @as_json
 def show(dashboard: str, table: str | None, as_json: bool) -> None:
-    """Show what is published of a DASHBOARD, or of one TABLE with its columns, newest days and changelog."""
-    with expected_failures():
-        manifest = _manifest(_store(), dashboard)
-        names = [table] if table else sorted(manifest.tables)
-        if unknown := [name for name in names if name not in manifest.tables]:
-            known = ", ".join(sorted(manifest.tables))
-            raise NotPublishedError(f"{dashboard} publishes no {unknown[0]}; it publishes {known}")
+    """Show what is published of a DASHBOARD, or of one TABLE with its columns, newest days and changelog.
+
+    Examples:
+        analytics extracts show finance
+        analytics extracts show finance headlines --json
+    """
+    manifest = _manifest(_store(), dashboard)
+    names = [table] if table else sorted(manifest.tables)
+    if unknown := [name for name in names if name not in manifest.tables]:
+        known = near(unknown[0], "tables", sorted(manifest.tables))
+        raise NotPublishedError(f"{dashboard} publishes no {unknown[0]}; {known}")
     by = f"by run {manifest.run}" if manifest.run else "by hand"
     at = f"{manifest.published_at:%Y-%m-%d %H:%M} UTC"
     lines = [f"{dashboard}: publication {manifest.number} of {at}, {by}"]
@@ -70,12 +78,17 @@ def show(dashboard: str, table: str | None, as_json: bool) -> None:
 @click.argument("dashboard", required=False)
 @as_json
 def verify(dashboard: str | None, as_json: bool) -> None:
-    """Read every published object, of a DASHBOARD or of all, and compare it with its manifest. Exit code 1 if not."""
-    with expected_failures():
-        from analytics_platform.lake.extract_audit import audit
+    """Read every published object, of a DASHBOARD or of all, and compare it with its manifest. Exit code 1 if not.
 
-        store, now = _store(), datetime.now(UTC)
-        names = [_manifest(store, dashboard).dashboard] if dashboard else list(read_catalog().dashboards)
+    Examples:
+        analytics extracts verify
+        analytics extracts verify finance
+    """
+    from analytics_platform.lake.extract_audit import audit
+
+    store, now = _store(), datetime.now(UTC)
+    names = [_manifest(store, dashboard).dashboard] if dashboard else list(read_catalog().dashboards)
+    with working("Reading what is published"):
         found = {f"{name}/{table}": each for name in names for table, each in sorted(audit(store, name, now).items())}
     problems = {name: list(each.problems) for name, each in found.items() if each.problems}
     objects, size = sum(each.objects for each in found.values()), sum(each.bytes for each in found.values())
@@ -99,15 +112,18 @@ def verify(dashboard: str | None, as_json: bool) -> None:
 def export(
     dashboard: str, folder: Path, tables: tuple[str, ...], first: date, last: date, form: str, as_json: bool
 ) -> None:
-    """Copy what is published of a DASHBOARD, as of one moment, into a folder for somebody."""
-    with expected_failures():
-        from analytics_platform.lake.extract_export import chosen
-        from analytics_platform.lake.extract_export import export as write
+    """Copy what is published of a DASHBOARD, as of one moment, into a folder for somebody.
 
-        store = _store()
-        picked = chosen(_manifest(store, dashboard), tables, first, last)
-        forms: list[Form] = ["parquet", "csv"] if form == "both" else ["csv" if form == "csv" else "parquet"]
-        files = write(store, picked, folder, forms)
+    Examples:
+        analytics extracts export finance --out finance-november/ --from 2026-11-01 --to 2026-11-30 --format csv
+    """
+    from analytics_platform.lake.extract_export import chosen
+    from analytics_platform.lake.extract_export import export as write
+
+    store = _store()
+    picked = chosen(_manifest(store, dashboard), tables, first, last)
+    forms: list[Form] = ["parquet", "csv"] if form == "both" else ["csv" if form == "csv" else "parquet"]
+    files = write(store, picked, folder, forms)
     size = sum(each.bytes for each in files)
     answer = {
         "publication": picked.number,
@@ -133,7 +149,7 @@ def _manifest(store: ObjectStore, dashboard: str) -> Manifest:
 
     known = read_catalog().dashboards
     if dashboard not in known:
-        raise NotPublishedError(f"no dashboard {dashboard!r} in the catalogue; there are {', '.join(known)}")
+        raise NotPublishedError(f"no dashboard {dashboard!r} in the catalogue; {near(dashboard, 'dashboards', known)}")
     manifest = read_manifest(store, dashboard)
     if manifest is None:
         raise NotPublishedError(f"no manifest of {dashboard} yet: the next `analytics run` publishes one")

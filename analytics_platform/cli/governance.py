@@ -8,28 +8,37 @@ from typing import TYPE_CHECKING
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, read_catalog, read_settings, working
 
 if TYPE_CHECKING:
     from analytics_platform.defs.restoring import Restored
 
 
-@click.group()
+@click.group(cls=Group)
 def governance() -> None:
     """Proof: records of processing, and what was promised verified."""
 
 
 @governance.command()
 @click.option(
-    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write into."
+    "--out",
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write into.",
 )
 @as_json
 def records(folder: Path, as_json: bool) -> None:
-    """Write the records of processing activities (GDPR art. 30) as HTML, PDF and JSON."""
-    with expected_failures():
-        from analytics_platform.defs.records import rendered
+    """Write the records of processing activities (GDPR art. 30) as HTML, PDF and JSON.
 
-        forms = rendered(read_settings(), read_catalog())
+    Examples:
+        analytics governance records --out records/
+    """
+    from analytics_platform.defs.records import rendered
+
+    forms = rendered(read_settings(), read_catalog())
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for form, data in forms.items():
@@ -42,10 +51,14 @@ def records(folder: Path, as_json: bool) -> None:
 @governance.command()
 @as_json
 def verify(as_json: bool) -> None:
-    """Prove it: the chain of evidence holds, and the newest backup's lake comes back without what was forgotten."""
-    with expected_failures():
-        from analytics_platform.defs.restoring import verify_governance
+    """Prove it: the chain of evidence holds, and the newest backup's lake comes back without what was forgotten.
 
+    Examples:
+        analytics governance verify --json
+    """
+    from analytics_platform.defs.restoring import verify_governance
+
+    with working("Restoring the newest backup, to compare"):
         verified = verify_governance(read_settings())
     answer = {"ok": True, "evidence": verified.evidence, "restored": verified.restored.as_dict()}
     show(answer, as_json, [f"Evidence: {verified.evidence:,} entries, the chain holds", *_lines(verified.restored)])

@@ -12,8 +12,8 @@ import click
 import yaml
 
 from analytics_platform.cli.answers import show
+from analytics_platform.cli.command import Command
 from analytics_platform.cli.common import as_json as json_option
-from analytics_platform.cli.common import expected_failures
 
 _LOOKED_AT = ("settings", "disk")
 _ENVIRONMENTS = ("local", "ci", "staging", "production")
@@ -29,7 +29,7 @@ _QUESTIONS: Mapping[str, tuple[str, str]] = {
 """What is asked where no option says it, and what an empty line means."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--home", type=click.Path(path_type=Path), help="Its folder.  [default: ANALYTICS_HOME, else .analytics]")
 @click.option("--environment", type=click.Choice(_ENVIRONMENTS), help="Which schedules exist.  [default: local]")
 @click.option("--time-zone", help="Of schedules and of the platform-wide day.  [default: Europe/Amsterdam]")
@@ -51,18 +51,24 @@ def init(home: Path | None, others: tuple[str, ...], ask: bool | None, as_json: 
     """Make a new deployment: write its settings.yaml, and a tenants.yaml where a tenant is named.
 
     Secrets are never written: they are variables (ANALYTICS_SLACK_TOKEN, ANALYTICS_DAGSTER_POSTGRES_PASSWORD). What is
-    there already stays. Ends with what `analytics doctor` says of the settings; exit code 1 where something fails.
+    there already stays: the same answers again change nothing, others are refused. Ends with what `analytics doctor`
+    says of the settings; exit code 1 where something fails.
+
+    Examples:
+        analytics init
+        analytics init --home /srv/analytics --yes --environment production --lake s3://rental-lake/eu
+        analytics init --yes --warehouse snowflake --set snowflake_account=acme-eu --set snowflake_user=LOADER
     """
-    from analytics_platform.first_settings import begin
+    from analytics_platform.first_settings import SETTINGS_NAME, begin
     from analytics_platform.settings import PREFIX, default_home, temporary_environment
 
     folder = (home or default_home()).expanduser().resolve()
     answers = _answers(told, sys.stdin.isatty() and not as_json if ask is None else ask)
-    with expected_failures():
-        chosen = {**_settings(folder, answers), **_others(others)}
-        path = begin(folder, chosen, _tenant(answers))
+    is_new = not (folder / SETTINGS_NAME).exists()
+    chosen = {**_settings(folder, answers), **_others(others)}
+    path = begin(folder, chosen, _tenant(answers))
     with temporary_environment({f"{PREFIX}HOME": str(folder), f"{PREFIX}SETTINGS_FILE": str(path)}):
-        _end(path, answers, as_json)
+        _end(path, answers, is_new, as_json)
 
 
 def _answers(told: Mapping[str, Any], ask: bool) -> dict[str, Any]:
@@ -113,7 +119,7 @@ def _others(pairs: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _end(path: Path, answers: Mapping[str, Any], as_json: bool) -> None:
+def _end(path: Path, answers: Mapping[str, Any], is_new: bool, as_json: bool) -> None:
     from analytics_platform.cli.doctor import show_findings
     from analytics_platform.doctor.deployment import Deployment
     from analytics_platform.doctor.examination import chosen, examine, outcomes
@@ -128,9 +134,11 @@ def _end(path: Path, answers: Mapping[str, Any], as_json: bool) -> None:
         next_steps.append(f"analytics keys create {answers['tenant']} NAME --kind server")
     answer = {
         "settings_file": str(path),
+        "written": is_new,
         "passed": not has_failed,
         "next": next_steps,
         "probes": [asdict(each) for each in looked],
     }
-    show(answer, as_json, ["", f"Wrote {path}. Next:", *(f"  {step}" for step in next_steps)])
+    told = f"Wrote {path}" if is_new else f"{path} says so already, and stays as it is"
+    show(answer, as_json, ["", f"{told}. Next:", *(f"  {step}" for step in next_steps)])
     raise SystemExit(int(has_failed))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import Tenant, as_json, read_catalog, read_settings
 
 if TYPE_CHECKING:
     from analytics_platform.intake.key_registry import KeyRegistry, RegisteredKey
@@ -42,64 +43,78 @@ class Span(click.ParamType):  # type: ignore[type-arg]
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Keys that producers send with: whose events they are, and until when they are taken in."""
 
 
 @keys.command("list")
-@click.option("--tenant", help="Only this tenant's.")
+@click.option("--tenant", type=Tenant(), help="Only this tenant's.")
 @click.option("--all", "everything", is_flag=True, help="Also expired and revoked ones.")
 @as_json
 def list_(tenant: str | None, everything: bool, as_json: bool) -> None:
-    """Show keys by tenant and name; their text is kept nowhere."""
+    """Show keys by tenant and name; their text is kept nowhere.
+
+    Examples:
+        analytics keys list
+        analytics keys list --tenant delta-events --all
+    """
     now = datetime.now(UTC)
-    with expected_failures():
-        found = [key for key in _registry().all_keys() if tenant in (None, key.tenant)]
+    found = [key for key in _registry().all_keys() if tenant in (None, key.tenant)]
     shown = sorted((key for key in found if everything or key.state(now) not in ("expired", "revoked")), key=_order)
     show({"keys": [_told(key, now) for key in shown]}, as_json, [_line(key, now) for key in shown] or ["No keys"])
 
 
 @keys.command()
-@click.argument("tenant")
+@click.argument("tenant", type=Tenant())
 @click.argument("name")
 @click.option("--kind", type=click.Choice(_KINDS), required=True, help="What sends: a browser's clock is corrected.")
 @click.option("--site", type=click.Choice(_SITES), default="product", show_default=True, help="Whose page views.")
 @click.option("--events-per-second", type=click.IntRange(min=1), help="A limit of its own.")
 @as_json
 def create(tenant: str, name: str, kind: str, site: str, events_per_second: int | None, as_json: bool) -> None:
-    """Make a key for a producer and show it, this once."""
+    """Make a key for a producer and show it, this once.
+
+    Examples:
+        analytics keys create delta-events checkout --kind server
+        analytics keys create delta-events website --kind browser --site marketing
+    """
     now = datetime.now(UTC)
-    with expected_failures():
-        key, plain = _registry().create(tenant, name, kind, site, now=now, events_per_second=events_per_second)
+    key, plain = _registry().create(tenant, name, kind, site, now=now, events_per_second=events_per_second)
     show({**_told(key, now), "write_key": plain}, as_json, _handed_over(key, plain))
 
 
 @keys.command()
-@click.argument("tenant")
+@click.argument("tenant", type=Tenant())
 @click.argument("name")
 @click.option("--overlap", type=Span(), default="7d", show_default=True, help="How long the former key still works.")
 @as_json
 def rotate(tenant: str, name: str, overlap: timedelta, as_json: bool) -> None:
-    """Make a new key of the same name and let the former one expire."""
+    """Make a new key of the same name and let the former one expire.
+
+    Examples:
+        analytics keys rotate delta-events checkout --overlap 7d
+    """
     now = datetime.now(UTC)
-    with expected_failures():
-        key, plain, former = _registry().rotate(tenant, name, overlap=overlap, now=now)
+    key, plain, former = _registry().rotate(tenant, name, overlap=overlap, now=now)
     ends = [f"The former key {each.fingerprint} works until {each.expires_at:%Y-%m-%d %H:%M} UTC" for each in former]
     answer = {**_told(key, now), "write_key": plain, "former": [_told(each, now) for each in former]}
     show(answer, as_json, [*_handed_over(key, plain), *ends])
 
 
 @keys.command()
-@click.argument("tenant")
+@click.argument("tenant", type=Tenant())
 @click.argument("name")
 @click.option("--fingerprint", help="Only the key with this fingerprint; else all of the name.")
 @as_json
 def revoke(tenant: str, name: str, fingerprint: str | None, as_json: bool) -> None:
-    """Make a key invalid at once; producers that still send with it are told 401 and lose their events."""
+    """Make a key invalid at once; producers that still send with it are told 401 and lose their events.
+
+    Examples:
+        analytics keys revoke delta-events checkout
+    """
     now = datetime.now(UTC)
-    with expected_failures():
-        revoked = _registry().revoke(tenant, name, now=now, fingerprint=fingerprint)
+    revoked = _registry().revoke(tenant, name, now=now, fingerprint=fingerprint)
     lines = [f"Revoked {key.tenant} {key.name} ({key.fingerprint}); collectors know within a second" for key in revoked]
     show({"revoked": [_told(key, now) for key in revoked]}, as_json, lines)
 

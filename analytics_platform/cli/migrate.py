@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, progress_bar, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, progress_bar, read_settings
 
 if TYPE_CHECKING:
     from analytics_platform.migration.parts import Compared, Item, Part, Progress
@@ -35,7 +36,7 @@ _PARTS = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def migrate() -> None:
     """From a home folder to a bucket, a warehouse and PostgreSQL, as settings name them; the source stays as it is."""
 
@@ -45,12 +46,16 @@ def migrate() -> None:
 @_PARTS
 @as_json
 def plan(home: Path | None, parts: tuple[str, ...], as_json: bool) -> None:
-    """Say what there is, what would be copied and what not, and why; nothing is changed."""
-    with expected_failures():
-        from analytics_platform.defs.migrating import opened_parts
+    """Say what there is, what would be copied and what not, and why; nothing is changed.
 
-        with opened_parts(read_settings(), home, parts) as moves:
-            items = [item for move in moves for item in move.plan()]
+    Examples:
+        analytics migrate plan
+        analytics migrate plan --part lake --part warehouse
+    """
+    from analytics_platform.defs.migrating import opened_parts
+
+    with opened_parts(read_settings(), home, parts) as moves:
+        items = [item for move in moves for item in move.plan()]
     show({"items": [asdict(item) for item in items]}, as_json, _plan_lines(items))
 
 
@@ -59,7 +64,11 @@ def plan(home: Path | None, parts: tuple[str, ...], as_json: bool) -> None:
 @_PARTS
 @as_json
 def run(home: Path | None, parts: tuple[str, ...], as_json: bool) -> None:
-    """Copy; begun again after it was broken off, it goes on, and follows what the source has lost or changed since."""
+    """Copy; begun again after it was broken off, it goes on, and follows what the source has lost or changed since.
+
+    Examples:
+        analytics migrate run
+    """
     moved = _each("Copying", home, parts, as_json, lambda part, progress: part.run(progress))
     lines = [
         f"{each.part}: {each.copied:,} of {each.total:,} copied{f', {each.removed:,} removed' if each.removed else ''}"
@@ -77,7 +86,11 @@ def run(home: Path | None, parts: tuple[str, ...], as_json: bool) -> None:
 @_PARTS
 @as_json
 def verify(home: Path | None, parts: tuple[str, ...], as_json: bool) -> None:
-    """Compare all of it, object by object and row by row; exit code 1 and names where anything differs."""
+    """Compare all of it, object by object and row by row; exit code 1 and names where anything differs.
+
+    Examples:
+        analytics migrate verify --json
+    """
     compared = _each("Comparing", home, parts, as_json, lambda part, progress: part.verify(progress))
     is_same = not any(each.differences for each in compared)
     answer = {"ok": is_same, "parts": [asdict(each) for each in compared]}
@@ -90,19 +103,14 @@ def _each(
 ) -> list[T]:
     """Do something with each part, with a progress bar of its own, while nobody writes to the source."""
     answers: list[T] = []
-    with expected_failures():
-        from analytics_platform.defs.migrating import opened_parts, quiet_source
+    from analytics_platform.defs.migrating import opened_parts, quiet_source
 
-        settings = read_settings()
-        with opened_parts(settings, home, parts) as moves, quiet_source(settings, home):
-            for move in moves:
-                with progress_bar(f"{title} {move.name}", quiet) as progress:
-                    answers.append(act(move, progress or _unseen))
+    settings = read_settings()
+    with opened_parts(settings, home, parts) as moves, quiet_source(settings, home):
+        for move in moves:
+            with progress_bar(f"{title} {move.name}", quiet) as progress:
+                answers.append(act(move, progress))
     return answers
-
-
-def _unseen(done: int, total: int) -> None:
-    del done, total
 
 
 def _plan_lines(items: Sequence[Item]) -> list[str]:

@@ -14,7 +14,8 @@ import click
 
 from analytics_platform.cli import reports
 from analytics_platform.cli.answers import FORMATS, show
-from analytics_platform.cli.common import Day, as_json, expected_failures, progress_bar, read_catalog, read_settings
+from analytics_platform.cli.command import Command
+from analytics_platform.cli.common import Day, Tenant, as_json, progress_bar, read_catalog, read_settings, working
 from analytics_platform.cli.portal import demo_users
 
 if TYPE_CHECKING:
@@ -31,34 +32,45 @@ _YOUNG_OBJECTS = 50_000
 """A run makes objects by the million, and after each 700 of them Python would look for cycles among the young ones."""
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--tenant", help="The tenant that all messages belong to; else each names its own.")
+@click.option("--tenant", type=Tenant(), help="The tenant that all messages belong to; else each names its own.")
 @as_json
 def import_(paths: tuple[Path, ...], tenant: str | None, as_json: bool) -> None:
-    """Take Segment messages (NDJSON: plain, .gz, .zst; files, folders, Segment's S3 layout) into the lake."""
-    with expected_failures():
-        report = _import(paths, tenant, quiet=as_json)
+    """Take Segment messages (NDJSON: plain, .gz, .zst; files, folders, Segment's S3 layout) into the lake.
+
+    Examples:
+        analytics import exports/ --tenant brabant-rental
+        analytics import messages.ndjson.gz --json
+    """
+    report = _import(paths, tenant, quiet=as_json)
     show(report.as_dict(), as_json, _import_lines(report))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--from", "first", type=Day(), help="First day; by default the earliest that new data has touched.")
 @click.option("--to", "last", type=Day(), help="Last day; by default the newest closed day that has data.")
 @as_json
 def run(first: date | None, last: date | None, as_json: bool) -> None:
-    """Build everything for those days, through Dagster, in this process."""
-    with expected_failures():
-        report = _run(first, last, quiet=as_json)
+    """Build everything for those days, through Dagster, in this process.
+
+    Examples:
+        analytics run
+        analytics run --from 2026-11-01 --to 2026-11-20
+        analytics run --json
+    """
+    report = _run(first, last, quiet=as_json)
     show(report.as_dict(), as_json, run_lines(report))
     sys.exit(0 if report.ok else 1)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--asset", "assets", multiple=True, help="What to build, such as ops/ledger; all raw assets by default.")
 @click.option("--from", "first", type=Day(), help="First day; by default the newest that is built.")
 @click.option("--to", "last", type=Day(), help="Last day; by default the first one.")
-@click.option("--tenant", "tenants", multiple=True, help="Whose raw partitions; all tenants' by default.")
+@click.option(
+    "--tenant", "tenants", type=Tenant(), multiple=True, help="Whose raw partitions; all tenants' by default."
+)
 @click.option("--reason", default="", help="Why; it stands on the runs.")
 @click.option("--resume", is_flag=True, help="Take up the rest of the one that was killed or has failed.")
 @as_json
@@ -75,20 +87,24 @@ def backfill(
 
     One backfill at a time, month by month, so that the hourly run goes on. It mends nothing at its source: do that
     first.
+
+    Examples:
+        analytics backfill --asset kpi/revenue/kpi_mrr --from 2026-11-24 --to 2026-11-24 --reason incident-4f1c09aa21
+        analytics backfill --from 2026-11-01 --to 2026-11-24 --tenant delta-events
+        analytics backfill --resume
     """
     if resume and (assets or first or last or tenants or reason):
         raise click.UsageError(
             "--resume goes by what the one that broke off was asked for; leave the other options out"
         )
-    with expected_failures():
-        from analytics_platform.defs.backfill import Asked
-        from analytics_platform.defs.backfill import backfill as build_again
-        from analytics_platform.defs.manifest import ensure_manifest
+    from analytics_platform.defs.backfill import Asked
+    from analytics_platform.defs.backfill import backfill as build_again
+    from analytics_platform.defs.manifest import ensure_manifest
 
-        ensure_manifest(read_settings())
-        with progress_bar("Building again", as_json) as progress:
-            asked = None if resume else Asked(assets, first, last, tenants, reason)
-            done = build_again(read_settings(), asked, progress)
+    ensure_manifest(read_settings())
+    with progress_bar("Building again", as_json) as progress:
+        asked = None if resume else Asked(assets, first, last, tenants, reason)
+        done = build_again(read_settings(), asked, progress)
     built = done.asked
     whose = f" of {', '.join(built.tenants)}" if built.tenants else ""
     head = f"Backfill {done.backfill_id}: {', '.join(built.assets)}{whose}, {built.first} to {built.last}"
@@ -96,32 +112,41 @@ def backfill(
     sys.exit(0 if done.report.ok else 1)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
-def sql(query: str, form: str) -> None:
-    """Ask the warehouse; read-only."""
-    with expected_failures():
-        from analytics_platform.defs.resources import warehouse_from
+@as_json
+def sql(query: str, form: str, as_json: bool) -> None:
+    """Ask the warehouse; read-only. With --json the answer is a list of rows, each an object of its columns.
 
-        answer = warehouse_from(read_settings()).query(query)
-    click.echo(FORMATS[form](answer))
+    Examples:
+        analytics sql "select * from kpi.kpi_mrr order by day desc limit 5"
+        analytics sql "select count(*) as n from marts.fct_invoices" --json
+    """
+    from analytics_platform.defs.resources import warehouse_from
+
+    answer = warehouse_from(read_settings()).query(query)
+    click.echo(FORMATS["json" if as_json else form](answer))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--seed", type=int, default=_DEMO_SEED, show_default=True, help="The same seed gives the same events.")
 @click.option("--to", "last", type=Day(), help="Last simulated day; by default yesterday.")
 @click.option("--live/--no-live", default=True, show_default=True, help="Also send live events through a collector.")
 @as_json
 def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
-    """Four rental companies: import a simulated year, send live events through a collector, run the whole graph."""
-    with expected_failures():
-        _write_rbac()
-        imported = _import([_simulated(seed, last)], None, quiet=as_json)
-        burst = _live(seed) if live else None
-        definitions = _definitions()
-        report = _run(None, None, quiet=as_json, definitions=definitions)
-        week = reports.build_week(reports.newest(), definitions) if report.ok else None
+    """Four rental companies: import a simulated year, send live events through a collector, run the whole graph.
+
+    Examples:
+        analytics demo
+        analytics demo --no-live --to 2026-11-20
+    """
+    _write_rbac()
+    imported = _import([_simulated(seed, last)], None, quiet=as_json)
+    burst = _live(seed) if live else None
+    definitions = _definitions()
+    report = _run(None, None, quiet=as_json, definitions=definitions)
+    week = reports.build_week(reports.newest(), definitions) if report.ok else None
     answer = {"import": imported.as_dict(), "live": burst and burst.as_dict(), "run": report.as_dict()}
     lines = [*_import_lines(imported), *_live_lines(burst), *run_lines(report)]
     show(
@@ -132,7 +157,7 @@ def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
     sys.exit(0 if report.ok and week and week.ok else 1)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that the web server binds.")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 @click.option(
@@ -146,27 +171,36 @@ def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
     help="Port of the portal; 0 takes a free one.  [default: ANALYTICS_PORTAL_PORT, else 8000]",
 )
 def up(host: str, port: int, collector_port: int | None, portal_port: int | None) -> None:
-    """Take events in, serve the portal and Dagster's UI with its schedules and sensors, until interrupted."""
-    with expected_failures():
-        from analytics_platform.defs.manifest import ensure_manifest
-        from analytics_platform.defs.serve import Ports, serve
+    """Take events in, serve the portal and Dagster's UI with its schedules and sensors, until interrupted.
 
-        ensure_manifest(read_settings())
-        click.echo("\n".join([*demo_users(), *_where_things_are()]))
-        serve(read_settings(), host=host, port=port, ports=Ports(collector_port, portal_port))
+    Examples:
+        analytics up
+        analytics up --port 3001 --collector-port 0 --portal-port 0
+    """
+    from analytics_platform.defs.manifest import ensure_manifest
+    from analytics_platform.defs.serve import Ports, serve
+
+    ensure_manifest(read_settings())
+    click.echo("\n".join([*demo_users(), *_where_things_are()]))
+    serve(read_settings(), host=host, port=port, ports=Ports(collector_port, portal_port))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--docs", is_flag=True, help="Also write dbt's documentation site.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless it fails.")
-def manifest(docs: bool, quiet: bool) -> None:
-    """Build dbt's manifest, which the asset graph is made from."""
-    with expected_failures():
-        from analytics_platform.defs.manifest import build_manifest
+@as_json
+def manifest(docs: bool, quiet: bool, as_json: bool) -> None:
+    """Build dbt's manifest, which the asset graph is made from.
 
-        path = build_manifest(read_settings(), docs=docs)
+    Examples:
+        analytics manifest
+        analytics manifest --docs
+    """
+    from analytics_platform.defs.manifest import build_manifest
+
+    path = build_manifest(read_settings(), docs=docs)
     if not quiet:
-        click.echo(path)
+        show({"manifest": str(path)}, as_json, [str(path)])
 
 
 def _import(paths: Sequence[Path], tenant: str | None, *, quiet: bool) -> ImportReport:
@@ -217,7 +251,8 @@ def _simulated(seed: int, last: date | None) -> Path:
     days = json.loads(told.read_text()) if told.exists() else None
     first = date.fromisoformat(days["first"]) if days else last - timedelta(days=_DEMO_DAYS - 1)
     if not days or date.fromisoformat(days["last"]) < last:
-        simulate(read_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
+        with working("Simulating"):
+            simulate(read_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
         told.write_text(json.dumps({"first": first.isoformat(), "last": last.isoformat()}))
     return folder
 
@@ -235,7 +270,8 @@ def _live(seed: int) -> LiveReport:
     from analytics_platform.demo.live import live_burst
 
     settings = read_settings()
-    return live_burst(settings, read_catalog(), store_from(settings), seed=seed)
+    with working("Sending live events"):
+        return live_burst(settings, read_catalog(), store_from(settings), seed=seed)
 
 
 def _import_lines(report: ImportReport) -> list[str]:

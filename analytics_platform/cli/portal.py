@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import Day, as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import Day, as_json, read_catalog, read_settings
 
 if TYPE_CHECKING:
     from analytics_platform.portal.users import Users
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, cls=Group)
 @click.option("--host", help="Address to listen on.  [default: ANALYTICS_PORTAL_HOST, else 127.0.0.1]")
 @click.option(
     "--port",
@@ -29,6 +30,10 @@ def portal(context: click.Context, host: str | None, port: int | None) -> None:
     Who somebody is says a local login (its users are below) or an identity provider's signed token
     (ANALYTICS_PORTAL_LOGIN=oidc). What they may see says the access policy with the product's RBAC, for each file on
     each request. SIGTERM and Ctrl-C end it. Logs are JSON lines on standard error; who opened what is in the audit log.
+
+    Examples:
+        analytics portal
+        analytics portal --host 0.0.0.0 --port 8000
     """
     if context.invoked_subcommand is not None:
         return
@@ -37,15 +42,14 @@ def portal(context: click.Context, host: str | None, port: int | None) -> None:
     from analytics_platform.portal.service import serve_portal
 
     configure_logs()
-    with expected_failures():
-        settings = read_settings()
-        serve_portal(
-            settings,
-            store_from(settings),
-            settings.portal_host if host is None else host,
-            settings.portal_port if port is None else port,
-            on_listening=lambda url: click.echo(f"Portal: {url}"),
-        )
+    settings = read_settings()
+    serve_portal(
+        settings,
+        store_from(settings),
+        settings.portal_host if host is None else host,
+        settings.portal_port if port is None else port,
+        on_listening=lambda url: click.echo(f"Portal: {url}"),
+    )
 
 
 @portal.group()
@@ -56,9 +60,12 @@ def users() -> None:
 @users.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """Show users with their principals; passwords are kept nowhere."""
-    with expected_failures():
-        found = _users().all()
+    """Show users with their principals; passwords are kept nowhere.
+
+    Examples:
+        analytics portal users list
+    """
+    found = _users().all()
     told = [
         {"user": name, "principal": user.principal, "password_changed_at": user.changed_at}
         for name, user in sorted(found.items())
@@ -73,12 +80,15 @@ def list_(as_json: bool) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; else one is generated.")
 @as_json
 def add(name: str, principal: str | None, password_stdin: bool, as_json: bool) -> None:
-    """Let somebody sign in; a generated password is shown this once."""
+    """Let somebody sign in; a generated password is shown this once.
+
+    Examples:
+        analytics portal users add ann --principal usr_finance_1
+    """
     from analytics_platform.portal.users import NewUser
 
-    with expected_failures():
-        password, generated = _password(password_stdin)
-        _users().add(NewUser(name, principal or name, password))
+    password, generated = _password(password_stdin)
+    _users().add(NewUser(name, principal or name, password))
     _show_password(name, generated, as_json, f"{name} may sign in as {principal or name}")
 
 
@@ -87,10 +97,13 @@ def add(name: str, principal: str | None, password_stdin: bool, as_json: bool) -
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; else one is generated.")
 @as_json
 def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
-    """Set another password; whoever is signed in under the old one has to sign in again."""
-    with expected_failures():
-        password, generated = _password(password_stdin)
-        _users().set_password(name, password)
+    """Set another password; whoever is signed in under the old one has to sign in again.
+
+    Examples:
+        analytics portal users password ann
+    """
+    password, generated = _password(password_stdin)
+    _users().set_password(name, password)
     _show_password(name, generated, as_json, f"{name} has another password")
 
 
@@ -98,9 +111,12 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def remove(name: str, as_json: bool) -> None:
-    """Remove a user; their sessions end at once."""
-    with expected_failures():
-        _users().remove(name)
+    """Remove a user; their sessions end at once.
+
+    Examples:
+        analytics portal users remove ann
+    """
+    _users().remove(name)
     show({"removed": name}, as_json, [f"{name} is removed"])
 
 
@@ -110,15 +126,19 @@ def remove(name: str, as_json: bool) -> None:
 @click.option("--since", type=Day(), help="Only from this day on, in UTC.")
 @as_json
 def audit(user: str | None, key: str | None, since: date | None, as_json: bool) -> None:
-    """Who opened what, who signed in, who was refused; oldest first."""
+    """Who opened what, who signed in, who was refused; oldest first.
+
+    Examples:
+        analytics portal audit --since 2026-11-01
+        analytics portal audit --key dashboards/finance/ --json
+    """
     from analytics_platform.defs.resources import rbac_key
     from analytics_platform.governance.access.memberships import reference
     from analytics_platform.portal.service import audit_of
 
-    with expected_failures():
-        settings = read_settings()
-        who = reference(user, rbac_key(settings)) if user else None
-        found = list(audit_of(settings).read(user=who, key=key, since=since))
+    settings = read_settings()
+    who = reference(user, rbac_key(settings)) if user else None
+    found = list(audit_of(settings).read(user=who, key=key, since=since))
     show({"entries": found}, as_json, [_line(entry) for entry in found] or ["Nothing is on record"])
 
 

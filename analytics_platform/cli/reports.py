@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, near, read_settings, working
+from analytics_platform.errors import AnalyticsError
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from analytics_platform.defs.runs import RunReport
+    from analytics_platform.lake.store import ObjectStore
+
+
+class NotWrittenError(AnalyticsError):
+    """A week has no report, or none for an audience."""
 
 
 class Week(click.ParamType):  # type: ignore[type-arg]
@@ -40,7 +48,7 @@ class Week(click.ParamType):  # type: ignore[type-arg]
         return day
 
 
-@click.group()
+@click.group(cls=Group)
 def report() -> None:
     """Weekly reports, one per audience: HTML, PDF, JSON, and a picture."""
 
@@ -49,9 +57,14 @@ def report() -> None:
 @click.argument("week", type=Week(), required=False)
 @as_json
 def build(week: date | None, as_json: bool) -> None:
-    """Build the report of a week that is over (by default the newest), through Dagster, in this process."""
-    with expected_failures():
-        monday = week or newest()
+    """Build the report of a week that is over (by default the newest), through Dagster, in this process.
+
+    Examples:
+        analytics report build
+        analytics report build 2026-W47
+    """
+    monday = week or newest()
+    with working("Building the report"):
         outcome = build_week(monday)
     lines = [*_run_lines(outcome), *where(monday)]
     show({"week": monday, "files": _files(monday), **outcome.as_dict()}, as_json, lines)
@@ -63,26 +76,34 @@ def build(week: date | None, as_json: bool) -> None:
 @click.option("--audience", default="all", show_default=True, help="A tenant, or all.")
 @as_json
 def show_(week: date | None, audience: str, as_json: bool) -> None:
-    """Say what a report says first and where it lies; with --json the whole report."""
-    with expected_failures():
-        from analytics_platform.defs.resources import store_from
-        from analytics_platform.lake.layout import weekly_report_key
+    """Say what a report says first and where it lies; with --json the whole report.
 
-        store, monday = store_from(read_settings()), week or newest()
-        told = json.loads(store.get(weekly_report_key(monday, audience, "json")))
-        page = store.address(weekly_report_key(monday, audience, "html"))
+    Examples:
+        analytics report show
+        analytics report show 2026-11-16 --audience delta-events
+    """
+    from analytics_platform.defs.resources import store_from
+    from analytics_platform.lake.layout import weekly_report_key
+
+    store, monday = store_from(read_settings()), week or newest()
+    _require_written(store, monday, audience)
+    told = json.loads(store.get(weekly_report_key(monday, audience, "json")))
+    page = store.address(weekly_report_key(monday, audience, "html"))
     show(told, as_json, [*_told(told), page])
 
 
 @report.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """List the weeks that have a report."""
-    with expected_failures():
-        from analytics_platform.defs.resources import store_from
-        from analytics_platform.reporting.weekly import written_weeks
+    """List the weeks that have a report.
 
-        weeks = written_weeks(store_from(read_settings()))
+    Examples:
+        analytics report list
+    """
+    from analytics_platform.defs.resources import store_from
+    from analytics_platform.reporting.weekly import written_weeks
+
+    weeks = written_weeks(store_from(read_settings()))
     answer = {"weeks": [{"week": week, "files": _files(week)} for week in weeks]}
     lines = [f"{week}  week {week.isocalendar().week:>2}  {len(_files(week))} files" for week in weeks]
     show(answer, as_json, lines or ["No report has been built; analytics report build"])
@@ -135,6 +156,18 @@ def _files(monday: date) -> list[str]:
 
     store = store_from(read_settings())
     return [store.address(info.key) for info in store.list(weekly_report_prefix(monday))]
+
+
+def _require_written(store: ObjectStore, monday: date, audience: str) -> None:
+    from analytics_platform.lake.layout import weekly_report_prefix
+
+    written = [Path(info.key).stem for info in store.list(weekly_report_prefix(monday)) if info.key.endswith(".json")]
+    if not written:
+        raise NotWrittenError(f"the week of {monday} has no report; build it with `analytics report build {monday}`")
+    if audience not in written:
+        raise NotWrittenError(
+            f"--audience: the week of {monday} has no report for {audience!r}; {near(audience, 'audiences', written)}"
+        )
 
 
 def _told(told: dict[str, Any]) -> list[str]:

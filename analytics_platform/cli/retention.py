@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import Day, as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import Day, Tenant, as_json, read_catalog, read_settings, working
 
 if TYPE_CHECKING:
     from analytics_platform.governance.retention.desk import Outcome, RetentionDesk
@@ -22,7 +23,7 @@ _BY = click.option("--by", required=True, metavar="NAME", help="Who answers for 
 _SHOWN = 40
 
 
-@click.group()
+@click.group(cls=Group)
 def retention() -> None:
     """What is past its term: planned, approved by somebody else, removed, counted again, and put on record."""
 
@@ -32,10 +33,14 @@ def retention() -> None:
 @click.option("--as-of", type=Day(), help="What will be due on that day, if nothing changes; only today's is kept.")
 @as_json
 def plan(by: str, as_of: date | None, as_json: bool) -> None:
-    """Draw a plan of what is to be removed today; nothing is removed."""
-    with expected_failures():
-        desk, today = _desk(), _today()
-        drawn = desk.plan(today, by=by) if as_of in (None, today) else desk.foresee(as_of or today, by=by)
+    """Draw a plan of what is to be removed today; nothing is removed.
+
+    Examples:
+        analytics retention plan --by "Ann Smit"
+        analytics retention plan --by "Ann Smit" --as-of 2027-01-01 --json
+    """
+    desk, today = _desk(), _today()
+    drawn = desk.plan(today, by=by) if as_of in (None, today) else desk.foresee(as_of or today, by=by)
     answer = {"plan": drawn.hash if drawn.targets else None, "kept": as_of in (None, today), **drawn.as_dict()}
     show({**answer, "units": drawn.units}, as_json, _plan_lines(drawn))
 
@@ -45,11 +50,14 @@ def plan(by: str, as_of: date | None, as_json: bool) -> None:
 @_BY
 @as_json
 def approve(plan_hash: str, by: str, as_json: bool) -> None:
-    """Agree to a plan; whoever drew it cannot."""
-    with expected_failures():
-        desk = _desk()
-        planned = desk.approvals.plan(plan_hash)
-        approval = desk.approvals.approve(planned, by=by, now=datetime.now(UTC))
+    """Agree to a plan; whoever drew it cannot.
+
+    Examples:
+        analytics retention approve 0f1e2d3c4b5a --by "Bo Visser"
+    """
+    desk = _desk()
+    planned = desk.approvals.plan(plan_hash)
+    approval = desk.approvals.approve(planned, by=by, now=datetime.now(UTC))
     answer = {"plan": approval.plan, "approved_by": approval.approved_by, "approved_at": approval.approved_at}
     lines = [
         f"{approval.approved_by} approved {approval.plan[:12]}: {planned.units:,} rows and objects",
@@ -64,14 +72,19 @@ def approve(plan_hash: str, by: str, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say whether the plan still fits, and what it would remove.")
 @as_json
 def apply(plan_hash: str, by: str, dry_run: bool, as_json: bool) -> None:
-    """Remove what an approved plan says, or finish what was begun, and count what is left."""
-    with expected_failures():
-        desk = _desk()
-        planned = desk.approvals.plan(plan_hash)
-        if dry_run:
-            changed = desk.dry_run(planned, _today())
-            _show_dry_run(planned, changed, as_json)
-            sys.exit(1 if changed else 0)
+    """Remove what an approved plan says, or finish what was begun, and count what is left.
+
+    Examples:
+        analytics retention apply 0f1e2d3c4b5a --by "Bo Visser" --dry-run
+        analytics retention apply 0f1e2d3c4b5a --by "Bo Visser"
+    """
+    desk = _desk()
+    planned = desk.approvals.plan(plan_hash)
+    if dry_run:
+        changed = desk.dry_run(planned, _today())
+        _show_dry_run(planned, changed, as_json)
+        sys.exit(1 if changed else 0)
+    with working("Removing, and counting what is left"):
         outcome = desk.apply(planned, by=by)
     show(outcome.as_dict(), as_json, _outcome_lines(outcome))
 
@@ -81,13 +94,17 @@ def apply(plan_hash: str, by: str, dry_run: bool, as_json: bool) -> None:
 @click.option("--by", default="verification", show_default=True, metavar="NAME", help="Who answers for this.")
 @as_json
 def verify(plan_hash: str | None, by: str, as_json: bool) -> None:
-    """Check the chain of evidence, and count what is left of one plan or of all that were carried out."""
-    with expected_failures():
-        desk = _desk()
-        entries = desk.chain.verify(_remembered())
-        done = [each.subject for each in desk.chain.entries() if each.kind == "removal_done"]
-        wanted = [desk.approvals.plan(each) for each in ([plan_hash] if plan_hash else done)]
-        outcomes = [desk.verify(each, by=by) for each in wanted]
+    """Check the chain of evidence, and count what is left of one plan or of all that were carried out.
+
+    Examples:
+        analytics retention verify
+        analytics retention verify 0f1e2d3c4b5a
+    """
+    desk = _desk()
+    entries = desk.chain.verify(_remembered())
+    done = [each.subject for each in desk.chain.entries() if each.kind == "removal_done"]
+    wanted = [desk.approvals.plan(each) for each in ([plan_hash] if plan_hash else done)]
+    outcomes = [desk.verify(each, by=by) for each in wanted]
     answer = {"ok": True, "evidence": entries, "plans": [outcome.as_dict() for outcome in outcomes]}
     lines = [f"Evidence: {entries:,} entries, the chain holds"]
     show(answer, as_json, [*lines, *(line for outcome in outcomes for line in _outcome_lines(outcome))])
@@ -102,12 +119,15 @@ def holds() -> None:
 @click.option("--all", "everything", is_flag=True, help="Also expired and released ones.")
 @as_json
 def list_(everything: bool, as_json: bool) -> None:
-    """Show holds with their matter, scope and last day."""
-    with expected_failures():
-        desk = _desk()
-        in_force = desk.holds.in_force(_today())
-        shown = desk.holds.all() if everything else in_force
-        released = desk.holds.released()
+    """Show holds with their matter, scope and last day.
+
+    Examples:
+        analytics retention holds list --all
+    """
+    desk = _desk()
+    in_force = desk.holds.in_force(_today())
+    shown = desk.holds.all() if everything else in_force
+    released = desk.holds.released()
     told = [{**_told(hold), "state": _state(hold, in_force, set(released))} for hold in shown]
     show({"holds": told}, as_json, [_hold_line(each) for each in told] or ["No holds"])
 
@@ -117,7 +137,7 @@ def list_(everything: bool, as_json: bool) -> None:
 @_BY
 @click.option("--matter", required=True, help="The case or audit that asks for it.")
 @click.option("--until", "expires_on", type=Day(), required=True, help="Last day on which it holds.")
-@click.option("--tenant", help="Only this tenant's data; by default all tenants'.")
+@click.option("--tenant", type=Tenant(), help="Only this tenant's data; by default all tenants'.")
 @click.option("--dataset", "datasets", multiple=True, help="A dataset's name, or its beginning and *; may be repeated.")
 @click.option("--from", "first", type=Day(), help="First business day that it keeps.")
 @click.option("--to", "last", type=Day(), help="Last business day that it keeps.")
@@ -133,14 +153,17 @@ def add(
     last: date | None,
     as_json: bool,
 ) -> None:
-    """Declare a hold."""
-    with expected_failures():
-        from analytics_platform.governance.retention.holds import Hold
+    """Declare a hold: what it covers is neither removed nor erased until its last day.
 
-        days = (first or date.min, last or date.max)
-        hold = Hold(hold_id, matter, by, datetime.now(UTC), expires_on, datasets or ("*",), tenant, *days)
-        _refuse_unknown(hold)
-        _desk().holds.declare(hold)
+    Examples:
+        analytics retention holds add case-2026-17 --by "Ann Smit" --matter "Case 17" --until 2027-06-30
+    """
+    from analytics_platform.governance.retention.holds import Hold
+
+    days = (first or date.min, last or date.max)
+    hold = Hold(hold_id, matter, by, datetime.now(UTC), expires_on, datasets or ("*",), tenant, *days)
+    _refuse_unknown(hold)
+    _desk().holds.declare(hold)
     show(_told(hold), as_json, [f"{by} holds {_hold_line({**_told(hold), 'state': 'in force'})}"])
 
 
@@ -150,9 +173,12 @@ def add(
 @click.option("--reason", required=True, help="Why it ends before its last day.")
 @as_json
 def release(hold_id: str, by: str, reason: str, as_json: bool) -> None:
-    """End a hold; what it kept is due by its own term again."""
-    with expected_failures():
-        ended = _desk().holds.release(hold_id, by=by, reason=reason, now=datetime.now(UTC))
+    """End a hold; what it kept is due by its own term again.
+
+    Examples:
+        analytics retention holds release case-2026-17 --by "Ann Smit" --reason "Settled"
+    """
+    ended = _desk().holds.release(hold_id, by=by, reason=reason, now=datetime.now(UTC))
     answer = {"hold_id": hold_id, "released_by": by, "released_at": ended.released_at, "reason": reason}
     show(answer, as_json, [f"{by} released {hold_id}; a new plan shows what is due of it"])
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, read_catalog, read_settings, working
 
 if TYPE_CHECKING:
     from analytics_platform.governance.review.desk import ReviewDesk, Shown
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from analytics_platform.governance.review.signing import Standing
 
 
-@click.group()
+@click.group(cls=Group)
 def review() -> None:
     """The quarterly data-quality review: can each team rely on its data, and who signed for it."""
 
@@ -28,15 +29,19 @@ def review() -> None:
 @click.argument("quarter")
 @as_json
 def build(quarter: str, as_json: bool) -> None:
-    """Build the review of a quarter (2026Q3) through Dagster; equal content keeps its signatures."""
-    with expected_failures():
-        from analytics_platform.defs.manifest import ensure_manifest
-        from analytics_platform.defs.reviews import build_review
+    """Build the review of a quarter (2026Q3) through Dagster; equal content keeps its signatures.
 
-        asked = _quarter(quarter)
-        ensure_manifest(read_settings())
+    Examples:
+        analytics review build 2026Q3
+    """
+    from analytics_platform.defs.manifest import ensure_manifest
+    from analytics_platform.defs.reviews import build_review
+
+    asked = _quarter(quarter)
+    ensure_manifest(read_settings())
+    with working("Building the review"):
         run_id = build_review(read_settings(), asked)
-        shown = _desk().show(asked)
+    shown = _desk().show(asked)
     answer = {"run_id": run_id, **_answer(shown)}
     show(answer, as_json, [*_lines(shown), *_places(asked)])
     sys.exit(1 if shown.problems else 0)
@@ -46,10 +51,13 @@ def build(quarter: str, as_json: bool) -> None:
 @click.argument("quarter")
 @as_json
 def show_(quarter: str, as_json: bool) -> None:
-    """Show verdicts, hash and signatures of a review; fails when anything was changed since it was written."""
-    with expected_failures():
-        asked = _quarter(quarter)
-        shown = _desk().show(asked)
+    """Show verdicts, hash and signatures of a review; fails when anything was changed since it was written.
+
+    Examples:
+        analytics review show 2026Q3
+    """
+    asked = _quarter(quarter)
+    shown = _desk().show(asked)
     show(_answer(shown), as_json, [*_lines(shown), *_places(asked)])
     sys.exit(1 if shown.problems else 0)
 
@@ -62,12 +70,15 @@ def show_(quarter: str, as_json: bool) -> None:
 @click.option("--reason", help="Why you sign in another's place, or for a second role.")
 @as_json
 def sign(quarter: str, role: str, name: str, content: str, reason: str | None, as_json: bool) -> None:
-    """Sign the review of a quarter that is over, as you were shown it."""
-    with expected_failures():
-        from analytics_platform.governance.review.signing import Signing
+    """Sign the review of a quarter that is over, as you were shown it.
 
-        asked = Signing(role, name, content, reason)
-        signature, standing = _desk().sign(_quarter(quarter), asked, datetime.now(UTC))
+    Examples:
+        analytics review sign 2026Q3 --role finance_control --name "Ann Smit" --content 0f1e2d3c4b5a
+    """
+    from analytics_platform.governance.review.signing import Signing
+
+    asked = Signing(role, name, content, reason)
+    signature, standing = _desk().sign(_quarter(quarter), asked, datetime.now(UTC))
     answer = {"signature": signature.model_dump(mode="json"), **_standing(standing)}
     still = f"; still to sign: {', '.join(standing.open_roles)}" if standing.open_roles else ""
     said = f"{signature.signer} signed {signature.quarter} for {signature.role}. It is {standing.status}{still}"

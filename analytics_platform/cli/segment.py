@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_catalog, read_settings
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import agreed, as_json, read_catalog, read_settings
 from analytics_platform.errors import AnalyticsError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class SegmentNotConfiguredError(AnalyticsError):
     """A setting that the Segment workspace needs is not given."""
 
 
-@click.group()
+@click.group(cls=Group)
 def segment() -> None:
     """The Segment workspace: tracking plan, sources, destinations to the collector."""
 
@@ -33,8 +34,12 @@ def segment() -> None:
 @segment.command()
 @as_json
 def plan(as_json: bool) -> None:
-    """Show what differs from the catalogue; nothing is written."""
-    with expected_failures(), _opened() as (_, found, _actual):
+    """Show what differs from the catalogue; nothing is written.
+
+    Examples:
+        analytics segment plan
+    """
+    with _opened() as (_, found, _actual):
         changes = _changes(found)
     lines = _told(changes) or ["The workspace is as the catalogue says"]
     show({"changes": [_answer(change) for change in changes]}, as_json, [*lines, *_summary(changes)])
@@ -44,14 +49,19 @@ def plan(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 def apply(yes: bool, as_json: bool) -> None:
-    """Make the workspace as the catalogue says; exit code 1 when a part could not be made."""
-    with expected_failures(), _opened() as (api, found, actual):
+    """Make the workspace as the catalogue says; exit code 1 when a part could not be made.
+
+    Examples:
+        analytics segment apply
+        analytics segment apply --yes --json
+    """
+    with _opened() as (api, found, actual):
         from analytics_platform.tracking.segment.changes import make
 
         changes = _changes(found)
         if changes and not yes:
             click.echo("\n".join([*_told(changes), *_summary(changes)]), err=True)
-            click.confirm("Make these changes?", abort=True, err=True)
+            agreed("Make these changes?")
         outcomes = list(make(found, api, actual))
     ok = all(outcome.state == "made" for outcome in outcomes)
     lines = [line for outcome in outcomes for line in _outcome_lines(outcome)] or ["Nothing to do"]

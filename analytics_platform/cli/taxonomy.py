@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from analytics_platform.cli.answers import show
-from analytics_platform.cli.common import as_json, expected_failures, read_catalog
+from analytics_platform.cli.command import Group
+from analytics_platform.cli.common import as_json, read_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _MEND = "run `analytics taxonomy generate` and commit what it writes"
 
 
-@click.group()
+@click.group(cls=Group)
 def taxonomy() -> None:
     """The tracking plan: what is generated from it, and what its changes break."""
 
@@ -27,15 +28,19 @@ def taxonomy() -> None:
 @click.option("--complete", is_flag=True, help="Fail also when a file cannot be judged for lack of Node.js.")
 @as_json
 def check(complete: bool, as_json: bool) -> None:
-    """Is the plan sound, and every file that is generated from it current? Exit code 1 when not."""
-    with expected_failures():
-        from analytics_platform.catalog import load_catalog
-        from analytics_platform.tracking.generated import GENERATED, drifted, unjudged
-        from analytics_platform.warehouse.project_files import PROJECT_FILES
+    """Is the plan sound, and every file that is generated from it current? Exit code 1 when not.
 
-        catalog = load_catalog()
-        found = [*drifted(catalog, (*GENERATED, *PROJECT_FILES)), *_drifted_staging(catalog)]
-        unknown = unjudged()
+    Examples:
+        analytics taxonomy check
+        analytics taxonomy check --complete --json
+    """
+    from analytics_platform.catalog import load_catalog
+    from analytics_platform.tracking.generated import GENERATED, drifted, unjudged
+    from analytics_platform.warehouse.project_files import PROJECT_FILES
+
+    catalog = load_catalog()
+    found = [*drifted(catalog, (*GENERATED, *PROJECT_FILES)), *_drifted_staging(catalog)]
+    unknown = unjudged()
     ok = not found and not (complete and unknown)
     answer = {"ok": ok, "events": len(catalog.events), "drifted": found, "mend": _MEND if found else None}
     lines = [f"not current: {path}" for path in found] + ([_MEND] if found else [])
@@ -50,17 +55,20 @@ def check(complete: bool, as_json: bool) -> None:
 @taxonomy.command()
 @as_json
 def generate(as_json: bool) -> None:
-    """Write every file that is generated from the catalogue and committed."""
-    with expected_failures():
-        from analytics_platform.catalog import load_catalog
-        from analytics_platform.tracking.generated import GENERATED, unjudged, write
-        from analytics_platform.warehouse.project_files import PROJECT_FILES
-        from analytics_platform.warehouse.staging_models import write_staging
+    """Write every file that is generated from the catalogue and committed.
 
-        catalog = load_catalog()
-        written = write(catalog, (*GENERATED, *PROJECT_FILES))
-        changed = [*written, *(_relative(path) for path in write_staging(catalog))]
-        unknown = unjudged()
+    Examples:
+        analytics taxonomy generate
+    """
+    from analytics_platform.catalog import load_catalog
+    from analytics_platform.tracking.generated import GENERATED, unjudged, write
+    from analytics_platform.warehouse.project_files import PROJECT_FILES
+    from analytics_platform.warehouse.staging_models import write_staging
+
+    catalog = load_catalog()
+    written = write(catalog, (*GENERATED, *PROJECT_FILES))
+    changed = [*written, *(_relative(path) for path in write_staging(catalog))]
+    unknown = unjudged()
     lines = [f"written: {path}" for path in changed] + [f"not written: {path}: {why}" for path, why in unknown.items()]
     show({"changed": changed, "unjudged": unknown}, as_json, [*lines, f"{len(changed)} files changed"])
 
@@ -68,22 +76,28 @@ def generate(as_json: bool) -> None:
 @taxonomy.command()
 @click.option("--out", type=click.Path(dir_okay=False, writable=True), default="-", help="File to write; - prints it.")
 def page(out: str) -> None:
-    """Write the plan as a page for people: one HTML file that needs no network."""
-    with expected_failures():
-        from analytics_platform.tracking.plan_page import render_plan_page
+    """Write the plan as a page for people: one HTML file that needs no network.
 
-        text = render_plan_page(read_catalog())
+    Examples:
+        analytics taxonomy page --out plan.html
+    """
+    from analytics_platform.tracking.plan_page import render_plan_page
+
+    text = render_plan_page(read_catalog())
     with click.open_file(out, "w", encoding="utf-8") as file:
         file.write(text)
 
 
 @taxonomy.command("compile")
 def compile_() -> None:
-    """Print the plan as JSON, to publish it and to compare with it later."""
-    with expected_failures():
-        from analytics_platform.tracking.taxonomy import compile_plan
+    """Print the plan as JSON, to publish it and to compare with it later.
 
-        click.echo(compile_plan(read_catalog().events).model_dump_json(indent=2))
+    Examples:
+        analytics taxonomy compile > plan.json
+    """
+    from analytics_platform.tracking.taxonomy import compile_plan
+
+    click.echo(compile_plan(read_catalog().events).model_dump_json(indent=2))
 
 
 @taxonomy.command()
@@ -94,13 +108,16 @@ def diff(old: str, new: str, as_json: bool) -> None:
     """Say what changed from OLD to NEW: catalogue folders, git revisions, or compiled plans (JSON).
 
     Exit code 1 when a breaking change comes without a new schema version of its event.
-    """
-    with expected_failures():
-        from analytics_platform.tracking.generated import REPOSITORY
-        from analytics_platform.tracking.plan_diff import diff_plans, lines
-        from analytics_platform.tracking.taxonomy import read_plan
 
-        found = diff_plans(read_plan(old, REPOSITORY), read_plan(new, REPOSITORY))
+    Examples:
+        analytics taxonomy diff v1.2.0 HEAD
+        analytics taxonomy diff plan.json analytics_platform/catalog --json
+    """
+    from analytics_platform.tracking.generated import REPOSITORY
+    from analytics_platform.tracking.plan_diff import diff_plans, lines
+    from analytics_platform.tracking.taxonomy import read_plan
+
+    found = diff_plans(read_plan(old, REPOSITORY), read_plan(new, REPOSITORY))
     show(found.as_dict(), as_json, list(lines(found)))
     sys.exit(1 if found.blocking else 0)
 

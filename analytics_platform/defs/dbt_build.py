@@ -181,6 +181,8 @@ class DbtBuild:
         with self._environment(target_dir, variables):
             outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
             self.connection.release()
+        if outcome.exception is not None and not isinstance(outcome.exception, Exception):
+            raise outcome.exception  # Ctrl-C, which dbt takes for a failure of its own
         if outcome.result is None:
             raise DbtBuildError(f"dbt {arguments[0]} failed: {outcome.exception or 'see its log'}")
         return outcome

@@ -18,6 +18,7 @@ from analytics_platform.catalog import Catalog
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.dbt import Manifest, key_of_table
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance
+from analytics_platform.defs.interrupted import raise_interrupt
 from analytics_platform.defs.review_messages import announcements
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.review.archive import kept_quarters
@@ -136,6 +137,7 @@ def build_review(settings: Settings, quarter: Quarter, *, definitions: dg.Defini
         result = definitions.resolve_job_def(jobs.REVIEW).execute_in_process(
             instance=instance, partition_key=key, raise_on_error=False, run_config=_QUIET
         )
+    raise_interrupt(result)
     if not result.success:
         raise ReviewNotBuiltError(f"the review of {quarter} was not built: {_why(result)}")
     return result.run_id

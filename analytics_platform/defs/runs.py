@@ -23,6 +23,7 @@ from analytics_platform.defs.alerts import QUIET, judge_and_tell
 from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
 from analytics_platform.defs.held_back import HeldBack, held_back
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance
+from analytics_platform.defs.interrupted import raise_interrupt
 from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
     RANGE_END_TAG,
@@ -278,6 +279,7 @@ def run_partition(
         result = resolved.execute_in_process(
             instance=instance, partition_key=partition, raise_on_error=False, run_config=QUIET
         )
+        raise_interrupt(result)
         _add_to_report(report, Step(job, (), {}, 1), result)
     return report
 
@@ -435,6 +437,7 @@ class _Driver:
             raise_on_error=False,
             run_config=QUIET,
         )
+        raise_interrupt(result)
         _add_to_report(self._report, step, result)
         return result.run_id
 

@@ -16,7 +16,12 @@ _POSTGRES = tuple(
     f"dagster_postgres_{name}" for name in ("port", "database", "user", "password", "sslmode", "root_certificate")
 )
 _OIDC = ("portal_oidc_issuer", "portal_oidc_audience", "portal_oidc_jwks")
-_NAMED_FILES = ("tenants_file", "dagster_config_file", "dagster_postgres_root_certificate")
+_NAMED_FILES = (
+    "tenants_file",
+    "dagster_config_file",
+    "dagster_postgres_root_certificate",
+    "snowflake_private_key_file",
+)
 _MEND_FILE = "mend the path, the file or its permissions; by {}{} or in {}"
 
 

@@ -70,7 +70,7 @@ def test_scripts_get_every_finding_as_json(home: Path) -> None:
 def test_a_name_that_is_no_probe_is_wrong_usage() -> None:
     done = doctor("--only", "stroe")
     assert done.exit_code == 2
-    assert "there are settings, versions, clock" in done.output
+    assert "did you mean store? known probes are settings, versions, clock" in done.output
 
 
 @pytest.mark.parametrize("no_colour", [True, False])

@@ -62,8 +62,8 @@ def test_a_table_is_shown_with_columns_days_and_where_its_csv_is() -> None:
 
 
 def test_what_is_unknown_is_answered_with_what_is_known() -> None:
-    assert "no dashboard 'nope' in the catalogue; there are" in call("show", "nope").output
-    assert "finance publishes no nope; it publishes mrr" in call("show", "finance", "nope").output
+    assert "no dashboard 'nope' in the catalogue; known dashboards are" in call("show", "nope").output
+    assert "finance publishes no nope; known tables are mrr" in call("show", "finance", "nope").output
     assert "no manifest of growth yet" in call("verify", "growth").output
 
 

@@ -69,6 +69,26 @@ def test_what_no_option_says_is_asked(home: Path, monkeypatch: pytest.MonkeyPatc
     assert load_catalog(settings.tenants_file).tenants["west"].time_zone == "Europe/London"
 
 
+def test_the_same_answers_again_change_nothing_and_pass(home: Path) -> None:
+    answers = ["--yes", "--environment", "staging", "--tenant", "oost-events"]
+    assert init(home, *answers).exit_code == 0
+    with (home / "settings.yaml").open("a") as file:
+        file.write("portal_port: 8001  # somebody's own\n")
+    before = {path.name: path.read_text() for path in home.iterdir()}
+    again = init(home, *answers)
+    assert (again.exit_code, "says so already, and stays as it is. Next:" in again.output) == (0, True), again.output
+    assert {path.name: path.read_text() for path in home.iterdir()} == before
+
+
+@pytest.mark.parametrize("text", ["environment: [", "- a list"])
+def test_a_settings_file_that_is_none_is_left_for_its_owner(home: Path, text: str) -> None:
+    home.mkdir()
+    (home / "settings.yaml").write_text(text)
+    done = init(home, "--yes", "--tenant", "oost-events")
+    assert (done.exit_code, "settings.yaml says something else of home" in done.output) == (1, True)
+    assert [path.name for path in home.iterdir()] == ["settings.yaml"]
+
+
 def test_what_is_there_already_stays(home: Path) -> None:
     assert init(home, "--yes").exit_code == 0
     before = (home / "settings.yaml").read_text()

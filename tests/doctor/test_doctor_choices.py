@@ -61,11 +61,13 @@ def test_every_contradiction_has_been_seen() -> None:
 
 
 def test_files_that_settings_name_have_to_be_there(tmp_path: Path) -> None:
-    missing = dict.fromkeys(("tenants_file", "dagster_config_file"), tmp_path / "nowhere.yaml")
+    names = ("tenants_file", "dagster_config_file", "snowflake_private_key_file")
+    missing = dict.fromkeys(names, tmp_path / "nowhere.yaml")
     found = told(look(deployment(tmp_path, dbt_project_dir=tmp_path, **missing)))
     assert [each.partition(":")[0] for each in found] == [
         "fail tenants_file",
         "fail dagster_config_file",
+        "fail snowflake_private_key_file",
         "fail dbt_project_dir",
     ]
 
