@@ -14,10 +14,15 @@ from typing import Any
 import sqlalchemy as db
 from dagster import AssetCheckKey, AssetKey, MultiPartitionsDefinition, PartitionsDefinition
 from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.loader import LoadingContext
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus, AssetCheckPartitionInfo
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+    AssetCheckPartitionInfo,
+)
 from dagster._core.storage.asset_check_state import AssetCheckState
 from dagster._core.storage.event_log.base import AssetRecord
 from dagster._core.storage.event_log.schema import (
@@ -35,7 +40,12 @@ from sqlalchemy.engine import Connection
 
 from analytics_platform.defs import check_status
 from analytics_platform.defs.check_status import CheckSum
-from analytics_platform.defs.newest_events import events_after, newest_evaluations, newest_event
+from analytics_platform.defs.newest_events import (
+    events_after,
+    newest_evaluations,
+    newest_event,
+    newest_executions,
+)
 from analytics_platform.defs.partition_ranges import share_ranges
 from analytics_platform.defs.partition_status import (
     PackedStatus,
@@ -161,6 +171,16 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
                 states[key] = now[name].state(key, of_check)
         return states
 
+    def get_latest_asset_check_execution_by_key(
+        self, check_keys: Sequence[AssetCheckKey], partition_filter: PartitionKeyFilter | None = None
+    ) -> Mapping[AssetCheckKey, AssetCheckExecutionRecord]:
+        """The newest record of each check; the stock storages read all records of all checks for it."""
+        if partition_filter is not None:
+            return super().get_latest_asset_check_execution_by_key(check_keys, partition_filter)
+        with self.index_connection() as index:
+            rows = newest_executions(index, check_keys)
+        return {key: AssetCheckExecutionRecord.from_db_row(row, key=key) for key, row in rows.items()}
+
     def _check_sums(
         self, asset: AssetKey, of_checks: Mapping[str, PartitionsDefinition], kept: Mapping[str, CheckSum]
     ) -> dict[str, CheckSum]:
@@ -171,7 +191,7 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
         with partition_loading_context(None, self._instance):
             for name, partitions_def in of_checks.items():
                 of = check_status.identity(partitions_def)
-                known, execution = kept.get(name), executions[name]
+                known, execution = kept.get(name), executions.get(name, 0)
                 if known is None or known.of != of:
                     known = CheckSum(of)
                 if (known.execution, known.build) != (execution, build) or known.runs:
@@ -191,7 +211,8 @@ class BatchingEventLogStorage(PlanningEventLogStorage):
         """
         build = newest_event(asset, DagsterEventType.ASSET_MATERIALIZATION, known_build)
         with self.index_connection() as index:
-            return newest_evaluations(index, asset, names), index.execute(build).scalar_one_or_none() or known_build
+            found = newest_evaluations(index, [AssetCheckKey(asset, name) for name in names])
+            return {key.name: newest for key, newest in found.items()}, index.execute(build).scalar() or known_build
 
     def _new_infos(self, key: AssetCheckKey, known: CheckSum) -> list[AssetCheckPartitionInfo]:
         """How a check stands in each partition that was evaluated or built since."""

@@ -14,14 +14,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sqlalchemy as db
-from dagster import AssetKey, DagsterEventType
+from dagster import AssetCheckKey, AssetKey, DagsterEventType
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.sql import ColumnElement, Select
 
 _CHECKS = AssetCheckExecutionsTable.c
 _EVENTS = SqlEventLogStorageTable.c
+
+_CHECKS_A_QUERY = 100
+"""SQLite takes a bounded number of columns and values in one statement."""
 
 BY_EVALUATION = db.Index(
     "idx_asset_check_executions_newest", _CHECKS.asset_key, _CHECKS.check_name, _CHECKS.evaluation_event_storage_id
@@ -49,20 +52,39 @@ def events_after(asset_key: AssetKey, of_type: DagsterEventType, after: int) -> 
     )
 
 
-def newest_event(asset_key: AssetKey, of_type: DagsterEventType, after: int = 0) -> Select[tuple[int]]:
+def newest_event(asset_key: AssetKey, of_type: DagsterEventType, after: int = 0) -> Select[int]:
     """The id of an asset's newest event of a type after a known one; no row for none."""
     order = (_EVENTS.asset_key.desc(), _EVENTS.dagster_event_type.desc(), _EVENTS.id.desc())
     return db.select(_EVENTS.id).where(*events_after(asset_key, of_type, after)).order_by(*order).limit(1)
 
 
-def newest_evaluation(asset_key: AssetKey, name: str) -> Select[tuple[int]]:
+def newest_evaluation(check: AssetCheckKey) -> Select[int]:
     """The id of the newest plan's or evaluation's event of a check, null for none."""
-    of_check = (_CHECKS.asset_key == asset_key.to_string(), _CHECKS.check_name == name)
+    of_check = (_CHECKS.asset_key == check.asset_key.to_string(), _CHECKS.check_name == check.name)
     return db.select(db.func.max(_CHECKS.evaluation_event_storage_id)).where(*of_check)
 
 
-def newest_evaluations(index: Connection, asset_key: AssetKey, names: Sequence[str]) -> dict[str, int]:
-    """Those of an asset's checks in one statement; 0 for none."""
-    each = [newest_evaluation(asset_key, name).scalar_subquery().label(f"of_{n}") for n, name in enumerate(names)]
-    found = index.execute(db.select(*each)).one()
-    return {name: newest or 0 for name, newest in zip(names, found, strict=True)}
+def newest_evaluations(index: Connection, checks: Sequence[AssetCheckKey]) -> dict[AssetCheckKey, int]:
+    """Those of some checks; none is told of a check that has none."""
+    found: dict[AssetCheckKey, int] = {}
+    for start in range(0, len(checks), _CHECKS_A_QUERY):
+        asked = checks[start : start + _CHECKS_A_QUERY]
+        each = [newest_evaluation(check).scalar_subquery().label(f"of_{n}") for n, check in enumerate(asked)]
+        ids: tuple[int | None, ...] = tuple(index.execute(db.select(*each)).one())
+        found |= {check: event_id for check, event_id in zip(asked, ids, strict=True) if event_id is not None}
+    return found
+
+
+def newest_executions(index: Connection, checks: Sequence[AssetCheckKey]) -> dict[AssetCheckKey, RowMapping]:
+    """The newest row of each of some checks that have one."""
+    rows: dict[AssetCheckKey, RowMapping] = {}
+    place = db.tuple_(_CHECKS.asset_key, _CHECKS.check_name, _CHECKS.evaluation_event_storage_id)
+    newest = {
+        (check.asset_key.to_string(), check.name, event_id): check
+        for check, event_id in newest_evaluations(index, checks).items()
+    }
+    for start in range(0, len(newest), _CHECKS_A_QUERY):
+        asked = list(newest)[start : start + _CHECKS_A_QUERY]
+        found = index.execute(db.select(AssetCheckExecutionsTable).where(place.in_(asked))).mappings()
+        rows |= {newest[row["asset_key"], row["check_name"], row["evaluation_event_storage_id"]]: row for row in found}
+    return rows

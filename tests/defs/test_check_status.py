@@ -104,9 +104,11 @@ def told(state: AssetCheckState) -> dict[str, list[str]]:
 
 def stand(instance: dg.DagsterInstance, asset: dg.AssetKey) -> dict[str, list[str]]:
     """What our storage says, and that Dagster says the same from all evaluations."""
-    key = dg.AssetCheckKey(asset, NAME)
+    key, storage = dg.AssetCheckKey(asset, NAME), instance.event_log_storage
+    newest = storage.get_latest_asset_check_execution_by_key([key])
+    assert newest == SqlEventLogStorage.get_latest_asset_check_execution_by_key(storage, [key])
     asked = [(key, DEFINITIONS[asset])]
-    state = instance.event_log_storage.get_asset_check_state(asked)[key]
+    state = storage.get_asset_check_state(asked)[key]
     with partition_loading_context(None, instance):
         anew = bulk_update_asset_check_state(instance, asked, {key: AssetCheckState.empty()})[key]
     assert told(state) == told(anew)

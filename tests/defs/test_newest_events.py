@@ -13,7 +13,13 @@ from sqlalchemy.engine import Connection
 
 from analytics_platform.defs.event_log_postgres import BatchingPostgresEventLogStorage
 from analytics_platform.defs.instance import open_instance
-from analytics_platform.defs.newest_events import BY_EVALUATION, newest_evaluation, newest_evaluations, newest_event
+from analytics_platform.defs.newest_events import (
+    BY_EVALUATION,
+    newest_evaluation,
+    newest_evaluations,
+    newest_event,
+    newest_executions,
+)
 from analytics_platform.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -56,7 +62,7 @@ def index(storage: BatchingPostgresEventLogStorage) -> Iterator[Connection]:
         yield connection
 
 
-def plan(index: Connection, query: db.Select[tuple[int]]) -> str:
+def plan(index: Connection, query: db.Select[int]) -> str:
     text = query.compile(index, compile_kwargs={"literal_binds": True})
     return "\n".join(index.execute(db.text(f"explain {text}")).scalars())
 
@@ -86,5 +92,12 @@ def test_no_plan_goes_down_the_primary_key(index: Connection, after: int) -> Non
 
 
 def test_the_newest_evaluation_of_a_check_is_looked_up_in_the_index(index: Connection) -> None:
-    assert newest_evaluations(index, EARLIER, ["fits", "unknown"]) == {"fits": EACH, "unknown": 0}
-    assert str(BY_EVALUATION.name) in plan(index, newest_evaluation(EARLIER, "fits"))
+    checks = [dg.AssetCheckKey(EARLIER, name) for name in ("fits", "unknown")]
+    assert newest_evaluations(index, checks) == {checks[0]: EACH}
+    assert str(BY_EVALUATION.name) in plan(index, newest_evaluation(checks[0]))
+
+
+def test_the_newest_row_of_each_check_is_found(index: Connection) -> None:
+    checks = [dg.AssetCheckKey(asset, name) for asset in (EARLIER, LATER) for name in ("fits", "unknown")]
+    rows = newest_executions(index, checks)
+    assert {check: row["partition"] for check, row in rows.items()} == dict.fromkeys(checks[::2], str(EACH))
