@@ -12,6 +12,7 @@ Belongs here: those statements, and the index that they need beside Dagster's. S
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as db
 from dagster import AssetCheckKey, AssetKey, DagsterEventType
@@ -70,7 +71,7 @@ def newest_evaluations(index: Connection, checks: Sequence[AssetCheckKey]) -> di
     for start in range(0, len(checks), _CHECKS_A_QUERY):
         asked = checks[start : start + _CHECKS_A_QUERY]
         each = [newest_evaluation(check).scalar_subquery().label(f"of_{n}") for n, check in enumerate(asked)]
-        ids: tuple[int | None, ...] = tuple(index.execute(db.select(*each)).one())
+        ids: Sequence[Any] = index.execute(db.select(*each)).one()
         found |= {check: event_id for check, event_id in zip(asked, ids, strict=True) if event_id is not None}
     return found
 
