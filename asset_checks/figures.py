@@ -176,7 +176,8 @@ def _check(catalog: Catalog, dashboard: str) -> dg.AssetChecksDefinition:
             for audience in _compared(catalog, dashboard)
             for figure in shown_figures(catalog, audience, scope.store.get(dashboard_key(dashboard, audience)))
         ]
-        published = [_published_part(scope.store, catalog, figure) for figure in figures]
+        begun = {kpi: _first_published(scope.store, catalog, kpi) for kpi in {figure.kpi for figure in figures}}
+        published = [_published_part(figure, begun[figure.kpi]) for figure in figures]
         return figures_equal_warehouse(published, computed_figures(scope, catalog, published))
 
     return check(
@@ -196,16 +197,19 @@ def _compared(catalog: Catalog, dashboard: str) -> list[Audience]:
     return list(found.values())
 
 
-def _published_part(store: ObjectStore, catalog: Catalog, figure: ShownFigure) -> ShownFigure:
+def _first_published(store: ObjectStore, catalog: Catalog, kpi: str) -> date | None:
+    source = page_source(catalog, catalog.kpis[kpi])
+    return min(published_days(store, source.dashboard, source.extract.name), default=None)
+
+
+def _published_part(figure: ShownFigure, begun: date | None) -> ShownFigure:
     """The figure over the days that are published: the warehouse may hold older ones (cohorts that still settle)."""
-    source = page_source(catalog, catalog.kpis[figure.kpi])
-    published = published_days(store, source.dashboard, source.extract.name)
-    return replace(figure, first=max(figure.first, min(published, default=figure.first)))
+    return replace(figure, first=max(figure.first, begun or figure.first))
 
 
 def computed_figures(scope: Scope, catalog: Catalog, shown: Sequence[ShownFigure]) -> dict[str, float | None]:
     """Each figure as SQL gives it, by name; all in one query: opening the warehouse costs more than reading it."""
-    asked = list(dict.fromkeys(question_of(figure) for figure in shown))
+    asked = {question: n for n, question in enumerate(dict.fromkeys(question_of(figure) for figure in shown))}
     if not asked:
         return {}
     selects = [headline_sql(catalog.kpis[each.kpi], each) for each in asked]
@@ -215,9 +219,7 @@ def computed_figures(scope: Scope, catalog: Catalog, shown: Sequence[ShownFigure
     answer = scope.warehouse.query(sql, [value for _, parameters in selects for value in parameters])
     found = {(row["n"], row["audience"], row["part"]): row["value"] for row in answer.to_pylist()}
     return {
-        figure.name: found.get(
-            (asked.index(question_of(figure)), figure.audience, next(iter(figure.filters.values()), None))
-        )
+        figure.name: found.get((asked[question_of(figure)], figure.audience, next(iter(figure.filters.values()), None)))
         for figure in shown
     }
 
