@@ -8,7 +8,7 @@ and what is told of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -50,8 +50,8 @@ def connector_keys(connectors: Mapping[str, AnyConnector]) -> list[dg.AssetKey]:
     return [keys.connector(name, stream) for name, connector in connectors.items() for stream in connector.streams]
 
 
-def deployment_of(settings: Settings, catalog: Catalog, store: ObjectStore | None = None) -> Deployment:
-    """What runs of connectors work on in a deployment."""
+def secrets_of(settings: Settings) -> Callable[[SecretReference], str]:
+    """What gives the secrets that connectors' files name; it raises SettingsError for one that is not there."""
 
     def secret(reference: SecretReference) -> str:
         if reference.env is not None:
@@ -67,11 +67,16 @@ def deployment_of(settings: Settings, catalog: Catalog, store: ObjectStore | Non
             )
         return held.get_secret_value()
 
+    return secret
+
+
+def deployment_of(settings: Settings, catalog: Catalog, store: ObjectStore | None = None) -> Deployment:
+    """What runs of connectors work on in a deployment."""
     return Deployment(
         catalog=catalog,
         store=store or store_from(settings),
         identities=identity_keys_from(settings),
-        secret=secret,
+        secret=secrets_of(settings),
         files=settings.connector_files,
         history_start=settings.history_start,
     )

@@ -50,6 +50,7 @@ PROBES = (
     Probe("dagster", "Dagster's instance, queue and daemons", _of("dagster_instance")),
     Probe("graph", "whether the asset graph loads", _of("graph")),
     Probe("spool", "the collector's spool", _of("spool")),
+    Probe("connectors", "their files, packages and secrets", _of("connectors")),
     Probe("slack", "Slack's token, its scopes, the channels", _of("slack")),
     Probe("rbac", "who holds which role, and how old that is", _of("rbac")),
     Probe("portal", "who can sign in", _of("portal")),

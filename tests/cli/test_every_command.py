@@ -28,6 +28,7 @@ WITHOUT_JSON = {
     "collector": "it serves until it is stopped; its logs are JSON lines",
     "portal": "it serves until it is stopped; its logs are JSON lines",
     "completion": "a shell sources it",
+    "connectors example": "a file is made of it",
     "taxonomy page": "it writes a page",
     "taxonomy compile": "it is JSON already",
 }

@@ -45,7 +45,7 @@ EXPECTED: dict[Environment, set[str]] = {
 def automated(settings: Settings) -> list[dg.ScheduleDefinition | dg.SensorDefinition]:
     partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
     catalog = load_catalog(settings.tenants_file)
-    return [*_schedules(settings, catalog, partitions), *_sensors(settings, partitions, jobs())]
+    return [*_schedules(settings, catalog, partitions), *_sensors(settings, catalog, partitions, jobs())]
 
 
 @pytest.mark.parametrize("environment", sorted(EXPECTED))
