@@ -249,6 +249,7 @@ def test_who_stops_reading_ends_it_without_a_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_one_line_and_code_130(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [*ANALYTICS, "--home", str(tmp_path), "portal", "users", "add", "ann", "--password-stdin"],

@@ -44,6 +44,7 @@ def test_a_run_that_ended_by_itself_is_none(what: str) -> None:
     assert result.success is (what == "made")
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_dbt_in_this_process_passes_it_on(tmp_path: Path) -> None:
     importlib.import_module("dbt.cli.main")  # the signal is for dbt at work, not for its import
     dbt = dbt_from(Settings(home=tmp_path))
