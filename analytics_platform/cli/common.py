@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
@@ -71,6 +70,8 @@ class Tenant(click.ParamType):  # type: ignore[type-arg]
 
 def near(name: str, kind: str, known: Iterable[str]) -> str:
     """What somebody may have meant by a name that there is not, and all that there are."""
+    from difflib import get_close_matches
+
     names = list(known)
     likely = get_close_matches(name, names, n=1)
     return f"{f'did you mean {likely[0]}? ' if likely else ''}known {kind} are {', '.join(names) or 'none'}"

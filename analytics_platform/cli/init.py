@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from analytics_platform.cli.answers import show
 from analytics_platform.cli.command import Command
@@ -110,6 +109,8 @@ def _tenant(answers: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _others(pairs: tuple[str, ...]) -> dict[str, Any]:
+    import yaml
+
     found = {}
     for pair in pairs:
         name, is_one, value = pair.partition("=")
