@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -45,9 +43,11 @@ def test_a_run_that_ended_by_itself_is_none(what: str) -> None:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_dbt_in_this_process_passes_it_on(tmp_path: Path) -> None:
-    importlib.import_module("dbt.cli.main")  # the signal is for dbt at work, not for its import
-    dbt = dbt_from(Settings(home=tmp_path))
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+def test_dbt_in_this_process_passes_it_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    monkeypatch.setattr("dbt.parser.manifest.ManifestLoader.load", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        dbt.parse(tmp_path / "target")
+        dbt_from(Settings(home=tmp_path)).parse(tmp_path / "target")
