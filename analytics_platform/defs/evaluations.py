@@ -53,11 +53,11 @@ class CheckResult(dg.AssetCheckResult):
         storage = step_context.instance.event_log_storage
         if not isinstance(storage, SqlEventLogStorage):
             return super()._get_unpartitioned_target_materialization_data(step_context, asset_key)
-        newest, column = newest_event(asset_key, DagsterEventType.ASSET_MATERIALIZATION, 0), SqlEventLogStorageTable.c
+        newest, column = newest_event(asset_key, DagsterEventType.ASSET_MATERIALIZATION), SqlEventLogStorageTable.c
+        builds = select(column.id, column.run_id, column.timestamp).where(column.id == newest.scalar_subquery())
         with storage.index_connection() as connection:
-            storage_id = connection.execute(newest).scalar_one_or_none()
-            builds = select(column.id, column.run_id, column.timestamp).where(column.id == storage_id)
-            return _target(connection.execute(builds).one()) if storage_id else None
+            build = connection.execute(builds).one_or_none()
+        return None if build is None else _target(build)
 
 
 def report_by_partition(

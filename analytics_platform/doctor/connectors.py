@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
-from analytics_platform.catalog import Catalog, CatalogError, load_catalog
+from analytics_platform.catalog import CatalogError
 from analytics_platform.connectors.declared import ApiConnector, DatabaseConnector
 from analytics_platform.connectors.loading import AnyConnector, load_connectors, resolved
 from analytics_platform.doctor.deployment import Deployment
-from analytics_platform.doctor.findings import Finding, fail, ok, skipped, told_by
+from analytics_platform.doctor.findings import Finding, fail, ok, problems_of, skipped, told_by
 from analytics_platform.settings import Settings, SettingsError
 
 _EXTRA = "analytics-platform[connectors]"
@@ -17,22 +17,11 @@ _EXTRA = "analytics-platform[connectors]"
 
 def look(deployment: Deployment) -> Iterator[Finding]:
     """Files, the packages that they need, secrets."""
-    settings = deployment.settings
+    settings, folder = deployment.settings, deployment.settings.connectors_folder
     try:
-        catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
+        known = load_connectors(folder, deployment.catalog)
     except CatalogError as error:
-        yield skipped("connectors", f"the catalogue does not load: {len(error.problems)} problems")
-        return
-    yield from _connectors(settings, catalog)
-
-
-def _connectors(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
-    folder = settings.connectors_folder
-    try:
-        known = load_connectors(folder, catalog)
-    except CatalogError as error:
-        for problem in error.problems:
-            yield fail(f"{folder / problem.file}", f"{problem.field}: {problem.what}", problem.mend)
+        yield from problems_of(error, folder)
         return
     if not known:
         yield skipped("connectors", f"no file in {folder}")

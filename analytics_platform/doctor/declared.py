@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analytics_platform.catalog import Catalog, CatalogError, hash_write_key, load_catalog
 from analytics_platform.doctor.deployment import Deployment
-from analytics_platform.doctor.findings import Finding, fail, ok, warn
+from analytics_platform.doctor.findings import Finding, fail, ok, problems_of, warn
 from analytics_platform.intake.key_registry import RegisteredKey, effective_keys
 from analytics_platform.settings import Settings
 
@@ -22,8 +22,7 @@ def look(deployment: Deployment) -> Iterator[Finding]:
     try:
         catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
     except CatalogError as error:
-        for problem in error.problems:
-            yield fail(problem.file, f"{problem.field}: {problem.what}", problem.mend)
+        yield from problems_of(error)
         return
     yield ok("catalogue", f"{len(catalog.streams)} streams, {len(catalog.kpis)} KPIs, {len(catalog.tenants)} tenants")
     without_file = load_catalog(None, settings.extension_catalog)

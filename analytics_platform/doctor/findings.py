@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from analytics_platform.catalog import CatalogError
 
 Outcome = Literal["ok", "warn", "fail", "skipped"]
 """`fail`: something will not work, or break a promise. `warn`: it works, and somebody should know. `skipped`: nobody
@@ -51,3 +56,9 @@ def told_by(looked_at: str, error: Exception, *, mend: str) -> Finding:
     """A failure that says its own mend after its last semicolon, as errors of this house do; else the one given."""
     found, told, own = str(error).rpartition("; ")
     return fail(looked_at, found, own) if told else fail(looked_at, own, mend)
+
+
+def problems_of(error: CatalogError, folder: Path = Path()) -> Iterator[Finding]:
+    """A failure for each problem of declarations; `folder` is where their files are, where they do not say it."""
+    for problem in error.problems:
+        yield fail(str(folder / problem.file), f"{problem.field}: {problem.what}", problem.mend)

@@ -13,6 +13,7 @@ from connector_house import NOW, House
 from played_provider import Answer, Asked, PlayedProvider
 
 from analytics_platform.connectors import running
+from analytics_platform.connectors.loading import AnyConnector
 from analytics_platform.connectors.pulls import MissingExtraError, PullError
 from analytics_platform.connectors.running import BusyConnectorError, first_rows, run_stream
 from analytics_platform.connectors.state import read_state
@@ -175,13 +176,8 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("step", ["Staging.complete", "Lander.finish", "_Run._advance", "Staging.clear", "put_state"])
-def test_a_run_that_is_killed_loses_nothing_and_doubles_nothing(
-    house: House, provider: PlayedProvider, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    connector = house.connector("desk", helpdesk(provider))
-    tickets = [ticket(number) for number in range(1, 4)] + [ticket(9, requester="not a reference")]
-    serving(provider, tickets)
+def kill_at(step: str, house: House, connector: AnyConnector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin a run of tickets that comes as far as a step."""
 
     def killed(*_: object, **__: object) -> None:
         raise Killed
@@ -190,6 +186,16 @@ def test_a_run_that_is_killed_loses_nothing_and_doubles_nothing(
         patched.setattr(f"analytics_platform.connectors.running.{step}", killed)
         with pytest.raises(Killed):
             run_stream(house.deployment, connector, "tickets", NOW)
+
+
+@pytest.mark.parametrize("step", ["Staging.complete", "Lander.finish", "_Run._advance", "Staging.clear", "put_state"])
+def test_a_run_that_is_killed_loses_nothing_and_doubles_nothing(
+    house: House, provider: PlayedProvider, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    connector = house.connector("desk", helpdesk(provider))
+    tickets = [ticket(number) for number in range(1, 4)] + [ticket(9, requester="not a reference")]
+    serving(provider, tickets)
+    kill_at(step, house, connector, monkeypatch)
     account = house.run(connector, "tickets", NOW + timedelta(minutes=1))
     assert [row["message_id"] for row in house.landed()] == [f"desk:ticket.opened:{n}" for n in (1, 2, 3)]
     assert {letter.reason for letter in house.letters()} == {"schema_violation"}
@@ -205,10 +211,7 @@ def test_what_a_killed_run_refused_is_the_same_dead_letter_again(
 ) -> None:
     connector = house.connector("desk", helpdesk(provider))
     serving(provider, [ticket(9, requester="not a reference")])
-    with monkeypatch.context() as patched:
-        patched.setattr(running._Run, "_advance", lambda *_: (_ for _ in ()).throw(Killed()))
-        with pytest.raises(Killed):
-            run_stream(house.deployment, connector, "tickets", NOW)
+    kill_at("_Run._advance", house, connector, monkeypatch)
     house.run(connector, "tickets", NOW + timedelta(hours=3))
     assert len(house.letters()) == 1
 
@@ -219,14 +222,7 @@ def test_a_run_that_is_killed_with_its_home_reads_from_where_the_lake_says(
 ) -> None:
     connector = house.connector("desk", helpdesk(provider))
     serving(provider, [ticket(number) for number in range(1, 4)])
-
-    def killed(*_: object, **__: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(f"analytics_platform.connectors.running.{step}", killed)
-        with pytest.raises(Killed):
-            run_stream(house.deployment, connector, "tickets", NOW)
+    kill_at(step, house, connector, monkeypatch)
     shutil.rmtree(house.root / "files")
     house.run(connector, "tickets", NOW + timedelta(minutes=1))
     assert [row["message_id"] for row in house.landed()] == [f"desk:ticket.opened:{n}" for n in (1, 2, 3)]
@@ -238,10 +234,7 @@ def test_a_batch_whose_rows_were_erased_is_read_again(
 ) -> None:
     connector = house.connector("desk", helpdesk(provider))
     serving(provider, [ticket(1)])
-    with monkeypatch.context() as patched:
-        patched.setattr(running._Run, "_land", lambda *_: (_ for _ in ()).throw(Killed()))
-        with pytest.raises(Killed):
-            run_stream(house.deployment, connector, "tickets", NOW)
+    kill_at("_Run._land", house, connector, monkeypatch)
     (house.root / "files/staging/desk/tickets/rows.ndjson").unlink()
     assert house.run(connector, "tickets").accepted == 1
 
@@ -268,10 +261,7 @@ def test_only_the_columns_that_rules_read_are_kept(
 ) -> None:
     connector = house.connector("desk", helpdesk(provider))
     serving(provider, [ticket(1, requester="not a reference")])
-    with monkeypatch.context() as patched:
-        patched.setattr(running._Run, "_land", lambda *_: (_ for _ in ()).throw(Killed()))
-        with pytest.raises(Killed):
-            run_stream(house.deployment, connector, "tickets", NOW)
+    kill_at("_Run._land", house, connector, monkeypatch)
     assert b"Jansen" not in (house.root / "files/staging/desk/tickets/rows.ndjson").read_bytes()
     house.run(connector, "tickets")
     assert b"Jansen" not in house.letters()[0].raw

@@ -9,6 +9,8 @@ from examined import deployment, the_one, told
 
 from analytics_platform.connectors.loading import raw_example
 from analytics_platform.doctor import connectors
+from analytics_platform.doctor.examination import examine
+from analytics_platform.doctor.probes import Probe
 
 
 def home_with(folder: Path, *examples: str) -> Path:
@@ -54,4 +56,7 @@ def test_a_pull_without_dlt_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_broken_catalogue_is_not_told_twice(tmp_path: Path) -> None:
     tenants = tmp_path / "tenants.yaml"
     tenants.write_text("oost: {}\n")
-    assert told(connectors.look(deployment(tmp_path, tenants_file=tenants))) == []
+    probe = Probe("connectors", "", connectors.look)
+    (looked,) = examine(deployment(tmp_path, tenants_file=tenants), [probe], timeout=60)
+    assert told(looked.findings) == []
+    assert the_one(looked.findings, "skipped").found == "the catalogue does not load"
