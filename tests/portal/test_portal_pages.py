@@ -122,7 +122,7 @@ def test_pages_are_accessible_in_both_languages_and_on_a_phone(
 def test_a_language_that_was_chosen_stays(opened: Any) -> None:
     page = signed_in(opened(locale="en-GB"), "tom")
     page.get_by_role("link", name="Nederlands").click()
-    assert page.get_by_role("heading", name="Weekrapporten").is_visible()
+    page.get_by_role("heading", name="Weekrapporten").wait_for()
     page.goto("/")
     assert page.get_by_role("link", name="Directieoverzicht").is_visible()
     assert page.get_by_text("Brabant").count() + page.get_by_text("Albion").count() > 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from analytics_platform.reporting import shown
 
@@ -71,11 +71,30 @@ def view_figure(
     return shown.added(view["cube"], codes, measure, [slot])
 
 
+def open_tables(tables: Locator) -> None:
+    """Open the tables behind a chart and wait for them: a browser tells the page later that they were opened."""
+    tables.locator("summary").click()
+    tables.locator("table").first.wait_for()
+
+
+def open_every_table(page: Page) -> None:
+    """Open every table of a page, and wait until the page heard of the last (it hears of them in their order)."""
+    page.evaluate("""
+        async () => {
+          const tables = [...document.querySelectorAll("details.tables")].filter((each) => !each.open);
+          if (tables.length === 0) return;
+          const told = new Promise((done) => tables.at(-1).addEventListener("toggle", done, { once: true }));
+          for (const each of tables) each.open = true;
+          await told;
+        }
+    """)
+
+
 def table_of(page: Page, view: str) -> dict[str, list[str]]:
     """The rows of a view's table by their name."""
     panel = page.locator(f'[data-view="{view}"]')
     if panel.locator("details.tables").count() and not panel.locator("table").count():
-        panel.locator("details.tables summary").click()
+        open_tables(panel.locator("details.tables"))
     panel.locator("table").wait_for()
     rows = panel.locator("tbody tr").all()
     return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in rows}

@@ -17,7 +17,16 @@ from analytics_platform.catalog import Audience, Tenant, load_catalog
 from analytics_platform.reporting import shown
 from reporting.conftest import Published, Written, write_pages
 from reporting.kpi_tables import renamed
-from reporting.opened_pages import Watched, all_card_texts, card_text, expected_texts, kpi_of, number_text
+from reporting.opened_pages import (
+    Watched,
+    all_card_texts,
+    card_text,
+    expected_texts,
+    kpi_of,
+    number_text,
+    open_every_table,
+    open_tables,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +54,7 @@ def test_every_page_is_quiet_offline_and_shows_the_numbers_of_python(watched: Wa
     for written in written_pages.values():
         page = watched.open(written.path)
         assert all_card_texts(page) == expected_texts(written.payload, "13w")
-        page.locator("details.tables summary").first.click()
+        open_tables(page.locator("details.tables").first)
     watched.assert_quiet()
 
 
@@ -166,7 +175,7 @@ def test_a_bar_filters_the_page_by_click_and_by_key(watched: Watched, written_pa
 def test_bars_and_tables_hold_the_figures_of_python(watched: Watched, written_pages: Pages) -> None:
     written = written_pages["operations", ADMIN]
     page = watched.open(written.path, "#tenant_id=brabant-rental&by.equipment_utilisation=category")
-    page.locator("#tables-equipment_utilisation summary").click()
+    open_tables(page.locator("#tables-equipment_utilisation"))
     kpi = kpi_of(written.payload, "equipment_utilisation")
     dimension = written.payload["dimensions"]["category"]
     expected = {
@@ -197,6 +206,7 @@ def test_links_to_other_dashboards_keep_what_was_chosen(watched: Watched, writte
         written_pages["growth", ADMIN].path, "#period=30d&tenant_id=albion-stage&channel=email&theme=dark"
     )
     page.get_by_role("link", name="Operations").click()
+    page.wait_for_url("**/operations/**")
     page.wait_for_selector("html[data-ready]")
     assert chosen(page) == {"period": "30d", "tenant_id": "albion-stage", "channel": "email", "theme": "dark"}
     filters = {"tenant_id": "albion-stage"}
@@ -249,7 +259,7 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, written_pages: Pages
     watched = Watched(context.new_page())
     for dashboard in ("executive_overview", "finance", "growth"):
         page = watched.open(written_pages[dashboard, ADMIN].path)
-        page.locator("details.tables summary").first.click()
+        open_tables(page.locator("details.tables").first)
         assert page.evaluate("document.documentElement.scrollWidth") == width
     context.close()
 
@@ -314,7 +324,7 @@ def test_hostile_names_are_shown_as_they_are_and_do_nothing(
         context = browser.new_context(viewport={"width": 390, "height": 800}, locale="en-GB")
         watched = Watched(context.new_page())
         page = watched.open(written.path)
-        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        open_every_table(page)
         page.locator(".panel .bars button").first.click()
         assert page.locator("img").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from analytics_platform.catalog import Audience
 from analytics_platform.reporting.page import IndexRow, render_index
 from reporting.conftest import Published, Written
-from reporting.opened_pages import Watched
+from reporting.opened_pages import Watched, open_every_table
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ def test_a_page_breaks_no_rule_of_accessibility(
     watched = Watched(context.new_page())
     for look in LOOKS:
         page = watched.open(written_pages[dashboard, "admin"].path, look)
-        page.evaluate("for (const one of document.querySelectorAll('details.tables')) one.open = true")
+        open_every_table(page)
         page.locator(".badge summary").first.click()
         assert violations(page, axe) == []
     context.close()
@@ -97,10 +97,7 @@ def test_every_chart_has_a_name_and_a_table_with_a_caption_behind_it(
     page = browser.new_page()
     for dashboard in DASHBOARDS:
         Watched(page).open(written_pages[dashboard, "admin"].path)
-        page.evaluate("for (const one of document.querySelectorAll('details.tables')) one.open = true")
-        page.wait_for_function(
-            "[...document.querySelectorAll('details.tables')].every((one) => one.querySelector('table, p'))"
-        )
+        open_every_table(page)
         for chart in page.locator(".chart[role=img]").all():
             assert chart.get_attribute("aria-label")
         captions = page.locator(".panel").evaluate_all(

@@ -14,7 +14,7 @@ from analytics_platform.catalog import Audience
 from analytics_platform.reporting.quality import Evaluation, Lineage
 from reporting.conftest import Published, Written, write_pages
 from reporting.kpi_tables import LAST_DAY
-from reporting.opened_pages import Watched, card_text, number_text, table_of, view_figure, view_of
+from reporting.opened_pages import Watched, card_text, number_text, open_tables, table_of, view_figure, view_of
 
 pytestmark = pytest.mark.browser
 
@@ -159,7 +159,7 @@ def test_an_unusual_day_is_marked_on_its_own_series_alone_and_explained(
     opened(page, written)
     panel = page.locator('[data-panel="mrr"]')
     assert "unusual" in panel.locator(".legend").inner_text()
-    panel.locator("#tables-mrr summary").click()
+    open_tables(panel.locator("#tables-mrr"))
     table = panel.locator("table", has_text="Unusual days")
     assert {row.locator("td").nth(0).inner_text() for row in table.locator("tbody tr").all()} == {
         "whole",
