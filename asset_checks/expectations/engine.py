@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from asset_checks.expectations.rules import ROWS_OF_DAY, Rule
+from asset_checks.expectations.rules import COLUMN_TYPE, ROWS_OF_DAY, Rule, type_rule
 from asset_checks.expectations.suites import Suite, formula_columns
 from asset_checks.expectations.tables import Table
 
@@ -118,7 +118,7 @@ class _Batch:
         missing = [rule for rule in rules if not set(rule.columns) <= set(self._frame.columns)]
         self._unfit = {name: f"{name} is missing" for rule in missing for name in rule.columns}
         present = [rule for rule in rules if rule not in missing]
-        answers = self._validated(self._frame, present, _COUNTS)
+        answers = self._column_answers(present)
         outcomes = {rule.id: Outcome(not_judged=self._unfit[rule.columns[0]]) for rule in missing}
         for rule in present:
             outcomes[rule.id] = self._column_outcome(rule, answers[rule.id])
@@ -135,7 +135,7 @@ class _Batch:
 
     def validate(self, rules: Sequence[Rule], result_format: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """What Great Expectations says of rules about rows, by the rule's id."""
-        return self._validated(self._judged, rules, result_format)
+        return _validated(self._judged, rules, result_format)
 
     def outcome(self, rule: Rule, counted: Mapping[str, Any], placed: Mapping[str, Any] | None) -> Outcome:
         """The outcome of a rule about rows by what both passes said of it."""
@@ -161,20 +161,13 @@ class _Batch:
             return Outcome(checked, observed=observed)
         return Outcome(checked, checked, dict.fromkeys(days, 1), observed)
 
-    @staticmethod
-    def _validated(
-        frame: pd.DataFrame, rules: Sequence[Rule], result_format: Mapping[str, Any]
-    ) -> dict[str, dict[str, Any]]:
-        """Results by rule, since Great Expectations answers in an order of its own."""
-        import great_expectations as gx
-
-        if not rules:
-            return {}
-        suite = gx.ExpectationSuite(name="rules", expectations=[_configured(rule) for rule in rules])
-        batch = _definition().get_batch({"dataframe": frame})
-        with _configurations_made_once():
-            answer = batch.validate(suite, result_format=result_format)
-        return {each.expectation_config.meta["rule"]: each.to_json_dict() for each in answer.results}
+    def _column_answers(self, rules: Sequence[Rule]) -> dict[str, Mapping[str, Any]]:
+        """What Great Expectations says of columns and types, by the rule's id."""
+        of_types = [rule for rule in rules if rule.type == COLUMN_TYPE]
+        others = [rule for rule in rules if rule.type != COLUMN_TYPE]
+        stored = self._frame.dtypes
+        told = {rule.id: _type_answer(rule.kwargs["type_"], stored[rule.kwargs["column"]]) for rule in of_types}
+        return {**_validated(self._frame, others, _COUNTS), **told}
 
     def _broken_parts(self, name: str) -> list[str]:
         parts = formula_columns(self._formulas[name]) if name in self._formulas else {name}
@@ -227,6 +220,34 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_timestamp(kind) and kind.tz:
         return pc.cast(column, pa.timestamp("us", tz="UTC"))
     return column
+
+
+def _validated(
+    frame: pd.DataFrame, rules: Sequence[Rule], result_format: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Results by rule, since Great Expectations answers in an order of its own."""
+    import great_expectations as gx
+
+    if not rules:
+        return {}
+    suite = gx.ExpectationSuite(name="rules", expectations=[_configured(rule) for rule in rules])
+    batch = _definition().get_batch({"dataframe": frame})
+    with _configurations_made_once():
+        answer = batch.validate(suite, result_format=result_format)
+    return {each.expectation_config.meta["rule"]: each.to_json_dict() for each in answer.results}
+
+
+@cache
+def _type_answer(declared: str, stored: Any) -> Mapping[str, Any]:
+    """Whether a column that is stored as a type is of the declared one.
+
+    Great Expectations (1.24) looks at the two types and at nothing else of a column, and takes its milliseconds for
+    each: the hundreds of columns of all tables are of half a dozen types, so each pair is asked about once.
+    """
+    import pandas as pd
+
+    rule = type_rule("any", declared)
+    return _validated(pd.DataFrame({"any": pd.Series(dtype=stored)}), [rule], _COUNTS)[rule.id]
 
 
 def _configured(rule: Rule) -> dict[str, Any]:

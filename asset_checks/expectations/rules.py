@@ -18,6 +18,9 @@ from asset_checks.expectations.tables import Table
 ROWS_OF_DAY = "rows_of_day"
 """A column that the engine adds where there is a budget: how many rows the row's day has."""
 
+COLUMN_TYPE = "expect_column_type_to_be"
+"""What a column is stored as; the same whatever its rows hold."""
+
 DTYPES: Mapping[ColumnType, str] = {
     "date": "datetime64[ms]",
     "timestamp": "datetime64[us, UTC]",
@@ -52,7 +55,7 @@ class Rule:
     @property
     def is_about_rows(self) -> bool:
         """Whether rows may break it, rather than the table's columns and types."""
-        return not self.type.startswith("expect_table_") and self.type != "expect_column_type_to_be"
+        return not self.type.startswith("expect_table_") and self.type != COLUMN_TYPE
 
 
 def rules_of(suite: Suite, table: Table) -> list[Rule]:
@@ -73,13 +76,12 @@ def _of_columns(table: Table) -> Iterator[Rule]:
         "Consumers select columns by name: a missing one breaks them, one too many may hold what nobody released.",
     )
     for column in table.columns:
-        yield _declared(
-            f"{column.name}_has_its_type",
-            "expect_column_type_to_be",
-            {"column": column.name, "type_": DTYPES[column.kind]},
-            f"Declared as {column.kind}.",
-            column.name,
-        )
+        yield type_rule(column.name, DTYPES[column.kind], f"Declared as {column.kind}.")
+
+
+def type_rule(column: str, dtype: str, why: str = "") -> Rule:
+    """A column is stored as the type."""
+    return _declared(f"{column}_has_its_type", COLUMN_TYPE, {"column": column, "type_": dtype}, why, column)
 
 
 def _of_rows(suite: Suite, table: Table) -> Iterator[Rule]:

@@ -22,7 +22,7 @@ from analytics_platform.warehouse import DuckDBWarehouse, Warehouse
 from asset_checks.expectations import engine
 from asset_checks.expectations.checks import ExpectationsNotJudgedError, _checks, evaluate, suite_holds
 from asset_checks.expectations.engine import Outcome, judge
-from asset_checks.expectations.rules import rules_of
+from asset_checks.expectations.rules import DTYPES, rules_of, type_rule
 from asset_checks.expectations.suites import Expectation, Suite
 from asset_checks.expectations.tables import Table, by_columns
 from asset_checks.factory import Scope, evaluated
@@ -165,6 +165,18 @@ def test_another_type_is_bad_data_and_what_needs_it_is_not_judged() -> None:
     assert not outcomes["it_holds"].is_engine_error
 
 
+def test_an_answer_about_two_types_is_the_engines_answer_about_any_column_of_them() -> None:
+    frame = engine.as_pandas(rows())
+    frame["text"] = frame["tenant_id"].astype(object)
+    rules = [type_rule(name, dtype) for name in frame.columns for dtype in DTYPES.values()]
+    for rule in rules:
+        asked = engine._validated(frame, [rule], engine._COUNTS)[rule.id]
+        told = engine._type_answer(rule.kwargs["type_"], frame.dtypes[rule.kwargs["column"]])
+        assert (told["success"], told["result"]) == (asked["success"], asked["result"])
+        assert engine.engine_error(told) == engine.engine_error(asked)
+    assert {rule.kwargs["type_"] for rule in rules} >= {str(dtype) for dtype in engine.as_pandas(rows()).dtypes}
+
+
 def test_one_column_too_many_is_told() -> None:
     data = rows().append_column("extra", pa.array([1, 2, 3]))
     assert judged(data)["columns_are_declared"].observed == "not declared extra"
@@ -279,7 +291,7 @@ socket.socket.connect = refuse
 socket.getaddrinfo = lambda *given, **named: refuse(None, given)
 from expectation_house import a_suite, a_table, rows
 from asset_checks.expectations import engine
-from asset_checks.expectations.rules import rules_of
+from asset_checks.expectations.rules import DTYPES, rules_of, type_rule
 outcomes = engine.judge(rows(), a_table(), a_suite(), rules_of(a_suite(), a_table()))
 context = engine._definition().data_asset.datasource.data_context
 print(len(outcomes) > 10, tried, context.config.analytics_enabled)
