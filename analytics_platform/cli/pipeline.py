@@ -21,7 +21,7 @@ from analytics_platform.cli.portal import demo_users
 if TYPE_CHECKING:
     import dagster as dg
 
-    from analytics_platform.defs.runs import RunReport
+    from analytics_platform.defs.run_report import RunReport
     from analytics_platform.demo.live import LiveReport
     from analytics_platform.intake.importer import ImportReport
 

@@ -19,7 +19,7 @@ from analytics_platform.errors import AnalyticsError
 if TYPE_CHECKING:
     import dagster as dg
 
-    from analytics_platform.defs.runs import RunReport
+    from analytics_platform.defs.run_report import RunReport
     from analytics_platform.lake.store import ObjectStore
 
 

@@ -38,7 +38,8 @@ from analytics_platform.defs.partitions import (
 )
 from analytics_platform.defs.pools import BACKFILL_TAG
 from analytics_platform.defs.resources import store_from
-from analytics_platform.defs.runs import Progress, RunReport, Step, run_steps
+from analytics_platform.defs.run_report import RunReport
+from analytics_platform.defs.runs import Progress, Step, run_steps
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.settings import Settings

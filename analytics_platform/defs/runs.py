@@ -1,19 +1,17 @@
 """Building days from the command line: the whole graph, in one process, through Dagster.
 
-Belongs here: which runs a span of days takes, in which order, and a report of what they built. Stays out: what is
-built (the layers) and what starts by itself (`automation`). Every run is an ordinary run of the persistent
-instance, so the UI shows it like a scheduled one.
+Belongs here: which runs a span of days takes, and in which order. Stays out: what is built (the layers), what starts
+by itself (`automation`), and the report of what was built (`run_report`). Every run is an ordinary run of the
+persistent instance, so the UI shows it like a scheduled one.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
@@ -21,7 +19,7 @@ from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.alerts import QUIET, judge_and_tell
 from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
-from analytics_platform.defs.held_back import HeldBack, held_back
+from analytics_platform.defs.held_back import held_back
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance
 from analytics_platform.defs.interrupted import raise_interrupt
 from analytics_platform.defs.look_back import look_back_spans
@@ -42,7 +40,7 @@ from analytics_platform.defs.partitions import (
 from analytics_platform.defs.removed_days import LeftOut, daily_parts, raw_parts, refuse_removed_day
 from analytics_platform.defs.resources import store_from
 from analytics_platform.defs.retention import remove_again
-from analytics_platform.defs.watch import Look
+from analytics_platform.defs.run_report import RunReport
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.retention.lock import refuse_while_removing
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
@@ -60,90 +58,6 @@ class NothingLandedError(AnalyticsError):
 
 class DayOutOfRangeError(AnalyticsError):
     """A day was asked for that has no partition."""
-
-
-@dataclass(frozen=True)
-class FailedCheck:
-    """A check that does not hold."""
-
-    asset: str
-    check: str
-    description: str
-    severity: str
-
-
-@dataclass(frozen=True)
-class HeldBackPartition:
-    """A partition on which nothing was built, and the blocking check that says why."""
-
-    partition: str
-    asset: str
-    check: str
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """One Dagster run."""
-
-    run_id: str
-    job: str
-    status: str
-    error: str | None
-
-
-@dataclass
-class RunReport:
-    """What `run_days` did.
-
-    Attributes:
-        first: first day of KPIs and extracts, None when there was nothing to build.
-        last: last day.
-        built: partitions materialized per asset key; an asset without partitions counts 1.
-        runs: every run, in order.
-        checks_passed: evaluations that held.
-        checks_failed: those that did not.
-        held_back: bad partitions, on which nothing was built; the days around them were.
-        left_out: good days that were not built, since the bad ones lie too scattered (`held_back`).
-        look: what the judges of incidents made of it, once they have looked.
-        removed: partitions that were not built because retention has removed them.
-    """
-
-    first: date | None
-    last: date | None
-    built: Counter[str] = field(default_factory=Counter)
-    runs: list[RunOutcome] = field(default_factory=list)
-    checks_passed: int = 0
-    checks_failed: list[FailedCheck] = field(default_factory=list)
-    held_back: list[HeldBackPartition] = field(default_factory=list)
-    left_out: list[date] = field(default_factory=list)
-    look: Look = field(default_factory=Look)
-    removed: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether all runs succeeded and no check failed that is more than a warning."""
-        succeeded = all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in self.runs)
-        return succeeded and not any(check.severity == "ERROR" for check in self.checks_failed)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there was nothing to build, so that nothing but looking back was done."""
-        return all(run.job == jobs.LOOK_BACK for run in self.runs)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain values, for `--json`; the names are stable."""
-        return {
-            "ok": self.ok,
-            "from": self.first.isoformat() if self.first else None,
-            "to": self.last.isoformat() if self.last else None,
-            "built": dict(sorted(self.built.items())),
-            "runs": [vars(run) for run in self.runs],
-            "checks": {"passed": self.checks_passed, "failed": [vars(check) for check in self.checks_failed]},
-            "held_back": [vars(partition) for partition in self.held_back],
-            "left_out": [day.isoformat() for day in self.left_out],
-            "removed": self.removed,
-            "incidents": self.look.as_dict(),
-        }
 
 
 @dataclass(frozen=True)
@@ -280,7 +194,7 @@ def run_partition(
             instance=instance, partition_key=partition, raise_on_error=False, run_config=QUIET
         )
         raise_interrupt(result)
-        _add_to_report(report, Step(job, (), {}, 1), result)
+        report.add_run(job, result)
     return report
 
 
@@ -415,7 +329,7 @@ class _Driver:
             self._is_broken = True
             return
         self._avoided |= held.days | set(held.left_out)
-        _add_held_back(self._report, held)
+        self._report.add_held_back(held)
         for span in held.spans:
             days = (span[1] - span[0]).days + 1
             self._attempt(replace(step, tags=held.rest_tags(step.tags, span), partitions=days, assets=held.assets))
@@ -438,7 +352,7 @@ class _Driver:
             run_config=QUIET,
         )
         raise_interrupt(result)
-        _add_to_report(self._report, step, result)
+        self._report.add_run(step.job, result)
         return result.run_id
 
     def _reach(self, watermark: Watermark | None) -> Reach:
@@ -520,42 +434,3 @@ def _tagged(step: Step, tags: dict[str, str]) -> Step:
 def _daily_step(job: str, layers: tuple[str, ...], first: date, last: date) -> Step:
     days = (last - first) // timedelta(days=1) + 1
     return Step(job, layers, range_tags(first.isoformat(), last.isoformat()), days)
-
-
-def _add_to_report(report: RunReport, step: Step, result: dg.ExecuteInProcessResult) -> None:
-    for event in result.get_asset_materialization_events():
-        if event.asset_key:
-            report.built[event.asset_key.to_user_string()] += 1
-    for evaluation in result.get_asset_check_evaluations():
-        if evaluation.passed:
-            report.checks_passed += 1
-        else:
-            report.checks_failed.append(
-                FailedCheck(
-                    evaluation.asset_key.to_user_string(),
-                    evaluation.check_name,
-                    evaluation.description or "",
-                    evaluation.severity.value,
-                )
-            )
-    report.runs.append(
-        RunOutcome(result.run_id, step.job, result.dagster_run.status.value, "; ".join(_errors(result)) or None)
-    )
-
-
-def _add_held_back(report: RunReport, held: HeldBack) -> None:
-    report.left_out = sorted({*report.left_out, *held.left_out})
-    report.held_back += [
-        HeldBackPartition(partition, key.asset_key.to_user_string(), key.name)
-        for key, partitions in held.bad.items()
-        for partition in partitions
-    ]
-
-
-def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    """What went wrong in each failed step, innermost cause first."""
-    for event in result.filter_events(lambda event: event.is_step_failure):
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        yield f"{event.step_key}: {error.message.strip() if error else 'failed'}"

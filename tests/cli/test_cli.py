@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from analytics_platform.cli import main
 from analytics_platform.cli.pipeline import run_lines
-from analytics_platform.defs.runs import FailedCheck, RunOutcome, RunReport
+from analytics_platform.defs.run_report import FailedCheck, RunOutcome, RunReport
 from analytics_platform.warehouse import DuckDBWarehouse
 
 DAY = date(2026, 1, 1)

@@ -15,7 +15,8 @@ from defs_house import House, new_house
 from prepared import copied
 from segment.analytics.client import Client
 
-from analytics_platform.defs.runs import RunReport, run_days
+from analytics_platform.defs.run_report import RunReport
+from analytics_platform.defs.runs import run_days
 from analytics_platform.demo.live.servers import collecting
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "captures"

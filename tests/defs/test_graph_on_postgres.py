@@ -20,7 +20,8 @@ from analytics_platform.defs import jobs
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import TENANT_PARTITIONS, range_tags
 from analytics_platform.defs.resources import warehouse_from
-from analytics_platform.defs.runs import RunReport, Step, run_steps
+from analytics_platform.defs.run_report import RunReport
+from analytics_platform.defs.runs import Step, run_steps
 
 pytestmark = pytest.mark.integration
 

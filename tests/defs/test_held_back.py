@@ -11,7 +11,8 @@ from analytics_platform.defs.changes import last_watermark
 from analytics_platform.defs.held_back import SPLIT_FROM_TAG
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
-from analytics_platform.defs.runs import RunReport, run_days
+from analytics_platform.defs.run_report import RunReport
+from analytics_platform.defs.runs import run_days
 from analytics_platform.lake.layout import landing_prefix
 
 pytestmark = pytest.mark.integration

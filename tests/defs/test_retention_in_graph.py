@@ -18,7 +18,8 @@ from analytics_platform.defs.partitions import Rectangle
 from analytics_platform.defs.removed_days import RemovedDayError
 from analytics_platform.defs.resources import warehouse_from
 from analytics_platform.defs.retention import forgetful_desk, reporting_day
-from analytics_platform.defs.runs import RunReport, run_days
+from analytics_platform.defs.run_report import RunReport
+from analytics_platform.defs.runs import run_days
 from analytics_platform.governance.retention.desk import Outcome
 from analytics_platform.governance.retention.holds import Hold
 from analytics_platform.governance.retention.lock import RemovalUnderWayError, removing

@@ -11,7 +11,8 @@ from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
 from analytics_platform.defs.manifest import build_manifest, manifest_path
 from analytics_platform.defs.resources import store_from, warehouse_from
-from analytics_platform.defs.runs import Reach, RunReport, default_reach, run_days
+from analytics_platform.defs.run_report import RunReport
+from analytics_platform.defs.runs import Reach, default_reach, run_days
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.settings import Settings
 

@@ -15,7 +15,8 @@ from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import keys
 from analytics_platform.defs.changes import Watermark, first_day_to_build, last_watermark
 from analytics_platform.defs.instance import open_instance
-from analytics_platform.defs.runs import DayOutOfRangeError, NothingLandedError, RunReport, run_days
+from analytics_platform.defs.run_report import RunReport
+from analytics_platform.defs.runs import DayOutOfRangeError, NothingLandedError, run_days
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
 
 pytestmark = pytest.mark.integration
