@@ -179,6 +179,10 @@ class Dbt:
         left_out = ("--exclude-resource-type", "unit_test", "--indirect-selection", "buildable")
         self.run("build", first, last, select, *left_out, *extra)
 
+    def build_again(self, first: str | date, last: str | date, select: str = "") -> None:
+        """Build models alone: for tables that are compared row by row with ones whose build was tested."""
+        self.build(first, last, select, "--exclude-resource-type", "test")
+
     def run(self, verb: str, first: str | date, last: str | date, select: str = "", *extra: str) -> Any:
         """Run a dbt command on this warehouse."""
         os.environ["ANALYTICS_WAREHOUSE_PATH"] = str(self.warehouse)
