@@ -6,6 +6,7 @@ Arguments are local-bigquery's own.
 
 import contextvars
 import datetime
+import functools
 
 import duckdb
 from local_bigquery.catalog import tables
@@ -98,6 +99,19 @@ def loads_replace_a_partition() -> None:
     runner.HANDLERS["load"] = run_into_partition
 
 
+def statements_have_one_thread() -> None:
+    """A few hundred rows are not worth sharing out: DuckDB's threads would mostly wait for each other."""
+    connect = database._connect
+
+    @functools.cache
+    def connect_with_one_thread():
+        connection = connect()
+        connection.execute("set threads = 1")
+        return connection
+
+    database._connect = connect_with_one_thread
+
+
 def catalog_is_read_from_where_it_is_kept() -> None:
     """Which tables and columns a project has is read from DuckLake's own tables, once after each change.
 
@@ -155,6 +169,7 @@ KEPT = {
 
 
 if __name__ == "__main__":
+    statements_have_one_thread()
     catalog_is_read_from_where_it_is_kept()
     statements_name_their_table()
     merges_are_filtered_as_a_whole()

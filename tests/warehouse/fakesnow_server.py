@@ -218,6 +218,8 @@ def main() -> None:
     # Arrays are JSON to it, all of which it calls VARIANT; no question of the platform answers with one.
     fakesnow.rowtype.duckdb_to_sf_type["JSON"] = "array"
     fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
+    # A few hundred rows are not worth sharing out: DuckDB's threads would mostly wait for each other.
+    fakesnow.server.shared_fs.duck_conn.execute("set threads = 1")
     fakesnow.server.app.routes.append(Route("/telemetry/send", nothing_to_tell, methods=["POST"]))
     uvicorn.run(fakesnow.server.app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 
