@@ -52,7 +52,7 @@ def test_two_builds_give_the_rows_of_duckdb_and_say_which_model_they_are_at(
     load(embedded.warehouse, warehouse)
     expected = tables_of(DuckDBWarehouse(embedded.warehouse))
     dbt = dbt_from(settings)
-    # A table that is made anew is made anew; what is built into one that stands there may go wrong the second time.
+    # Only what is built into a table that stands there can go wrong the second time.
     for chosen in ([], ["config.materialized:incremental"]):
         with warehouse.exclusive():
             results = dbt.build(FIRST, LAST, select=chosen, exclude=["resource_type:test"])
