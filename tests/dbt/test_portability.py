@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import duckdb
@@ -16,6 +16,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from analytics_platform.defs.dbt_build import name_flags_at_once
+from analytics_platform.defs.dbt_overhead import spare_overhead
 from analytics_platform.settings import PROJECT_ROOT, temporary_environment
 
 PROJECT = PROJECT_ROOT / "dbt"
@@ -47,6 +49,8 @@ def project(request, tmp_path_factory):
     """The dialect, a folder to compile to, and dbt with the project as it is parsed for that dialect."""
     from dbt.cli.main import dbtRunner
 
+    name_flags_at_once()
+    spare_overhead()
     dialect = request.param
     target = tmp_path_factory.mktemp(dialect)
     (target / "profiles.yml").write_text(PROFILES)
@@ -105,7 +109,7 @@ def test_every_model_is_one_query_of_the_dialect(compiled):
     refused = {}
     for name, sql in models.items():
         try:
-            statements = sqlglot.parse(sql, dialect=dialect)
+            statements = read(sql, dialect)
         except sqlglot.errors.ParseError as error:
             refused[name] = str(error)
             continue
@@ -119,7 +123,7 @@ def test_every_function_is_known_to_the_dialect(compiled):
     unknown = {
         (name, call.name.lower())
         for name, sql in models.items()
-        for call in sqlglot.parse_one(sql, dialect=dialect).find_all(exp.Anonymous)
+        for call in read(sql, dialect)[0].find_all(exp.Anonymous)
         if call.name.lower() not in known_functions(dialect)
     }
     assert unknown == set()
@@ -133,6 +137,12 @@ def test_every_cast_names_a_type_of_the_dialect(compiled):
         for found in re.finditer(rf"(?<=as ){FOREIGN_TYPES[dialect]}", without_comments(sql))
     }
     assert foreign == set()
+
+
+@lru_cache(maxsize=256)
+def read(sql: str, dialect: str) -> list[exp.Expr | None]:
+    """What sqlglot makes of a model's text, once for the tests that ask for it one after the other."""
+    return sqlglot.parse(sql, dialect=dialect)
 
 
 @cache
@@ -158,7 +168,7 @@ def test_who_reads_a_loaded_stream_says_which_days_since_bigquery_answers_nobody
     reads = [
         (name, table)
         for name, sql in models.items()
-        for table in sqlglot.parse_one(sql, dialect=dialect).find_all(exp.Table)
+        for table in read(sql, dialect)[0].find_all(exp.Table)
         if table.db.lower() == "raw" and table.name.lower() in streams
     ]
     assert len(reads) > 30

@@ -201,7 +201,7 @@ def test_two_imports_in_any_order_give_the_tables_of_one(built: Dbt, tmp_path: P
     dbt = ImportingDbt(tmp_path, TENANTS, FIRST, LAST)
     for name, part in (("second", mixed[half:]), ("first", [*mixed[:half], *mixed[half : half + 50]])):
         dbt.take(name, part)
-        dbt.build(FIRST, LAST, MODELS)
+        dbt.build_again(FIRST, LAST, MODELS)
     for table in TABLES:
         assert contents(dbt, table) == contents(built, table), table
 
@@ -209,7 +209,7 @@ def test_two_imports_in_any_order_give_the_tables_of_one(built: Dbt, tmp_path: P
 def test_days_rebuilt_alone_change_nothing(built: Dbt) -> None:
     before = {table: contents(built, table) for table in TABLES}
     for day in (date(2024, 2, 29), LAST - timedelta(days=30)):
-        built.build(day, day, MODELS)
+        built.build_again(day, day, MODELS)
     assert {table: contents(built, table) for table in TABLES} == before
 
 

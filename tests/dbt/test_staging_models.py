@@ -149,6 +149,6 @@ def test_a_build_without_days_stops_and_says_what_is_missing(dbt: Dbt) -> None:
 @pytest.mark.integration
 def test_the_rules_beside_the_models_hold(tmp_path: Path) -> None:
     dbt = Dbt(tmp_path)
-    dbt.build("2026-01-01", "2026-01-01")
+    dbt.run("build", "2026-01-01", "2026-01-01", "", "--resource-type", "model", "--resource-type", "seed")
     result = dbt.run("test", "2026-01-01", "2026-01-01", "", "--resource-type", "unit_test")
     assert len(result.result) >= 13

@@ -8,8 +8,12 @@ bend to it. Stays out: anything of the project's, which that environment does no
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -71,7 +75,50 @@ def transform(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: obje
         counted.replace(exp.Count(this=only))
     for asked in list(statement.find_all(exp.Typeof)):
         asked.replace(type_of_variant(asked.this))
-    return _TRANSFORM(cursor, statement, parameters)
+    return transform_where_it_applies(cursor, statement, parameters)
+
+
+def transform_where_it_applies(cursor: FakeSnowflakeCursor, statement: exp.Expr, parameters: object) -> exp.Expr:
+    """The statement after fakesnow's seventy transformations, each of which would look at all of it."""
+    passing = Passing(statement)
+    _TRANSFORM(cursor, passing, parameters)
+    return passing.statement
+
+
+class Passing:
+    """A statement that goes through a transformation only where it has an expression which that one looks for."""
+
+    def __init__(self, statement: exp.Expr) -> None:
+        self.statement = statement
+        self._kinds = kinds_in(statement)
+
+    def transform(self, change: Callable[..., exp.Expr], **options: object) -> Passing:
+        """What the statement's own method does, which is called for one transformation after the other."""
+        looked_for = kinds_looked_for(change)
+        if not looked_for or any(issubclass(kind, looked_for) for kind in self._kinds):
+            self.statement = self.statement.transform(change, **options)
+            self._kinds = kinds_in(self.statement)
+        return self
+
+
+def kinds_in(statement: exp.Expr) -> set[type[exp.Expr]]:
+    """The kinds of expressions that a statement is made of."""
+    return {type(each) for each in statement.walk()}
+
+
+def kinds_looked_for(change: Callable[..., exp.Expr]) -> tuple[type[exp.Expr], ...]:
+    """The kinds that a transformation asks an expression for; none where it asks otherwise, and any may be meant.
+
+    Some are wrapped into a lambda, which names them.
+    """
+    wrapped = (getattr(fakesnow.transforms, name, None) for name in change.__code__.co_names)
+    return _kinds_asked_for(next(filter(callable, wrapped), change) if change.__name__ == "<lambda>" else change)
+
+
+@cache
+def _kinds_asked_for(change: Callable[..., exp.Expr]) -> tuple[type[exp.Expr], ...]:
+    asked = re.findall(r"isinstance\(expression, ([^()]+|\([^()]+\))\)", inspect.getsource(change))
+    return tuple(getattr(exp, name) for name in re.findall(r"exp\.(\w+)", " ".join(asked)))
 
 
 def order_by_all(order: exp.Order) -> None:
@@ -171,6 +218,8 @@ def main() -> None:
     # Arrays are JSON to it, all of which it calls VARIANT; no question of the platform answers with one.
     fakesnow.rowtype.duckdb_to_sf_type["JSON"] = "array"
     fakesnow.server.shared_fs.nop_regexes = _NOT_ITS_BUSINESS
+    # A few hundred rows are not worth sharing out: DuckDB's threads would mostly wait for each other.
+    fakesnow.server.shared_fs.duck_conn.execute("set threads = 1")
     fakesnow.server.app.routes.append(Route("/telemetry/send", nothing_to_tell, methods=["POST"]))
     uvicorn.run(fakesnow.server.app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 
