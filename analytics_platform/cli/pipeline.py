@@ -302,6 +302,7 @@ def _import_lines(report: ImportReport) -> list[str]:
         f"{report.dead_lettered:,} dead letters"
     ]
     lines += [f"  {reason}: {count:,}" for reason, count in sorted(report.reasons.items())]
+    lines += ["  what was wrong with them, and the mend: analytics dead-letters show"] if report.dead_lettered else []
     return lines + [f"  warning: {warning}" for warning in report.warnings]
 
 

@@ -47,6 +47,7 @@ from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.retention.lock import refuse_while_removing
 from analytics_platform.intake.collector.waiting import waiting_line
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
+from analytics_platform.lake.layout import DEAD_PREFIX
 from analytics_platform.lake.removals import Removals, read_removals
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
@@ -451,12 +452,16 @@ class _Driver:
     def _reach(self, watermark: Watermark | None) -> Reach:
         landed = [day for day, _ in landed_partitions(self._store, self._earliest, self._running)]
         if not landed:
-            mend = self._waiting() or "bring events in with `analytics import`"
-            raise NothingLandedError(f"nothing has landed yet, so there is no day to build; {mend}")
+            raise NothingLandedError(f"nothing has landed yet, so there is no day to build; {self._landing_mend()}")
         return default_reach(landed, self._running, watermark.built_to if watermark else None)
 
-    def _waiting(self) -> str | None:
-        return waiting_line(self._settings.spool_root, self._settings.collector_segment_seconds, datetime.now(UTC))
+    def _landing_mend(self) -> str:
+        spool, seconds = self._settings.spool_root, self._settings.collector_segment_seconds
+        if waiting := waiting_line(spool, seconds, datetime.now(UTC)):
+            return waiting
+        if any(self._store.list(DEAD_PREFIX)):
+            return "all that came was refused: `analytics dead-letters show` says why"
+        return "bring events in with `analytics import`"
 
     def _refuse_missing_days(self, first: date | None, last: date) -> None:
         if first and first > last:

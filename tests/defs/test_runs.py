@@ -211,6 +211,14 @@ def test_an_empty_lake_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
         run(new_house(tmp_path))
 
 
+def test_an_empty_lake_from_which_all_was_refused_says_where_to_see_why(tmp_path: Path) -> None:
+    house = new_house(tmp_path)
+    (tmp_path / "broken.ndjson").write_text("{broken\n")
+    assert house.imported(tmp_path / "broken.ndjson").dead_lettered == 1
+    with pytest.raises(NothingLandedError, match="analytics dead-letters show"):
+        run(house)
+
+
 def test_an_empty_lake_whose_events_wait_in_a_spool_says_so(tmp_path: Path) -> None:
     house = new_house(tmp_path)
     spool = Spool.open(house.settings.spool_root / "collector0a", "collector0a", SpoolLimits())
