@@ -42,7 +42,7 @@ $(READY): $(LOCK) pyproject.toml
 	else \
 		$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r $(LOCK); \
 	fi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
 manifest: $(MANIFEST) ## Build dbt's manifest, which the asset graph is made from

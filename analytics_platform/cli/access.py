@@ -129,7 +129,7 @@ def matrix(out: Path | None, role: str | None, name: str | None, shown: str | No
 
     Examples:
         analytics access matrix
-        analytics access matrix --sign privacy_officer --name "Ann Smit" --policy 0f1e2d3c4b5a
+        analytics access matrix --sign data_owner --name "Ann Smit" --policy 0f1e2d3c4b5a
     """
     desk = _desk()
     now = datetime.now(UTC)

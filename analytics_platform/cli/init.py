@@ -27,6 +27,8 @@ _QUESTIONS: Mapping[str, tuple[str, str]] = {
 }
 """What is asked where no option says it, and what an empty line means."""
 
+_BEYOND = "Data that is no events: analytics connectors --help. Streams, KPIs and pages of your own: docs/extending.md"
+
 
 @click.command(cls=Command)
 @click.option("--home", type=click.Path(path_type=Path), help="Its folder.  [default: ANALYTICS_HOME, else .analytics]")
@@ -141,5 +143,5 @@ def _end(path: Path, answers: Mapping[str, Any], is_new: bool, as_json: bool) ->
         "probes": [asdict(each) for each in looked],
     }
     told = f"Wrote {path}" if is_new else f"{path} says so already, and stays as it is"
-    show(answer, as_json, ["", f"{told}. Next:", *(f"  {step}" for step in next_steps)])
+    show(answer, as_json, ["", f"{told}. Next:", *(f"  {step}" for step in next_steps), _BEYOND])
     raise SystemExit(int(has_failed))

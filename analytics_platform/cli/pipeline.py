@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _DEMO_DAYS = 365
 _DEMO_SEED = 20_260_101
 
+_FIRST_QUERY = "select day, tenant_id, currency, mrr_minor from kpi.kpi_mrr order by day desc limit 5"
+
 _YOUNG_OBJECTS = 50_000
 """A run makes objects by the million, and after each 700 of them Python would look for cycles among the young ones."""
 
@@ -59,8 +61,11 @@ def run(first: date | None, last: date | None, as_json: bool) -> None:
         analytics run --from 2026-11-01 --to 2026-11-20
         analytics run --json
     """
-    report = _run(first, last, quiet=as_json)
-    show(report.as_dict(), as_json, run_lines(report))
+    from analytics_platform.intake.collector.waiting import waiting_line
+
+    report, settings = _run(first, last, quiet=as_json), read_settings()
+    waiting = waiting_line(settings.spool_root, settings.collector_segment_seconds, datetime.now(UTC))
+    show(report.as_dict(), as_json, [*run_lines(report), *([waiting] if waiting else [])])
     sys.exit(0 if report.ok else 1)
 
 
@@ -142,13 +147,14 @@ def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
         analytics demo --no-live --to 2026-11-20
     """
     _write_rbac()
-    imported = _import([_simulated(seed, last)], None, quiet=as_json)
+    imported = _import_simulated(seed, last, quiet=as_json)
     burst = _live(seed) if live else None
     definitions = _definitions()
     report = _run(None, None, quiet=as_json, definitions=definitions)
     week = reports.build_week(reports.newest(), definitions) if report.ok else None
     answer = {"import": imported.as_dict(), "live": burst and burst.as_dict(), "run": report.as_dict()}
-    lines = [*_import_lines(imported), *_live_lines(burst), *run_lines(report)]
+    told = _import_lines(imported) if imported.read else ["The simulated year is in the lake already"]
+    lines = [*told, *_live_lines(burst), *run_lines(report)]
     show(
         {**answer, "report": week and week.as_dict()},
         as_json,
@@ -241,11 +247,27 @@ def _definitions() -> dg.Definitions:
     return load_definitions(read_settings())
 
 
-def _simulated(seed: int, last: date | None) -> Path:
-    """The folder with the demo's events up to `last`; a later demo of the same seed continues the same history."""
+def _import_simulated(seed: int, last: date | None, *, quiet: bool) -> ImportReport:
+    """Import the demo's events up to `last`, once: again they would be so many duplicates, and checks would say so."""
+    from analytics_platform.intake.importer import ImportReport
+
+    settings = read_settings()
+    folder, told = _simulated(seed, last or datetime.now(UTC).date() - timedelta(days=1))
+    days, lake = json.loads(told.read_text()), settings.lake_url or str(settings.lake_root)
+    if days.get("imported") == [days["last"], lake]:
+        return ImportReport()
+    report = _import([folder], None, quiet=quiet)
+    told.write_text(json.dumps({**days, "imported": [days["last"], lake]}))
+    return report
+
+
+def _simulated(seed: int, last: date) -> tuple[Path, Path]:
+    """The folder with the demo's events up to `last`, and the file that tells of them.
+
+    A later demo of the same seed continues the same history.
+    """
     from analytics_platform.demo.simulation import simulate
 
-    last = last or datetime.now(UTC).date() - timedelta(days=1)
     folder = read_settings().home / "demo" / f"seed-{seed}"
     told = folder.with_suffix(".json")
     days = json.loads(told.read_text()) if told.exists() else None
@@ -254,7 +276,7 @@ def _simulated(seed: int, last: date | None) -> Path:
         with working("Simulating"):
             simulate(read_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
         told.write_text(json.dumps({"first": first.isoformat(), "last": last.isoformat()}))
-    return folder
+    return folder, told
 
 
 def _write_rbac() -> None:
@@ -280,6 +302,7 @@ def _import_lines(report: ImportReport) -> list[str]:
         f"{report.dead_lettered:,} dead letters"
     ]
     lines += [f"  {reason}: {count:,}" for reason, count in sorted(report.reasons.items())]
+    lines += ["  what was wrong with them, and the mend: analytics dead-letters show"] if report.dead_lettered else []
     return lines + [f"  warning: {warning}" for warning in report.warnings]
 
 
@@ -331,6 +354,11 @@ def incident_lines(report: RunReport) -> list[str]:
     return lines + ([f"  figures were not judged: {told['postponed']}"] if told["postponed"] else [])
 
 
+def _typed() -> str:
+    """What brought us here, to be typed again: `.venv/bin/analytics` is on nobody's PATH after `make run`."""
+    return sys.argv[0] if sys.argv[0] == f"{Path(sys.prefix).name}/bin/analytics" else "analytics"
+
+
 def _where_things_are() -> list[str]:
     from analytics_platform.defs.resources import store_from, warehouse_from
 
@@ -340,5 +368,5 @@ def _where_things_are() -> list[str]:
         f"Dashboards  {store_from(settings).address('dashboards/index.html')}",
         *reports.newest_written(),
         f"Lake        {settings.lake_url or settings.lake_root}",
-        f"Warehouse   {warehouse}  (ask it with: analytics sql 'select * from kpi.kpi_mrr limit 5')",
+        f"Warehouse   {warehouse}  (ask it with: {_typed()} sql '{_FIRST_QUERY}')",
     ]

@@ -43,7 +43,9 @@ from analytics_platform.defs.retention import remove_again
 from analytics_platform.defs.run_report import RunReport
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.retention.lock import refuse_while_removing
+from analytics_platform.intake.collector.waiting import waiting_line
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
+from analytics_platform.lake.layout import DEAD_PREFIX
 from analytics_platform.lake.removals import Removals, read_removals
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.settings import Settings
@@ -223,6 +225,7 @@ class _Driver:
         self._is_broken = False
         self._done = 0
         self._total = 0
+        self._ahead = 0
 
     def run(self, first: date | None, last: date | None) -> RunReport:
         """Raw partitions first, since only they tell which days the rest has to cover."""
@@ -235,7 +238,10 @@ class _Driver:
         stale = [part for part in self._stale(reach.sources) if part[1] in tenants]
         asked = [(day, tenant) for day in (days_between(first, reach.figures) if first else []) for tenant in tenants]
         refuse_while_removing(self._store, min([*stale, *asked], default=(reach.figures, ""))[0], datetime.now(UTC))
+        # Its end is not the run's: without what is likely to follow, progress would reach all of it and fall back.
+        self._ahead = _likely_days(min({*stale, *asked})[0], reach) if stale or asked else 0
         self._do(_ingest_steps({*stale, *asked}, tenants, self._streams, self._removals))
+        self._ahead = 0
         # What raw holds by now is loaded below; what is written from now on is the next run's business.
         seen_until = datetime.now(UTC)
         needed = first_day_to_build(self._store, watermark)
@@ -268,6 +274,7 @@ class _Driver:
         self._report.first, self._report.last = start, reach.figures
         as_of = max(reach.figures, watermark.built_to) if watermark else reach.figures
         refuse_while_removing(self._store, start, datetime.now(UTC))
+        self._ahead = 1  # the pages' step
         self._do([part for step in _build_steps(min(start, oldest or start), start, reach) for part in self._cut(step)])
         # A build that leaves days out is not complete: the next one tries them again.
         complete = not self._avoided and (needed is None or (start <= needed and reach.figures == as_of))
@@ -276,6 +283,7 @@ class _Driver:
             *days_between(start, reach.figures),
             *([watermark.built_to] if watermark else []),
         } - self._avoided
+        self._ahead = 0
         if good:
             self._do([_publish_step(max(good), Watermark(seen_until, as_of).tags() if complete else {})])
         self._remove_again(min(start, oldest or start))
@@ -316,7 +324,7 @@ class _Driver:
                     self._attempt(part)
             self._done += step.partitions
             if self._progress:
-                self._progress(self._done, self._total)
+                self._progress(self._done, self._total + self._ahead)
 
     def _attempt(self, step: Step) -> None:
         """Run a step, and where blocking checks hold days back, its rest for the others."""
@@ -358,10 +366,16 @@ class _Driver:
     def _reach(self, watermark: Watermark | None) -> Reach:
         landed = [day for day, _ in landed_partitions(self._store, self._earliest, self._running)]
         if not landed:
-            raise NothingLandedError(
-                "nothing has landed yet, so there is no day to build; bring events in with `analytics import`"
-            )
+            raise NothingLandedError(f"nothing has landed yet, so there is no day to build; {self._landing_mend()}")
         return default_reach(landed, self._running, watermark.built_to if watermark else None)
+
+    def _landing_mend(self) -> str:
+        spool, seconds = self._settings.spool_root, self._settings.collector_segment_seconds
+        if waiting := waiting_line(spool, seconds, datetime.now(UTC)):
+            return waiting
+        if any(self._store.list(DEAD_PREFIX)):
+            return "all that came was refused: `analytics dead-letters show` says why"
+        return "bring events in with `analytics import`"
 
     def _refuse_missing_days(self, first: date | None, last: date) -> None:
         if first and first > last:
@@ -416,6 +430,13 @@ def _build_steps(load_from: date, first: date, reach: Reach) -> list[Step]:
         _daily_step(jobs.BUILD, jobs.SOURCE_LAYERS, load_from, reach.sources),
         _daily_step(jobs.BUILD, jobs.FIGURE_LAYERS, first, reach.figures),
     ]
+
+
+def _likely_days(first: date, reach: Reach) -> int:
+    """What building from a day and the pages come to, as progress counts it; nothing beyond the last day of figures."""
+    if first > reach.figures:
+        return 0
+    return sum(step.partitions for step in _build_steps(first, first, reach)) + 1
 
 
 def _source_step(first: date, last: date, tags: dict[str, str]) -> Step:

@@ -129,6 +129,7 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000, port
                 click.echo(_collector_lines(settings, announced_url(collector.log)))
                 click.echo("Stop with Ctrl-C")
             _watch(services, stopped)
+            click.echo("Stopping; it may take half a minute")
 
 
 def _collector_lines(settings: Settings, url: str | None) -> str:

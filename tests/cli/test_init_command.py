@@ -35,6 +35,7 @@ def test_the_defaults_are_a_deployment_that_the_doctor_passes(home: Path, monkey
     done = init(home, "--yes")
     assert done.exit_code == 0, done.output
     assert f"Wrote {home}/settings.yaml. Next:" in done.output
+    assert "analytics connectors --help" in done.output
     assert settings_of(home, monkeypatch).home == home
     looked = CliRunner().invoke(main, ["doctor", "--json"])
     assert json.loads(looked.output)["fail"] == 0, looked.output

@@ -1,15 +1,17 @@
 """`run_days` on a real lake, a real instance and a real warehouse. The tests share one house and go in order."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from defs_house import LAST, House, new_house
+from known_keys import SEALS
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import keys
@@ -17,7 +19,9 @@ from analytics_platform.defs.changes import Watermark, first_day_to_build, last_
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.run_report import RunReport
 from analytics_platform.defs.runs import DayOutOfRangeError, NothingLandedError, run_days
+from analytics_platform.intake.collector.spool import Spool, SpoolLimits
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
+from analytics_platform.lake.dead_letters import DeadLetter
 
 pytestmark = pytest.mark.integration
 
@@ -36,8 +40,16 @@ def house(tmp_path_factory: pytest.TempPathFactory, demo_events: Path) -> House:
 
 
 @pytest.fixture(scope="module")
-def first_report(house: House) -> RunReport:
-    return run(house)
+def progress() -> list[tuple[int, int]]:
+    """What the first run has told of how far it is."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def first_report(house: House, progress: list[tuple[int, int]]) -> RunReport:
+    return run_days(
+        house.settings, definitions=house.definitions, progress=lambda done, total: progress.append((done, total))
+    )
 
 
 def watermark(house: House) -> Watermark:
@@ -56,6 +68,16 @@ def test_the_first_run_builds_from_the_first_landed_day_to_the_last(house: House
     assert first_report.as_dict()["checks"]["failed"] == []
     assert first_report.ok
     assert (first_report.first, first_report.last) == (min(landed), max(landed))
+
+
+def test_progress_never_falls_back_and_ends_where_all_is_done(
+    first_report: RunReport, progress: list[tuple[int, int]]
+) -> None:
+    assert first_report.ok
+    shares = [done / total for done, total in progress]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert shares.count(1) == 1
 
 
 def test_the_report_counts_partitions_per_asset(first_report: RunReport) -> None:
@@ -188,6 +210,26 @@ def test_a_backfill_of_other_days_leaves_the_watermark_where_late_data_has_still
 def test_an_empty_lake_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NothingLandedError, match="analytics import"):
         run(new_house(tmp_path))
+
+
+def test_an_empty_lake_from_which_all_was_refused_says_where_to_see_why(tmp_path: Path) -> None:
+    house = new_house(tmp_path)
+    (tmp_path / "broken.ndjson").write_text("{broken\n")
+    assert house.imported(tmp_path / "broken.ndjson").dead_lettered == 1
+    with pytest.raises(NothingLandedError, match="analytics dead-letters show"):
+        run(house)
+
+
+def test_an_empty_lake_whose_events_wait_in_a_spool_says_so(tmp_path: Path) -> None:
+    house = new_house(tmp_path)
+    spool = Spool.open(house.settings.spool_root / "collector0a", "collector0a", SpoolLimits())
+    entry = DeadLetter(
+        "invalid_json", "no JSON", b"{", LAST, "brabant-rental", "product", received_at=datetime.now(UTC)
+    )
+    asyncio.run(spool.commit([entry.sealed(SEALS)]))
+    spool.close()
+    with pytest.raises(NothingLandedError, match="1 message waits in the collector's spool"):
+        run(house)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,14 @@ class ExtendedHome:
                 checks = {check for check in judged if check.asset_key in assets}
                 chosen = job.get_subset(asset_selection=assets, asset_check_selection=checks)
                 yield chosen.execute_in_process(instance=instance, tags=tags, raise_on_error=False, run_config=QUIET)
+
+    def report(self, monday: date) -> dg.ExecuteInProcessResult:
+        """The weekly report of what is published."""
+        job = self.definitions.resolve_job_def(jobs.REPORT).get_subset(asset_selection={keys.WEEKLY_REPORT})
+        with self.instance() as instance:
+            return job.execute_in_process(
+                instance=instance, partition_key=monday.isoformat(), raise_on_error=False, run_config=QUIET
+            )
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:

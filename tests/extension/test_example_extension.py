@@ -33,6 +33,8 @@ from analytics_platform.defs import keys
 from analytics_platform.defs.manifest import ManifestStaleError, load_manifest
 from analytics_platform.defs.resources import dbt_from, store_from
 from analytics_platform.defs.runs import load_definitions
+from analytics_platform.lake.layout import weekly_report_key
+from analytics_platform.reporting.sources import STAFF
 from analytics_platform.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -177,6 +179,20 @@ def test_its_page_is_there_for_each_audience_in_both_languages(
         shown = gzip.decompress(base64.b64decode(EMBEDDED.search(page)[1])).decode()
         assert "Damage rate" in shown
         assert "Beschadigde artikelen per categorie" in shown
+
+
+def test_the_weekly_report_tells_its_kpi_to_each_audience(
+    home: ExtendedHome, built: list[dg.ExecuteInProcessResult]
+) -> None:
+    assert built
+    monday = date(2026, 3, 2)
+    assert home.report(monday).success
+    for audience in (STAFF, TENANT):
+        told = json.loads(store_from(home.settings).get(weekly_report_key(monday, audience, "json")))
+        (shown,) = [kpi for kpi in told["facts"]["kpis"] if kpi["kpi"] == "damage_rate"]
+        assert (shown["days_published"], shown["value"], shown["target"]) == (1, 50, 1)
+        page = store_from(home.settings).get(weekly_report_key(monday, audience, "html")).decode()
+        assert "Damage rate" in page
 
 
 def test_unit_tests_of_the_extension_run_in_the_project_that_is_put_together(
