@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import orjson
+from part_of_graph import up_to
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
-from analytics_platform.defs import jobs, keys
+from analytics_platform.defs import keys
 from analytics_platform.defs.manifest import build_manifest, manifest_path
 from analytics_platform.defs.resources import identity_keys_from, store_from, warehouse_from
 from analytics_platform.intake.importer import ImportReport, import_paths
@@ -21,12 +21,6 @@ from analytics_platform.settings import Settings
 
 FIRST = date(2026, 3, 2)
 LAST = date(2026, 3, 5)
-
-CUSTOMERS = dg.AssetKey(["marts", "core", "dim_customers"])
-"""A check that blocks refers to it, whatever is built."""
-
-LEFT_BEHIND = {keys.LEDGER, keys.INCIDENTS, *keys.LOOKING_BACK, keys.EXPECTATIONS_REPORT}
-"""What every run accounts for itself in, and of its pages the one that shows whatever there is."""
 
 MRR = dg.AssetKey(["kpi", "revenue", "kpi_mrr"])
 MRR_EXTRACT = keys.extract("finance", "mrr")
@@ -45,7 +39,7 @@ class House:
 
     def up_to(self, *ends: dg.AssetKey) -> House:
         """The same house, whose jobs build only what leads to some assets: for what is no matter of the others."""
-        return replace(self, definitions=_up_to(self.definitions, ends))
+        return replace(self, definitions=up_to(self.definitions, *ends))
 
     def land(self, path: Path) -> None:
         report = self.imported(path)
@@ -110,20 +104,3 @@ def new_house(home: Path, history_start: date = date(2026, 1, 1), **chosen: obje
     if not manifest_path(settings).exists():
         build_manifest(settings)
     return House(settings, build_definitions(settings))
-
-
-def _up_to(whole: dg.Definitions, ends: Sequence[dg.AssetKey]) -> dg.Definitions:
-    """The graph with narrower jobs: all of the lake, what leads to the ends, and what every run leaves behind it."""
-    made = whole.resolve_asset_graph()
-    lake = dg.AssetSelection.key_prefixes(*([layer] for layer in jobs.INGEST_LAYERS))
-    kept = (lake | dg.AssetSelection.assets(*ends, CUSTOMERS).upstream()).resolve(made) | LEFT_BEHIND
-    narrower = {
-        job.name: whole.resolve_job_def(job.name).asset_layer.executable_asset_keys & kept for job in (whole.jobs or ())
-    }
-    return dg.Definitions(
-        assets=whole.assets,
-        asset_checks=whole.asset_checks,
-        jobs=[dg.define_asset_job(name, selection=[*assets]) for name, assets in narrower.items() if assets],
-        resources=whole.resources,
-        executor=whole.executor,
-    )

@@ -104,7 +104,7 @@ class Search:
 
     def survivors(self, person: Person, held: Held) -> list[Survivors]:
         """Everything that was searched, with what was found in it."""
-        # What other tenants know is asked for term by term, and opening the warehouse takes longer than the answer.
+        # Opening the warehouse takes longer than an answer.
         with self._warehouse.reading():
             tables = self._in_tables(person, held)
             lake = self._counted("lake objects", self._objects(person, held))
@@ -210,17 +210,15 @@ class Search:
             f"select {row_text(columns)} as said from {name} where tenant_id <> ?"
             for name, columns in self._raw_tables().items()
         ]
-        if not others:
+        if not others or not person.terms:
             return frozenset()
-        sql = f"select count(*) as rows from ({' union all '.join(others)}) as texts where regexp_matches(said, ?)"
-        tenants = [person.tenant for _ in others]
-
-        def is_known(to: Person) -> bool:
-            return bool(self._warehouse.query(sql, [*tenants, to.pattern])["rows"][0].as_py())
-
-        if not is_known(person):
-            return frozenset()
-        return frozenset(term for term in person.terms if is_known(_known_by(person, term)))
+        patterns = [_known_by(person, term).pattern for term in person.terms]
+        known = [f"max(case when regexp_matches(said, ?) then 1 else 0 end) as term_{n}" for n in range(len(patterns))]
+        texts = f"({' union all '.join(others)}) as texts"
+        sql = f"select {', '.join(known)} from {texts} where regexp_matches(said, ?)"
+        parameters = [*patterns, *(person.tenant for _ in others), person.pattern]
+        (found,) = self._warehouse.query(sql, parameters).to_pylist()
+        return frozenset(term for term, is_known in zip(person.terms, found.values(), strict=True) if is_known)
 
     def _raw_tables(self) -> dict[str, set[str]]:
         found = table_columns(self._warehouse).items()
