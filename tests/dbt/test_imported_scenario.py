@@ -31,9 +31,7 @@ from analytics_platform.settings import Settings
 pytestmark = pytest.mark.integration
 
 SEED = 7
-FIRST, LAST = date(2026, 3, 26), date(2026, 4, 2)
-"""The clocks go forward between them, and a month ends."""
-
+FIRST, LAST = date(2026, 3, 22), date(2026, 4, 6)
 TENANTS = tenants(SEED, 4)
 
 

@@ -125,6 +125,17 @@ def test_the_search_afterwards_finds_who_stands_only_in_what_is_sealed(rooms: Ro
     assert [each.units for each in searched if each.sink == "lake objects"] == [1]
 
 
+def test_in_a_file_of_all_tenants_an_id_that_another_tenant_uses_too_tells_nothing(rooms: Rooms) -> None:
+    (rooms.home / "some.log").write_text(f"{USER} by its_device")
+
+    def files_with(*ids: str) -> int | None:
+        person = Person(MINE, frozenset(ids), frozenset(), "erased_x")
+        searched = rooms.desk().search.survivors(person, lambda dataset, day: False)
+        return next(each.units for each in searched if each.sink == "files")
+
+    assert (files_with(USER), files_with("its_device"), files_with(USER, "its_device")) == (0, 1, 1)
+
+
 def test_an_erased_person_is_in_no_place_any_more_and_others_are_untouched(after: Rooms, erased: Erased) -> None:
     assert erased.outcome.ok
     assert after.left() == []
