@@ -7,6 +7,7 @@ person is found, erased and searched for (`governance.erasure`), and the checks 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -25,7 +26,7 @@ from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.erasure.copies import AudienceCopies
 from analytics_platform.governance.erasure.database import DatabaseTexts
 from analytics_platform.governance.erasure.desk import ErasureDesk
-from analytics_platform.governance.erasure.files import HomeFiles, refuse_unshipped
+from analytics_platform.governance.erasure.files import HomeFiles, refuse_unshipped, written
 from analytics_platform.governance.erasure.lake import (
     DeadLetterObjects,
     ExtractObjects,
@@ -36,9 +37,9 @@ from analytics_platform.governance.erasure.lake import (
 from analytics_platform.governance.erasure.landing import LandingObjects
 from analytics_platform.governance.erasure.place import Place
 from analytics_platform.governance.erasure.receipt import Purging, Receipt, receipt_of
-from analytics_platform.governance.erasure.records import SqliteFiles
+from analytics_platform.governance.erasure.records import SUFFIXES, SqliteFiles, dataset_of
 from analytics_platform.governance.erasure.requests import ErasureRequest
-from analytics_platform.governance.erasure.survivors import Search
+from analytics_platform.governance.erasure.survivors import Named, Search
 from analytics_platform.governance.erasure.tables import WarehouseRows
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.table import IdentitiesTable
@@ -222,6 +223,7 @@ def search_of(
         home=settings.home,
         lake=settings.lake_root,
         backups=settings.backups_folder,
+        named=partial(_named, settings),
         records=dict(databases_of(settings)),
     )
 
@@ -244,6 +246,16 @@ def places_of(
         *(DatabaseTexts(dataset, url) for dataset, url in databases_of(settings)),
         HomeFiles({name: places for name, places in home_places(settings).items() if name not in _NOT_BY_FILE}),
     ]
+
+
+def _named(settings: Settings, path: Path) -> Named | None:
+    """The dataset and the day by which a hold can name a file of the home, as the places above do."""
+    if path.suffix.startswith(SUFFIXES):  # a journal beside a file too
+        return dataset_of(path, settings.home, _SQLITE), None
+    for dataset, places in home_places(settings).items():
+        if any(path.is_relative_to(place.folder) and path.match(place.pattern) for place in places):
+            return dataset, None if dataset in _NOT_BY_FILE else written(path).date()
+    return None
 
 
 def _build_what_landed(store: ObjectStore, catalog: Catalog, identity_keys: IdentityKeys, tenant: str) -> None:

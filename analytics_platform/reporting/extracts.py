@@ -141,7 +141,8 @@ def build_extracts(
     building = _Building(warehouse, store, catalog, dashboard, newest_manifest(store, dashboard), (first, last), stamp)
     declared = [find_extract(catalog, dashboard, name) for name in extracts]
     changes = [building.change(extract) for extract in declared]
-    built = [building.build(extract, change) for extract, change in zip(declared, changes, strict=True)]
+    with warehouse.reading():
+        built = [building.build(extract, change) for extract, change in zip(declared, changes, strict=True)]
     keep = {extract.name for extract in find_dashboard(catalog, dashboard).extracts}
     swept = {each.extract.name: list(each.parts) for each in built}
     publish(store, dashboard, partial(_merged, built, building.base.number, keep), stamp, swept=swept)

@@ -1,14 +1,18 @@
 """A small business on a small instance: real import, real graph, real warehouse."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import orjson
+from part_of_graph import up_to
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
+from analytics_platform.defs import keys
 from analytics_platform.defs.manifest import build_manifest, manifest_path
 from analytics_platform.defs.resources import identity_keys_from, store_from, warehouse_from
 from analytics_platform.intake.importer import ImportReport, import_paths
@@ -17,6 +21,9 @@ from analytics_platform.settings import Settings
 
 FIRST = date(2026, 3, 2)
 LAST = date(2026, 3, 5)
+
+MRR = dg.AssetKey(["kpi", "revenue", "kpi_mrr"])
+MRR_EXTRACT = keys.extract("finance", "mrr")
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,10 @@ class House:
     @property
     def store(self) -> LocalStore:
         return store_from(self.settings)
+
+    def up_to(self, *ends: dg.AssetKey) -> House:
+        """The same house, whose jobs build only what leads to some assets: for what is no matter of the others."""
+        return replace(self, definitions=up_to(self.definitions, *ends))
 
     def land(self, path: Path) -> None:
         report = self.imported(path)

@@ -4,7 +4,7 @@ from datetime import date
 
 import dagster as dg
 import pytest
-from defs_house import House, new_house
+from defs_house import MRR, MRR_EXTRACT, House, new_house
 
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.changes import last_watermark
@@ -19,14 +19,13 @@ pytestmark = pytest.mark.integration
 
 FIRST, BAD, LAST = date(2026, 3, 2), date(2026, 3, 4), date(2026, 3, 6)
 TENANT = "brabant-rental"
-MRR = dg.AssetKey(["kpi", "revenue", "kpi_mrr"])
 BALANCES = dg.AssetCheckKey(keys.LEDGER, "ledger_balances")
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Five days with an invoice each; one landing object of the bad day is lost before anything is built."""
-    house = new_house(tmp_path_factory.mktemp("home"))
+    house = new_house(tmp_path_factory.mktemp("home")).up_to(MRR_EXTRACT)
     for day in range(FIRST.day, LAST.day + 1):
         house.land_invoice(f"d{day}", f"2026-03-{day:02}T10:00:00Z")
     return house
@@ -62,7 +61,7 @@ def test_the_days_around_a_bad_one_are_built_and_it_is_not(house: House, report:
     around = {"2026-03-02", "2026-03-03", "2026-03-05", "2026-03-06"}
     assert materialized(house, MRR) == around
     assert materialized(house, keys.loaded("billing")) == around
-    assert materialized(house, keys.extract("finance", "mrr")) == around
+    assert materialized(house, MRR_EXTRACT) == around
 
 
 def test_the_report_names_the_day_and_the_check_and_is_not_well(report: RunReport) -> None:
@@ -74,7 +73,7 @@ def test_the_report_names_the_day_and_the_check_and_is_not_well(report: RunRepor
 
 
 def test_pages_are_published_as_of_the_last_good_day(house: House, report: RunReport) -> None:
-    assert materialized(house, keys.dashboard("finance")) == {LAST.isoformat()}
+    assert materialized(house, keys.EXPECTATIONS_REPORT) == {LAST.isoformat()}
 
 
 def test_the_rest_says_which_run_it_is_the_rest_of_and_does_only_what_was_left(house: House, report: RunReport) -> None:
@@ -107,7 +106,7 @@ def test_a_run_for_the_bad_day_alone_builds_nothing_on_it(house: House, report: 
     assert not alone.ok
     assert BAD.isoformat() not in materialized(house, MRR)
     # Nothing good was built, so the pages stay as they were.
-    assert "dashboard/finance" not in alone.built
+    assert "report/expectations" not in alone.built
 
 
 def test_a_repaired_day_is_built_by_the_next_run_by_itself(

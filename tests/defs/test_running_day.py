@@ -5,10 +5,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+from defs_house import MRR_EXTRACT, House
 from known_keys import KEYS
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.definitions import build_definitions
+from analytics_platform.defs import keys
 from analytics_platform.defs.manifest import build_manifest, manifest_path
 from analytics_platform.defs.resources import store_from, warehouse_from
 from analytics_platform.defs.run_report import RunReport
@@ -38,6 +40,8 @@ def test_figures_end_with_the_closed_day_and_never_before_what_is_built(
     assert default_reach(landed, TODAY, built_to) == reach
 
 
+STAGED = keys.AssetKey(["staging", "product", "stg_product__ui_flow_step"])
+
 TENANT = """
 - tenant_id: west
   name: West of all
@@ -60,7 +64,8 @@ class WesternHouse:
         )
         if not manifest_path(self.settings).exists():
             build_manifest(self.settings)
-        self.definitions = build_definitions(self.settings)
+        house = House(self.settings, build_definitions(self.settings))
+        self.definitions = house.up_to(keys.loaded("product"), STAGED, MRR_EXTRACT).definitions
         self.catalog = load_catalog(tenants)
 
     def land_step(self, name: str, at: datetime) -> None:
@@ -101,6 +106,7 @@ def test_events_of_today_are_loaded_at_once_and_counted_tomorrow(tmp_path: Path)
     assert first.last is not None
     assert house.loaded_to() == first.last + timedelta(days=1)
     assert (first.built["loaded/product"], first.built["kpi/revenue/kpi_mrr"]) == (2, 1)
+    assert first.built[STAGED.to_user_string()] == 2
 
     house.land_step("later", now + timedelta(seconds=1))
     second = house.run()

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -65,7 +66,7 @@ def noon(day: date) -> datetime:
 class SlaHouse(House):
     """A house with two tenants of its own, that have no holidays."""
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
         return load_catalog(self.settings.tenants_file)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +42,7 @@ from analytics_platform.governance.retention.desk import StalePlanError, Survivo
 from analytics_platform.governance.retention.lock import RemovalUnderWayError, removing
 from analytics_platform.identities.table import read_identities
 from analytics_platform.intake.collector.segments import Entries, Header, commit_frame, header_frame, segment_path
-from analytics_platform.lake.dead_letters import lines_of
+from analytics_platform.lake.dead_letters import compressed, lines_of
 from analytics_platform.lake.layout import DEAD_PREFIX, LANDING_PREFIX, RAW_PREFIX, raw_key, suppression_prefix
 from analytics_platform.lake.ledger import ledger_rows, unbalanced
 
@@ -123,6 +125,17 @@ def test_the_search_afterwards_finds_who_stands_only_in_what_is_sealed(rooms: Ro
     person = Person(MINE, frozenset(), frozenset({EMAIL.lower()}), "erased_x")
     searched = rooms.desk().search.survivors(person, lambda dataset, day: False)
     assert [each.units for each in searched if each.sink == "lake objects"] == [1]
+
+
+def test_in_a_file_of_all_tenants_an_id_that_another_tenant_uses_too_tells_nothing(rooms: Rooms) -> None:
+    (rooms.home / "some.log").write_text(f"{USER} by its_device")
+
+    def files_with(*ids: str) -> int | None:
+        person = Person(MINE, frozenset(ids), frozenset(), "erased_x")
+        searched = rooms.desk().search.survivors(person, lambda dataset, day: False)
+        return next(each.units for each in searched if each.sink == "files")
+
+    assert (files_with(USER), files_with("its_device"), files_with(USER, "its_device")) == (0, 1, 1)
 
 
 def test_an_erased_person_is_in_no_place_any_more_and_others_are_untouched(after: Rooms, erased: Erased) -> None:
@@ -259,6 +272,24 @@ def test_a_hold_beats_an_erasure_until_it_ends(rooms: Rooms) -> None:
     assert rooms.desk().approved(now) == [asked.request]
     assert rooms.desk().run(asked.request, by="bob").held == ()
     assert rooms.left() == []
+
+
+def test_what_a_hold_over_everything_keeps_is_no_survivor_in_any_place(rooms: Rooms) -> None:
+    ids = (*BOTH, "its_device")  # which no other tenant uses, so that files are searched for it
+    demo = rooms.home / "demo" / "seed-1" / "2026.ndjson.zst"
+    demo.parent.mkdir(parents=True)
+    demo.write_bytes(compressed(b'{"userId":"its_device"}\n'))
+    with closing(sqlite3.connect(rooms.settings.alerts_path)) as connection, connection:
+        connection.execute("insert into outbox (body) values ('about its_device')")
+    rooms.hold("*")
+    before = rooms.left()
+    outcome = rooms.desk().run(rooms.approved(*ids).request, by="bob")
+    assert outcome.ok
+    assert {each.sink for each in outcome.held} >= {"raw partitions", "warehouse", "records", "audience files", "files"}
+    assert rooms.left() == before
+    (rooms.home / "loose.txt").write_text("its_device")
+    with pytest.raises(SurvivorsError, match="files: 1 left"):
+        rooms.desk().run(rooms.approved(*ids).request, by="bob")
 
 
 def test_an_erasure_waits_for_other_removals_and_for_the_spool(rooms: Rooms) -> None:

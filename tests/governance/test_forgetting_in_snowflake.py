@@ -79,6 +79,7 @@ def test_a_person_is_found_taken_out_and_searched_for(warehouse: Warehouse, tmp_
         home=tmp_path,
         lake=tmp_path / "lake",
         backups=tmp_path / "backups",
+        named=lambda path: None,
         records={},
     )
 

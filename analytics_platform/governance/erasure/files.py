@@ -26,7 +26,7 @@ class HomeFiles:
         """See `Place`."""
         findings = Findings(self.name)
         for dataset, path in self._concerned(person):
-            day = _written(path)
+            day = written(path)
             findings.add(dataset, "hold" if held(dataset, day.date()) else "delete", day.date())
         yield from findings.found()
 
@@ -34,7 +34,7 @@ class HomeFiles:
         """See `Place`."""
         findings = Findings(self.name)
         for dataset, path in self._concerned(person):
-            day = _written(path).date()
+            day = written(path).date()
             if not held(dataset, day):
                 path.unlink(missing_ok=True)
                 findings.add(dataset, "delete", day)
@@ -68,5 +68,6 @@ def refuse_unshipped(spool: Path, person: Person) -> None:
             )
 
 
-def _written(path: Path) -> datetime:
+def written(path: Path) -> datetime:
+    """When a file was written last, in UTC: its day, for holds."""
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)

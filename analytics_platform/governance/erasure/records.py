@@ -43,7 +43,7 @@ class SqliteFiles:
     def _changed(self, person: Person, held: Held, *, carry_out: bool) -> Iterator[Found]:
         findings = Findings(self.name)
         for path in sqlite_files(self._home):
-            dataset = self._dataset(path)
+            dataset = dataset_of(path, self._home, self._datasets)
             is_held = held(dataset, None)
             with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
                 units = _take_out(connection, person, carry_out=carry_out and not is_held)
@@ -51,9 +51,11 @@ class SqliteFiles:
                 findings.add(dataset, "hold" if is_held else "sever", units=units)
         yield from findings.found()
 
-    def _dataset(self, path: Path) -> str:
-        where = path.relative_to(self._home).as_posix()
-        return next(dataset for pattern, dataset in self._datasets if re.match(pattern, where))
+
+def dataset_of(path: Path, home: Path, datasets: Sequence[tuple[str, str]]) -> str:
+    """The dataset of a SQLite file: that of the first pattern that its path begins with."""
+    where = path.relative_to(home).as_posix()
+    return next(dataset for pattern, dataset in datasets if re.match(pattern, where))
 
 
 def sqlite_files(home: Path) -> list[Path]:

@@ -62,6 +62,10 @@ _UNREADABLE = (AnalyticsError, OSError, *_BROKEN, sqlite3.Error, duckdb.Error, S
 _OWN_MISSING = "_unknown"
 
 
+Named = tuple[str, date | None]
+"""A dataset and a day, None where a file is of no day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Survivors:
     """What was found in one place; `units` is None where it could not be counted, and `problem` says why."""
@@ -83,6 +87,7 @@ class Search:
         home: the home folder.
         lake: the folder of the lake within it, which is searched as objects.
         backups: the folder of backups, which are erased again when they are restored and not searched.
+        named: the dataset and the day by which a hold can name a file of the home; None of a file that none can.
         records: by dataset, databases beside the warehouse.
     """
 
@@ -96,15 +101,16 @@ class Search:
         home: Path,
         lake: Path,
         backups: Path,
+        named: Callable[[Path], Named | None],
         records: Mapping[str, URL],
     ) -> None:
         self._catalog, self._store, self._warehouse = catalog, store, warehouse
         self._keys, self._home, self._lake, self._backups = keys, home, lake, backups
-        self._records = records
+        self._named, self._records = named, records
 
     def survivors(self, person: Person, held: Held) -> list[Survivors]:
         """Everything that was searched, with what was found in it."""
-        # What other tenants know is asked for term by term, and opening the warehouse takes longer than the answer.
+        # Opening the warehouse takes longer than an answer.
         with self._warehouse.reading():
             tables = self._in_tables(person, held)
             lake = self._counted("lake objects", self._objects(person, held))
@@ -192,7 +198,7 @@ class Search:
         for path in sorted(self._home.rglob("*")) if known.terms else []:
             is_lake = path.is_relative_to(self._lake) and not path.is_relative_to(self._lake / ".uploads")
             is_apart = is_lake or path.is_relative_to(self._backups)
-            if path.is_file() and not is_apart and not (path.name.startswith("warehouse") and self._keeps_rows(held)):
+            if path.is_file() and not is_apart and not self._is_kept(path, held):
                 yield path.name, lambda path=path: self._in_file(path, known)  # type: ignore[misc]
 
     def _known_here_alone(self, person: Person) -> Person:
@@ -200,9 +206,12 @@ class Search:
         others = self._also_others(person)
         return replace(person, ids=person.ids - others, values=person.values - others)
 
-    def _keeps_rows(self, held: Held) -> bool:
-        """Whether a hold keeps anything of the warehouse: its file then says what may be said."""
-        return any(held(name, None) for name in self._catalog.datasets if name.count(".") == 1)
+    def _is_kept(self, path: Path, held: Held) -> bool:
+        """Whether a hold keeps a file; of the warehouse, anything: its file then says what may be said."""
+        if path.name.startswith("warehouse"):
+            return any(held(name, None) for name in self._catalog.datasets if name.count(".") == 1)
+        named = self._named(path)
+        return named is not None and held(*named)
 
     def _also_others(self, person: Person) -> frozenset[str]:
         """What other tenants know somebody by as well: in files of all tenants it tells nothing."""
@@ -210,17 +219,16 @@ class Search:
             f"select {row_text(columns)} as said from {name} where tenant_id <> ?"
             for name, columns in self._raw_tables().items()
         ]
-        if not others:
+        if not others or not person.terms:
             return frozenset()
-        sql = f"select count(*) as rows from ({' union all '.join(others)}) as texts where regexp_matches(said, ?)"
-        tenants = [person.tenant for _ in others]
-
-        def is_known(to: Person) -> bool:
-            return bool(self._warehouse.query(sql, [*tenants, to.pattern])["rows"][0].as_py())
-
-        if not is_known(person):
-            return frozenset()
-        return frozenset(term for term in person.terms if is_known(_known_by(person, term)))
+        terms = sorted(person.terms)
+        patterns = [_known_by(person, term).pattern for term in terms]
+        known = [f"max(case when regexp_matches(said, ?) then 1 else 0 end) as term_{n}" for n in range(len(patterns))]
+        texts = f"({' union all '.join(others)}) as texts"
+        sql = f"select {', '.join(known)} from {texts} where regexp_matches(said, ?)"
+        parameters = [*patterns, *(person.tenant for _ in others), person.pattern]
+        (found,) = self._warehouse.query(sql, parameters).to_pylist()
+        return frozenset(term for term, is_known in zip(terms, found.values(), strict=True) if is_known)
 
     def _raw_tables(self) -> dict[str, set[str]]:
         found = table_columns(self._warehouse).items()
