@@ -8,6 +8,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request
 
@@ -50,13 +52,23 @@ def test_a_port_that_somebody_chose_is_never_changed(tmp_path: Path, asked: bool
             serve(Settings(home=tmp_path, **chosen), port=free_port(), ports=ports)
 
 
+@contextmanager
+def ended(program: subprocess.Popen[str]) -> Iterator[None]:
+    """Tell a program to end where the block fails: leaving it waits for its end, and a failure would be silence."""
+    try:
+        yield
+    except BaseException:
+        program.send_signal(signal.SIGTERM)
+        raise
+
+
 def test_it_serves_within_its_memory_and_leaves_no_process_behind(tmp_path: Path) -> None:
     new_house(tmp_path)
     port = free_port()
     environment = {**os.environ, "ANALYTICS_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "analytics_platform.cli", "up", "--port", str(port)]
     command += ["--collector-port", "0", "--portal-port", "0"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as served:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as served, ended(served):
         assert served.stdout is not None
         lines = iter(served.stdout.readline, "")
         portal = next((line.split()[1] for line in lines if line.startswith("Portal")), None)
