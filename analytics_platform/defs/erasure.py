@@ -4,7 +4,7 @@ Belongs here: the places and what follows from an erasure elsewhere, the daily a
 person is found, erased and searched for (`governance.erasure`), and the checks (`asset_checks.erasure`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.erasure.copies import AudienceCopies
 from analytics_platform.governance.erasure.database import DatabaseTexts
 from analytics_platform.governance.erasure.desk import ErasureDesk
-from analytics_platform.governance.erasure.files import HomeFiles, refuse_unshipped, written
+from analytics_platform.governance.erasure.files import HomeFiles, refuse_unshipped, written_on
 from analytics_platform.governance.erasure.lake import (
     DeadLetterObjects,
     ExtractObjects,
@@ -223,7 +223,7 @@ def search_of(
         home=settings.home,
         lake=settings.lake_root,
         backups=settings.backups_folder,
-        named=partial(_named, settings),
+        named=_naming(settings),
         records=dict(databases_of(settings)),
     )
 
@@ -248,14 +248,19 @@ def places_of(
     ]
 
 
-def _named(settings: Settings, path: Path) -> Named | None:
-    """The dataset and the day by which a hold can name a file of the home, as the places above do."""
-    if path.suffix.startswith(SUFFIXES):  # a journal beside a file too
-        return dataset_of(path, settings.home, _SQLITE), None
-    for dataset, places in home_places(settings).items():
-        if any(path.is_relative_to(place.folder) and path.match(place.pattern) for place in places):
-            return dataset, None if dataset in _NOT_BY_FILE else written(path).date()
-    return None
+def _naming(settings: Settings) -> Callable[[Path], Named | None]:
+    """By which dataset and day a hold can name a file of the home, as the places above do."""
+    places = [(dataset, place) for dataset, every in home_places(settings).items() for place in every]
+
+    def named(path: Path) -> Named | None:
+        if path.suffix.startswith(SUFFIXES):  # a journal beside a file too
+            return dataset_of(path, settings.home, _SQLITE), None
+        for dataset, place in places:
+            if path.is_relative_to(place.folder) and path.match(place.pattern):
+                return dataset, None if dataset in _NOT_BY_FILE else written_on(path)
+        return None
+
+    return named
 
 
 def _build_what_landed(store: ObjectStore, catalog: Catalog, identity_keys: IdentityKeys, tenant: str) -> None:

@@ -225,7 +225,6 @@ class _Driver:
         self._is_broken = False
         self._done = 0
         self._total = 0
-        self._ahead = 0
 
     def run(self, first: date | None, last: date | None) -> RunReport:
         """Raw partitions first, since only they tell which days the rest has to cover."""
@@ -239,9 +238,8 @@ class _Driver:
         asked = [(day, tenant) for day in (days_between(first, reach.figures) if first else []) for tenant in tenants]
         refuse_while_removing(self._store, min([*stale, *asked], default=(reach.figures, ""))[0], datetime.now(UTC))
         # Its end is not the run's: without what is likely to follow, progress would reach all of it and fall back.
-        self._ahead = _likely_days(min({*stale, *asked})[0], reach) if stale or asked else 0
-        self._do(_ingest_steps({*stale, *asked}, tenants, self._streams, self._removals))
-        self._ahead = 0
+        ahead = _likely_days(min({*stale, *asked})[0], reach) if stale or asked else 0
+        self._do(_ingest_steps({*stale, *asked}, tenants, self._streams, self._removals), ahead)
         # What raw holds by now is loaded below; what is written from now on is the next run's business.
         seen_until = datetime.now(UTC)
         needed = first_day_to_build(self._store, watermark)
@@ -274,8 +272,8 @@ class _Driver:
         self._report.first, self._report.last = start, reach.figures
         as_of = max(reach.figures, watermark.built_to) if watermark else reach.figures
         refuse_while_removing(self._store, start, datetime.now(UTC))
-        self._ahead = 1  # the pages' step
-        self._do([part for step in _build_steps(min(start, oldest or start), start, reach) for part in self._cut(step)])
+        steps = _build_steps(min(start, oldest or start), start, reach)
+        self._do([part for step in steps for part in self._cut(step)], ahead=1)  # the pages' step
         # A build that leaves days out is not complete: the next one tries them again.
         complete = not self._avoided and (needed is None or (start <= needed and reach.figures == as_of))
         good = {
@@ -283,7 +281,6 @@ class _Driver:
             *days_between(start, reach.figures),
             *([watermark.built_to] if watermark else []),
         } - self._avoided
-        self._ahead = 0
         if good:
             self._do([_publish_step(max(good), Watermark(seen_until, as_of).tags() if complete else {})])
         self._remove_again(min(start, oldest or start))
@@ -312,10 +309,14 @@ class _Driver:
         if newest >= first:
             remove_again(self._settings, self._store, self._removals, first)
 
-    def _do(self, steps: Sequence[Step]) -> None:
+    def _do(self, steps: Sequence[Step], ahead: int = 0) -> None:
         """Run the steps in order; nothing follows a run that failed, it would build on yesterday's rows.
 
         But where blocking checks name the days that are bad, it is those alone that nothing follows.
+
+        Args:
+            steps: in their order.
+            ahead: partitions that are likely to follow, for progress to count with.
         """
         self._total += sum(step.partitions for step in steps)
         for step in steps:
@@ -324,7 +325,7 @@ class _Driver:
                     self._attempt(part)
             self._done += step.partitions
             if self._progress:
-                self._progress(self._done, self._total + self._ahead)
+                self._progress(self._done, self._total + ahead)
 
     def _attempt(self, step: Step) -> None:
         """Run a step, and where blocking checks hold days back, its rest for the others."""

@@ -292,6 +292,24 @@ def test_what_a_hold_over_everything_keeps_is_no_survivor_in_any_place(rooms: Ro
         rooms.desk().run(rooms.approved(*ids).request, by="bob")
 
 
+def test_a_file_that_goes_while_it_is_looked_at_fails_no_search(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = rooms.home / "demo" / "seed-1" / "2026.ndjson.zst"
+    demo.parent.mkdir(parents=True)
+    demo.write_bytes(compressed(b'{"userId":"its_device"}\n'))
+    search = rooms.desk().search
+    named = search._named
+
+    def named_too_late(path: Path) -> object:
+        if path == demo:
+            demo.unlink()
+        return named(path)
+
+    monkeypatch.setattr(search, "_named", named_too_late)
+    person = Person(MINE, frozenset({"its_device"}), frozenset(), "erased_x")
+    (files,) = (each for each in search.survivors(person, lambda dataset, day: False) if each.sink == "files")
+    assert (files.units, files.problem) == (0, None)
+
+
 def test_an_erasure_waits_for_other_removals_and_for_the_spool(rooms: Rooms) -> None:
     asked = rooms.approved(*BOTH)
     with removing(rooms.store, "retention", DAY), pytest.raises(RemovalUnderWayError, match="retention"):

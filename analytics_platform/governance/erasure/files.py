@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from analytics_platform.governance.erasure.person import Person
@@ -26,15 +26,15 @@ class HomeFiles:
         """See `Place`."""
         findings = Findings(self.name)
         for dataset, path in self._concerned(person):
-            day = written(path)
-            findings.add(dataset, "hold" if held(dataset, day.date()) else "delete", day.date())
+            day = written_on(path)
+            findings.add(dataset, "hold" if held(dataset, day) else "delete", day)
         yield from findings.found()
 
     def erase(self, person: Person, held: Held) -> Iterator[Found]:
         """See `Place`."""
         findings = Findings(self.name)
         for dataset, path in self._concerned(person):
-            day = written(path).date()
+            day = written_on(path)
             if not held(dataset, day):
                 path.unlink(missing_ok=True)
                 findings.add(dataset, "delete", day)
@@ -68,6 +68,6 @@ def refuse_unshipped(spool: Path, person: Person) -> None:
             )
 
 
-def written(path: Path) -> datetime:
-    """When a file was written last, in UTC: its day, for holds."""
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+def written_on(path: Path) -> date:
+    """The day in UTC on which a file was written last: the one by which a hold keeps it."""
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).date()

@@ -207,10 +207,16 @@ class Search:
         return replace(person, ids=person.ids - others, values=person.values - others)
 
     def _is_kept(self, path: Path, held: Held) -> bool:
-        """Whether a hold keeps a file; of the warehouse, anything: its file then says what may be said."""
+        """Whether a hold keeps a file; of the warehouse, anything: its file then says what may be said.
+
+        One that is gone since it was listed keeps nothing, and holds nothing either.
+        """
         if path.name.startswith("warehouse"):
             return any(held(name, None) for name in self._catalog.datasets if name.count(".") == 1)
-        named = self._named(path)
+        try:
+            named = self._named(path)
+        except FileNotFoundError:
+            return False
         return named is not None and held(*named)
 
     def _also_others(self, person: Person) -> frozenset[str]:
