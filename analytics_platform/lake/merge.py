@@ -213,13 +213,19 @@ def merge(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Merge:
     """
     _name_files(connection, wanted)
     sources = [part for part in (_landing(wanted), _held(wanted), _lost_before(wanted)) if part] or [_nothing()]
-    connection.unregister("incoming")
+    _forget_batch(connection)
     try:
         table = _read(connection, " union all ".join(sources), is_large=wanted.is_large)
     except _UNREADABLE as error:
         raise LandingCorruptError(f"cannot read landing; restore a damaged object from a copy: {error}") from error
     connection.execute(_LOSERS)
     return Merge(connection, table)
+
+
+def _forget_batch(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let go of the last batch's rows: Arrow's are registered, those that DuckDB kept are a view of a table."""
+    connection.unregister("incoming")
+    connection.execute("drop view if exists incoming; drop table if exists kept_by_duckdb")
 
 
 def _read(connection: duckdb.DuckDBPyConnection, query: str, *, is_large: bool) -> pa.Table | None:

@@ -247,6 +247,19 @@ def test_many_partitions_are_built_in_batches(store: LocalStore, monkeypatch: py
     assert scan(store, "product", days[1], days[3]).read_all()["day"].to_pylist() == days[1:4]
 
 
+@pytest.mark.parametrize("lines", [(100, 1, 100, 1), (1, 100, 1, 100)])
+def test_partitions_that_memory_holds_and_that_it_does_not_are_built_after_each_other(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, lines: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr("analytics_platform.lake.raw._BATCH_OBJECTS", 1)
+    monkeypatch.setattr("analytics_platform.lake.raw._MEMORY_BYTES", 10_000)
+    days = [DAY + timedelta(days=n) for n in range(len(lines))]
+    for day, count in zip(days, lines, strict=True):
+        land(store, *(line(f"m-{n}", day=day) for n in range(count)), day=day)
+    built = build_partitions(store, streams=["product"], partitions=[(day, TENANT) for day in days])
+    assert tuple(partition.accepted for partition in built) == lines
+
+
 def test_extreme_values_survive(store: LocalStore) -> None:
     far = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     land(store, line("m-1", sent_at=far, original_timestamp=datetime(1, 1, 1, tzinfo=UTC), user_id="\u0000'\"\\é😀"))
