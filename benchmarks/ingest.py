@@ -6,7 +6,8 @@ partition or syncs. The peers take the same file in with what is usual (`benchma
 that is made when it is missing, with fewer messages, since they are slow and linear. All steps take turns, medians are
 reported, and each step runs in a process of its own, so that its CPU time and its peak memory are its own.
 
-Three files: one day of messages of few tenants, an eighth of them, and the same number of many tenants.
+Four files: one day of messages of few tenants, an eighth of them, and the same number of many tenants: once of the
+same number of people in all, which is what the tenants themselves cost, and once of as many people a tenant.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from analytics_platform.lake.raw import build_partitions
 from analytics_platform.lake.schema import DICTIONARY_COLUMNS, IDENTIFIERS, JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
 from analytics_platform.lake.store import LocalStore
 from benchmarks.measuring import Measured, measured, median
-from benchmarks.messages import write_file
+from benchmarks.messages import USERS_OF_A_TENANT, write_file
 
 FEW, MANY, GROWTH = 10, 400, 8
 MAX_OF_FLOOR = 1.7
@@ -48,6 +49,7 @@ _EVENTS = 1_000_000
 _PEER_EVENTS = 100_000
 _ROUNDS = 5
 _BATCH_ROWS = 50_000
+_MORE = ("eighth", "many", "crowd")
 _LAKE = "lake"
 _KEYS = "identity_keys.json"
 _FILE = "messages.zst"
@@ -124,11 +126,13 @@ class Case:
     folder: Path
     events: int
     tenants: int
+    users: int = USERS_OF_A_TENANT
+    """Of a tenant."""
 
     def write(self) -> None:
         """Write the file."""
         self.folder.mkdir()
-        write_file(self.folder / _FILE, catalog_of(self.tenants), events=self.events, days=1)
+        write_file(self.folder / _FILE, catalog_of(self.tenants), events=self.events, days=1, users=self.users)
 
 
 Rounds = dict[tuple[str, str], list[Measured]]
@@ -197,8 +201,10 @@ class Result:
         for way, steps in {"landing to raw": ("raw",), "file to raw": ("import", "raw")}.items():
             self._judged_beside(way, steps)
             few = self.per_event("few", *steps)
-            if "many" in self._events:
-                self.held(f"{way}, {MANY} tenants times {FEW}", self.per_event("many", *steps) / few, MAX_MANY_OF_FEW)
+            for case, people in {"many": "the same people", "crowd": "as many people each"}.items():
+                if case in self._events:
+                    times = self.per_event(case, *steps) / few
+                    self.held(f"{way}, {MANY} tenants times {FEW}, {people}", times, MAX_MANY_OF_FEW)
             if "eighth" in self._events:
                 self.held(f"{way}, per event, times an eighth", few / self.per_event("eighth", *steps), MAX_GROWTH)
         for step in ("import", "raw"):
@@ -224,7 +230,8 @@ def run(options: argparse.Namespace) -> int:
         beside = Case("peers", at / "peers", options.peer_events, FEW)
         more = {
             "eighth": Case("eighth", at / "eighth", options.events // GROWTH, FEW),
-            "many": Case("many", at / "many", options.events, MANY),
+            "many": Case("many", at / "many", options.events, MANY, users=USERS_OF_A_TENANT * FEW // MANY),
+            "crowd": Case("crowd", at / "crowd", options.events, MANY),
         }
         cases = [few, *(more[case] for case in options.cases)]
         for case in (*cases, beside):
@@ -252,7 +259,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=_EVENTS)
     parser.add_argument("--peer-events", type=int, default=_PEER_EVENTS, help="0 leaves the peers out")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
-    parser.add_argument("--cases", nargs="*", choices=("eighth", "many"), default=("eighth", "many"))
+    parser.add_argument("--cases", nargs="*", choices=_MORE, default=_MORE)
     parser.add_argument("--peers", type=Path, default=_PEERS_HOME, help="the peers' environment; made if missing")
     return 1 if run(parser.parse_args()) else 0
 

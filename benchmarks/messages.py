@@ -1,6 +1,6 @@
 """Messages as real producers send them, for the benchmarks: seeded, about 750 bytes each, over days and tenants.
 
-A tenant has 500 users, each with an address of their own, and 200 projects.
+A tenant has 500 users unless asked otherwise, each with an address of their own, and 200 projects.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import zstandard
 from analytics_platform.catalog import Catalog
 
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
+USERS_OF_A_TENANT = 500
 _DUPLICATES, _BROKEN, _LATE = 0.02, 0.01, 0.03
-_USERS = 500
 _DAY = timedelta(days=1)
 _STATUSES = ("available", "reserved", "picked", "checked_out", "in_transit", "on_site", "returned", "in_inspection")
 _LIBRARY = {"name": "analytics-python", "version": "2.4.0"}
@@ -30,14 +30,16 @@ _BROWSER = {
 }
 
 
-def write_file(path: Path, catalog: Catalog, *, events: int, days: int, seed: int = 1) -> None:
+def write_file(
+    path: Path, catalog: Catalog, *, events: int, days: int, seed: int = 1, users: int = USERS_OF_A_TENANT
+) -> None:
     """One zstd file in the order of time, with 1 % broken lines, 2 % repeated ones and 3 % a day late among them."""
     with path.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as sink:
-        for line in _lines(catalog, events, days, random.Random(seed)):
+        for line in _lines(catalog, events, days, random.Random(seed), users):
             sink.write(line)
 
 
-def _lines(catalog: Catalog, events: int, days: int, rng: random.Random) -> Iterator[bytes]:
+def _lines(catalog: Catalog, events: int, days: int, rng: random.Random, users: int) -> Iterator[bytes]:
     tenants = sorted(catalog.tenants)
     recent: list[bytes] = []
     for number in range(events):
@@ -48,17 +50,23 @@ def _lines(catalog: Catalog, events: int, days: int, rng: random.Random) -> Iter
             yield rng.choice(recent)
         else:
             moment = FIRST_DAY + timedelta(days=days * number / events)
-            said = message(rng, rng.choice(tenants), moment, late_by=_DAY if rng.random() < _LATE else timedelta())
+            tenant, late_by = rng.choice(tenants), _DAY if rng.random() < _LATE else timedelta()
+            said = message(rng, tenant, moment, late_by=late_by, users=users)
             line = orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
             recent = [*recent[-99:], line]
             yield line
 
 
 def message(
-    rng: random.Random, tenant: str, moment: datetime, *, late_by: timedelta = timedelta()
+    rng: random.Random,
+    tenant: str,
+    moment: datetime,
+    *,
+    late_by: timedelta = timedelta(),
+    users: int = USERS_OF_A_TENANT,
 ) -> dict[str, object]:
     """A track call of a tenant, sent at a moment: mostly scans and requests, some steps of the browser's flows."""
-    happened, user = moment - late_by, rng.randrange(_USERS)
+    happened, user = moment - late_by, rng.randrange(users)
     event, own = rng.choice((_scan, _scan, _request, _flow))(rng, happened)
     common = {"schema_version": 1, "tenant_id": tenant, "project_id": f"prj-{rng.randrange(200)}"}
     return {

@@ -1,9 +1,10 @@
 """Gathering: lines become immutable objects of one place each, and are put.
 
 Lines wait in memory, by day and tenant (dead letters by reason too), until their object is full or all together are
-too many; so no object has two tenants, and memory is bounded whatever a writer reads. The same lines in the same order
-give the same objects. What a writer says about its objects is its own: `landing` for an import, the collector's
-shipping for a segment.
+too many; so no object has two tenants, and memory is bounded whatever a writer reads. Lines of small objects wait
+compressed before they are put: an object costs more than its bytes, in the lake and to all who read it, and with
+hundreds of tenants each is small. The same lines in the same order give the same objects. What a writer says about its
+objects is its own: `landing` for an import, the collector's shipping for a segment.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 
+import zstandard
+
 from analytics_platform.lake.dead_letters import compressed
 from analytics_platform.lake.manifest import WrittenObject
 from analytics_platform.lake.store import ObjectExistsError, ObjectStore
 
 _OBJECT_BYTES = 8 * 1024 * 1024
-_WAITING_BYTES = 48 * 1024 * 1024
+_WAITING_BYTES = 32 * 1024 * 1024
+# Beyond this an object is worth its put, and its lines are not compressed twice.
+_SMALL_BYTES = 1024 * 1024
 _PUTS_AT_ONCE = 8
 
 
@@ -35,15 +40,38 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Gathered:
-    """The lines of an object to be, before compression; `received_at` is the latest of theirs."""
+    """The lines of an object to be, of which the first may wait compressed; `received_at` is the latest of theirs."""
 
-    lines: bytearray = field(default_factory=bytearray)
     streams: Counter[str] = field(default_factory=Counter)
     received_at: datetime | None = None
+    size: int = 0
+    held: int = 0
+    _squeezed: list[bytes] = field(default_factory=list)
+    _last: bytearray = field(default_factory=bytearray)
+
+    def add(self, lines: bytes) -> None:
+        """Take lines: `size` is of all of them, `held` what they take in memory."""
+        self._last += lines
+        self.size += len(lines)
+        self.held += len(lines)
+
+    def squeeze(self, compressor: zstandard.ZstdCompressor) -> None:
+        """Compress what came since the last time."""
+        if not self._last:
+            return
+        squeezed = compressor.compress(self._last)
+        self.held += len(squeezed) - len(self._last)
+        self._squeezed.append(squeezed)
+        self._last = bytearray()
+
+    def lines(self) -> bytes:
+        """All lines as they came."""
+        inflate = zstandard.ZstdDecompressor().decompress
+        return b"".join((*map(inflate, self._squeezed), self._last))
 
 
-KeyOf = Callable[[Place, Gathered], str]
-"""The key of an object; it depends on the lines and on nothing that another attempt would find changed."""
+KeyOf = Callable[[Place, Gathered, bytes], str]
+"""The key of an object of those lines; it depends on nothing that another attempt would find changed."""
 
 OnPut = Callable[[Place, WrittenObject, bool], None]
 """Told of every object in the order of the puts; false when it lay in the lake before."""
@@ -64,40 +92,51 @@ class Gathering:
         waiting = self._waiting.get(place)
         if waiting is None:
             waiting = self._waiting[place] = Gathered()
-        waiting.lines += lines
+        waiting.add(lines)
         waiting.streams[stream] += count
         if received_at is not None and (waiting.received_at is None or received_at > waiting.received_at):
             waiting.received_at = received_at
         self._waiting_bytes += len(lines)
-        if len(waiting.lines) >= _OBJECT_BYTES:
+        if waiting.size >= _OBJECT_BYTES:
             self._put([place])
         elif self._waiting_bytes >= _WAITING_BYTES:
-            self._put(self._largest(self._waiting_bytes - _WAITING_BYTES // 2))
+            self._make_room()
 
     def put_rest(self) -> None:
         """Put what still waits."""
         self._put(sorted(self._waiting, key=lambda place: (place.reason or "", place.day, place.tenant)))
 
+    def _make_room(self) -> None:
+        """Compress what is small; where that frees less than half, put the largest."""
+        compressor = zstandard.ZstdCompressor(level=1)
+        for waiting in self._waiting.values():
+            if waiting.size < _SMALL_BYTES:
+                waiting.squeeze(compressor)
+        self._waiting_bytes = sum(waiting.held for waiting in self._waiting.values())
+        if self._waiting_bytes > _WAITING_BYTES // 2:
+            self._put(self._largest(self._waiting_bytes - _WAITING_BYTES // 2))
+
     def _largest(self, to_free: int) -> list[Place]:
         """The fewest places that together hold `to_free` bytes."""
         chosen: list[Place] = []
-        for place, waiting in sorted(self._waiting.items(), key=lambda item: len(item[1].lines), reverse=True):
+        for place, waiting in sorted(self._waiting.items(), key=lambda item: item[1].held, reverse=True):
             if to_free <= 0:
                 break
             chosen.append(place)
-            to_free -= len(waiting.lines)
+            to_free -= waiting.held
         return chosen
 
     def _put(self, places: Sequence[Place]) -> None:
         """Put objects side by side (a put waits and hardly computes), and tell of them in their order."""
         with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
             for place, (written, is_new) in zip(places, pool.map(self._put_one, places), strict=True):
-                self._waiting_bytes -= len(self._waiting.pop(place).lines)
+                self._waiting_bytes -= self._waiting.pop(place).held
                 self._on_put(place, written, is_new)
 
     def _put_one(self, place: Place) -> tuple[WrittenObject, bool]:
         waiting = self._waiting[place]
-        key, stored, is_new = self._key_of(place, waiting), compressed(bytes(waiting.lines)), True
+        lines = waiting.lines()
+        key, stored, is_new = self._key_of(place, waiting, lines), compressed(lines), True
         try:
             self._store.put(key, stored, if_none_match=True)
         except ObjectExistsError:

@@ -71,8 +71,8 @@ class Landing:
         counts.received += 1
         return counts
 
-    def _key(self, place: Place, gathered: Gathered) -> str:
-        sha = digest(bytes(gathered.lines))
+    def _key(self, place: Place, gathered: Gathered, lines: bytes) -> str:
+        sha = digest(lines)
         if place.reason is not None:
             return dead_letter_key(place.reason, place.day, place.tenant, self._manifest.writer, sha)
         assert gathered.received_at is not None

@@ -209,9 +209,9 @@ class Shipper:
         gathering.put_rest()
         return objects
 
-    def _key(self, segment: ClosedSegment, place: Place, gathered: Gathered) -> str:
+    def _key(self, segment: ClosedSegment, place: Place, _gathered: Gathered, lines: bytes) -> str:
         """The key of an object. The segment's number is in the digest: equal lines acknowledged twice are two lines."""
-        sha = digest(b"%d\n" % segment.number + gathered.lines)
+        sha = digest(b"%d\n" % segment.number + lines)
         writer = self._spool.writer
         if place.reason is None:
             return landing_key(place.day, place.tenant, segment.hour, writer, sha)
