@@ -21,10 +21,12 @@ from analytics_platform.cli.portal import demo_users
 if TYPE_CHECKING:
     import dagster as dg
 
+    from analytics_platform.defs.begun_backfills import Begun
     from analytics_platform.defs.run_report import RunReport
     from analytics_platform.demo.live import LiveReport
     from analytics_platform.intake.importer import ImportReport
 
+_NEWEST = "newest"
 _DEMO_DAYS = 365
 _DEMO_SEED = 20_260_101
 
@@ -77,7 +79,14 @@ def run(first: date | None, last: date | None, as_json: bool) -> None:
     "--tenant", "tenants", type=Tenant(), multiple=True, help="Whose raw partitions; all tenants' by default."
 )
 @click.option("--reason", default="", help="Why; it stands on the runs.")
-@click.option("--resume", is_flag=True, help="Take up the rest of the one that was killed or has failed.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=_NEWEST,
+    metavar="[ID]",
+    help="Take up the rest of one that was killed or has failed: the newest, or that of an id.",
+)
+@click.option("--forget", metavar="ID", help="Keep one that was killed or has failed no longer.")
 @as_json
 def backfill(
     assets: tuple[str, ...],
@@ -85,7 +94,8 @@ def backfill(
     last: date | None,
     tenants: tuple[str, ...],
     reason: str,
-    resume: bool,
+    resume: str | None,
+    forget: str | None,
     as_json: bool,
 ) -> None:
     """Build partitions again, and everything that is made from them for those days.
@@ -97,24 +107,40 @@ def backfill(
         analytics backfill --asset kpi/revenue/kpi_mrr --from 2026-11-24 --to 2026-11-24 --reason incident-4f1c09aa21
         analytics backfill --from 2026-11-01 --to 2026-11-24 --tenant delta-events
         analytics backfill --resume
+        analytics backfill --resume 3fa9c01b
     """
-    if resume and (assets or first or last or tenants or reason):
-        raise click.UsageError(
-            "--resume goes by what the one that broke off was asked for; leave the other options out"
-        )
-    from analytics_platform.defs.backfill import Asked
+    if (resume or forget) and (assets or first or last or tenants or reason or (resume and forget)):
+        option = "--resume" if resume else "--forget"
+        raise click.UsageError(f"{option} goes by what one that broke off was asked for; leave the other options out")
     from analytics_platform.defs.backfill import backfill as build_again
+    from analytics_platform.defs.backfill import give_up
+    from analytics_platform.defs.begun_backfills import Asked
     from analytics_platform.defs.manifest import ensure_manifest
 
+    if forget:
+        given_up = give_up(read_settings(), forget)
+        show({"forgotten": given_up.backfill_id}, as_json, [f"Forgotten: {_backfill_line(given_up)}"])
+        return
     ensure_manifest(read_settings())
     with progress_bar("Building again", as_json) as progress:
         asked = None if resume else Asked(assets, first, last, tenants, reason)
-        done = build_again(read_settings(), asked, progress)
-    built = done.asked
-    whose = f" of {', '.join(built.tenants)}" if built.tenants else ""
-    head = f"Backfill {done.backfill_id}: {', '.join(built.assets)}{whose}, {built.first} to {built.last}"
-    show(done.as_dict(), as_json, [head, *run_lines(done.report)])
+        which = None if resume == _NEWEST else resume
+        done = build_again(read_settings(), asked, progress, resume=which)
+    head = f"Backfill {_backfill_line(done.begun)}"
+    waiting = [
+        f"Broken off before: {_backfill_line(each)} ({each.asked.reason}); "
+        f"take up its rest with analytics backfill --resume {each.backfill_id}, or --forget it"
+        for each in done.others
+    ]
+    show(done.as_dict(), as_json, [head, *run_lines(done.report), *waiting])
     sys.exit(0 if done.report.ok else 1)
+
+
+def _backfill_line(begun: Begun) -> str:
+    """Which backfill it is, of what."""
+    built = begun.asked
+    whose = f" of {', '.join(built.tenants)}" if built.tenants else ""
+    return f"{begun.backfill_id}: {', '.join(built.assets)}{whose}, {built.first} to {built.last}"
 
 
 @click.command(cls=Command)

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -24,6 +22,14 @@ from filelock import FileLock, Timeout
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
+from analytics_platform.defs.begun_backfills import (
+    Asked,
+    BackfillRefusedError,
+    Begun,
+    Place,
+    all_begun,
+    begun_before,
+)
 from analytics_platform.defs.changes import last_watermark
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance
 from analytics_platform.defs.partitions import (
@@ -56,49 +62,27 @@ _BY_TENANT = frozenset(jobs.INGEST_LAYERS)
 _SIMILAR = 5
 
 
-class BackfillRefusedError(AnalyticsError):
-    """What was asked for cannot be built; the text names the option and the mend."""
-
-
 class BackfillAtWorkError(AnalyticsError):
     """Another backfill is at work in this home."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a backfill is asked for.
-
-    Attributes:
-        assets: keys as people write them, such as ops/ledger; everything downstream of them is built too.
-        first: first day; None for the newest built one.
-        last: last day.
-        tenants: whose raw partitions; all tenants' when empty.
-        reason: why, for whoever reads the runs.
-    """
-
-    assets: tuple[str, ...]
-    first: date | None
-    last: date | None
-    tenants: tuple[str, ...]
-    reason: str
-
-
 @dataclass
 class BackfillReport:
-    """What a backfill did: what it was asked for as it was understood, and the runs."""
+    """What a backfill did: what it was asked for as it was understood, its runs, and others that broke off before."""
 
-    asked: Asked
-    backfill_id: str
+    begun: Begun
+    others: list[Begun] = field(default_factory=list)
     report: RunReport = field(default_factory=lambda: RunReport(None, None))
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for `--json`; the names are stable."""
         return {
             **self.report.as_dict(),
-            "backfill_id": self.backfill_id,
-            "assets": list(self.asked.assets),
-            "tenants": list(self.asked.tenants),
-            "reason": self.asked.reason,
+            "backfill_id": self.begun.backfill_id,
+            "assets": list(self.begun.asked.assets),
+            "tenants": list(self.begun.asked.tenants),
+            "reason": self.begun.asked.reason,
+            "broken_off": [each.as_dict() for each in self.others],
         }
 
 
@@ -107,6 +91,7 @@ def backfill(
     asked: Asked | None,
     progress: Progress | None = None,
     *,
+    resume: str | None = None,
     definitions: dg.Definitions | None = None,
 ) -> BackfillReport:
     """Build partitions again, and everything that is made from them for those days.
@@ -115,13 +100,14 @@ def backfill(
     come the raw partitions of those days that lack something which has landed. Dashboards show the newest built day, so
     they are built as of that.
 
-    What a backfill that was killed or has failed was asked for stays on record, until one has come to its end: the next
-    one takes up the rest of it and leaves out which of its runs have succeeded.
+    What a backfill that was killed or has failed was asked for stays on record until it has come to its end: whoever
+    takes it up builds the rest of it and leaves out which of its runs have succeeded.
 
     Args:
         settings: the deployment.
-        asked: what to build, and why; None for the rest of the one that broke off.
+        asked: what to build, and why; None for the rest of one that broke off.
         progress: told how far it is.
+        resume: which of those that broke off; the newest by default.
         definitions: the graph; by default the deployment's own.
 
     Raises:
@@ -131,9 +117,12 @@ def backfill(
     definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
     with _alone(settings), open_instance(settings) as instance:
         plan = Plan(settings, definitions, instance)
-        begun = _Begun(uuid.uuid4().hex[:8], plan.understood(asked)) if asked else _Begun.on_record(settings)
-        begun.record(settings)
-        done = BackfillReport(begun.asked, begun.backfill_id)
+        if asked:
+            begun = Begun(uuid.uuid4().hex[:8], plan.understood(asked))
+        else:
+            begun = begun_before(settings.home, resume, "--resume")
+        begun.record(settings.home)
+        done = BackfillReport(begun)
         tags = {BACKFILL_TAG: begun.backfill_id, REASON_TAG: begun.asked.reason}
         built = begun.built(instance)
         steps = [
@@ -142,52 +131,25 @@ def backfill(
         done.report = run_steps(settings, definitions, instance, steps, progress)
         done.report.first, done.report.last = begun.asked.first, begun.asked.last
         if all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in done.report.runs):
-            begun.forget(settings)
+            begun.forget(settings.home)
+        done.others = [each for each in all_begun(settings.home) if each.backfill_id != begun.backfill_id]
     return done
 
 
-_Place = tuple[str, str | None, str | None]
-"""A step's job and range, which no other step of a backfill has."""
+def give_up(settings: Settings, backfill_id: str) -> Begun:
+    """Forget one that broke off: its rest is not wanted any more.
+
+    Raises:
+        BackfillRefusedError: there is none of that id.
+        BackfillAtWorkError: one is at work.
+    """
+    with _alone(settings):
+        begun = begun_before(settings.home, backfill_id, "--forget")
+        begun.forget(settings.home)
+    return begun
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """A backfill that has not come to its end, as the home keeps it."""
-
-    backfill_id: str
-    asked: Asked
-
-    @classmethod
-    def on_record(cls, settings: Settings) -> _Begun:
-        path = _record(settings)
-        if not path.exists():
-            raise BackfillRefusedError("--resume: no backfill has broken off here; say what to build instead")
-        known = json.loads(path.read_text(encoding="utf-8"))
-        days = {name: date.fromisoformat(known[name]) for name in ("first", "last")}
-        asked = Asked(tuple(known["assets"]), **days, tenants=tuple(known["tenants"]), reason=known["reason"])
-        return cls(known["backfill_id"], asked)
-
-    def record(self, settings: Settings) -> None:
-        known = {"backfill_id": self.backfill_id, **vars(self.asked)}
-        _record(settings).write_text(json.dumps(known, default=str), encoding="utf-8")
-
-    def forget(self, settings: Settings) -> None:
-        _record(settings).unlink()
-
-    def built(self, instance: dg.DagsterInstance) -> set[_Place]:
-        """What runs of it have built before it broke off."""
-        ours = dg.RunsFilter(tags={BACKFILL_TAG: self.backfill_id}, statuses=[dg.DagsterRunStatus.SUCCESS])
-        return {
-            (run.job_name, run.tags.get(RANGE_START_TAG), run.tags.get(RANGE_END_TAG))
-            for run in instance.get_runs(filters=ours)
-        }
-
-
-def _record(settings: Settings) -> Path:
-    return settings.home / "backfill.json"
-
-
-def _place(step: Step) -> _Place:
+def _place(step: Step) -> Place:
     return step.job, step.tags.get(RANGE_START_TAG), step.tags.get(RANGE_END_TAG)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import dagster as dg
 
 from analytics_platform.defs import jobs, keys
-from analytics_platform.defs.backfill import CHUNK_DAYS, Asked, backfill
+from analytics_platform.defs.backfill import CHUNK_DAYS, backfill
+from analytics_platform.defs.begun_backfills import Asked
 from analytics_platform.defs.partitions import days_between, partitions_from, span_of
 from analytics_platform.settings import Settings
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,14 +18,8 @@ from filelock import FileLock
 
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
-from analytics_platform.defs.backfill import (
-    CHUNK_DAYS,
-    Asked,
-    BackfillAtWorkError,
-    BackfillRefusedError,
-    Plan,
-    backfill,
-)
+from analytics_platform.defs.backfill import CHUNK_DAYS, BackfillAtWorkError, Plan, backfill, give_up
+from analytics_platform.defs.begun_backfills import Asked, BackfillRefusedError, Begun, all_begun
 from analytics_platform.defs.changes import Watermark
 from analytics_platform.defs.instance import instance_config, open_instance
 from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
@@ -153,9 +148,30 @@ def test_a_backfill_that_is_killed_is_taken_up_where_it_broke_off(tmp_path: Path
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert broken_off.built(tmp_path) == broken_off.MONTHS[:1]
     settings, graph = broken_off.settings_in(tmp_path), broken_off.graph(tmp_path)
+    day = replace(broken_off.ASKED, first=broken_off.FIRST, last=broken_off.FIRST, reason="another")
+    between = backfill(settings, day, definitions=graph)
+    assert [each.asked for each in between.others] == [broken_off.ASKED]
     done = backfill(settings, None, definitions=graph)
-    assert broken_off.built(tmp_path) == broken_off.MONTHS
+    assert broken_off.built(tmp_path) == [broken_off.MONTHS[0], f"{day.first} {day.last}", *broken_off.MONTHS[1:]]
     assert done.report.ok
-    assert done.asked == broken_off.ASKED
+    assert done.others == []
+    assert done.begun.asked == broken_off.ASKED
     with pytest.raises(BackfillRefusedError, match="--resume: no backfill has broken off here"):
         backfill(settings, None, definitions=graph)
+
+
+def test_of_several_that_broke_off_each_is_found_and_can_be_given_up(house: House) -> None:
+    begun = [Begun(f"0000000{number}", asked("ops/ledger", last=DAY)) for number in (2, 1, 3)]
+    for each in begun:
+        each.record(house.settings.home)
+    assert all_begun(house.settings.home) == begun
+    with pytest.raises(
+        BackfillRefusedError, match="'9' has broken off here; those that have: 00000002, 00000001, 00000003"
+    ):
+        backfill(house.settings, None, resume="9", definitions=house.definitions)
+    assert give_up(house.settings, "00000001") == begun[1]
+    assert all_begun(house.settings.home) == [begun[0], begun[2]]
+    for left in ("00000002", "00000003"):
+        give_up(house.settings, left)
+    with pytest.raises(BackfillRefusedError, match="--forget: no backfill has broken off here"):
+        give_up(house.settings, "00000002")
