@@ -1,5 +1,6 @@
 """Lines become objects of one place each; small ones wait compressed, so that many tenants do not make many objects."""
 
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def test_no_line_is_lost_moved_or_put_twice_whatever_memory_there_is(
 ) -> None:
     lines = [(number, b"".join(LINE % (said, n) for n in range(count))) for number, count, said in added]
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)  # thousands of syncs of what nobody keeps
         patch.setattr(gathering, "_OBJECT_BYTES", 1_500)
         patch.setattr(gathering, "_WAITING_BYTES", waiting)
         patch.setattr(gathering, "_SMALL_BYTES", small)
