@@ -128,8 +128,8 @@ def backfill(
         done = build_again(read_settings(), asked, progress, resume=which)
     head = f"Backfill {_backfill_line(done.begun)}"
     waiting = [
-        f"Broken off before: {_backfill_line(each)} ({each.asked.reason}); "
-        f"take up its rest with analytics backfill --resume {each.backfill_id}, or --forget it"
+        f"Broken off before: {_backfill_line(each)} ({each.asked.reason}); take up its rest with "
+        f"analytics backfill --resume {each.backfill_id}, or drop it with --forget {each.backfill_id}"
         for each in done.others
     ]
     show(done.as_dict(), as_json, [head, *run_lines(done.report), *waiting])

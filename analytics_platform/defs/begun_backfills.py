@@ -100,7 +100,7 @@ def begun_before(home: Path, backfill_id: str | None, option: str) -> Begun:
     """
     known = all_begun(home)
     if not known:
-        raise BackfillRefusedError(f"{option}: no backfill has broken off here, so there is nothing to take up or to forget")
+        raise BackfillRefusedError(f"{option}: no backfill has broken off here")
     found = next((each for each in reversed(known) if backfill_id in (None, each.backfill_id)), None)
     if found is None:
         names = ", ".join(each.backfill_id for each in known)
