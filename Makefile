@@ -13,6 +13,8 @@ PORT ?= 3000
 COLLECTOR_PORT ?=
 # The portal's; 8000, or a free one when that is taken.
 PORTAL_PORT ?=
+# What `make bench` runs; backfill and whole_night want a home that is built: docs/benchmarks.md.
+BENCHMARKS ?= ingest event_log anomalies hourly nightly middleware collector retention guard start graph dashboards
 # Processes that share the tests; each takes about a gigabyte.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(max(os.cpu_count() or 2, 2), 8))')
 
@@ -84,18 +86,10 @@ check: $(MANIFEST) ## Does the asset graph load?
 	$(BIN)/dg check defs
 
 bench: $(READY) ## Speed as ratios to a floor measured in the same run
-	$(BIN)/python -m benchmarks.ingest
-	$(BIN)/python -m benchmarks.event_log
-	$(BIN)/python -m benchmarks.anomalies
-	$(BIN)/python -m benchmarks.hourly
-	$(BIN)/python -m benchmarks.nightly
-	$(BIN)/python -m benchmarks.middleware
-	$(BIN)/python -m benchmarks.collector
-	$(BIN)/python -m benchmarks.retention
-	$(BIN)/python -m benchmarks.guard
-	$(BIN)/python -m benchmarks.start
-	$(BIN)/python -m benchmarks.graph
-	$(BIN)/python -m benchmarks.dashboards
+	@missed=; for each in $(BENCHMARKS); do \
+		echo "== $$each"; $(BIN)/python -m benchmarks.$$each || missed="$$missed $$each"; \
+	done; \
+	test -z "$$missed" || { echo "Missed a bar or failed:$$missed (docs/benchmarks.md says which are known to be)"; exit 1; }
 
 node: ## Install the npm packages of the TypeScript types and of the client tests (needs Node.js 20)
 	cd analytics_platform/tracking/typescript && npm ci --silent

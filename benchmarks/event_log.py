@@ -23,9 +23,11 @@ import yaml
 from analytics_platform.defs.instance import EVENT_BATCH_SIZE, instance_config, write_instance_config
 from analytics_platform.defs.partitions import range_tags
 from analytics_platform.settings import Settings
+from benchmarks.measuring import held
 from tests.postgres import running_postgres
 
 FIRST = date(2025, 1, 1)
+MAX_MS = 3.0
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -66,11 +68,11 @@ def cost(home: Path, *, batch_size: int, days: int, assets: int = 4) -> Cost:
         return Cost((time.perf_counter() - started) * per, (time.process_time() - worked) * per)
 
 
-def main(days: int) -> None:
-    """Print three lines per database."""
+def main(days: int) -> int:
+    """Print three lines per database; exit code 1 when the embedded one misses the bar."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        compare("SQLite", home / "stock", {}, Settings(home=home / "ours"), days)
+        embedded = compare("SQLite", home / "stock", {}, Settings(home=home / "ours"), days)
         try:
             with running_postgres() as server:
                 stock = Settings(home=home / "stock-shared", **server.database("stock"))
@@ -79,9 +81,10 @@ def main(days: int) -> None:
                 compare("PostgreSQL", stock.home, {"storage": {"postgres": database}}, ours, days)
         except pytest.skip.Exception as why:
             print(f"PostgreSQL: {why}")
+    return 0 if held("ms per (asset, partition), embedded", embedded.wall, MAX_MS) else 1
 
 
-def compare(name: str, stock: Path, config: dict[str, Any], ours: Settings, days: int) -> None:
+def compare(name: str, stock: Path, config: dict[str, Any], ours: Settings, days: int) -> Cost:
     """Measure the stock storage and ours, each in an instance of its own that has been opened before."""
     stock.mkdir(parents=True)
     (stock / "dagster.yaml").write_text(yaml.safe_dump({"telemetry": {"enabled": False}, **config}))
@@ -94,7 +97,8 @@ def compare(name: str, stock: Path, config: dict[str, Any], ours: Settings, days
     print(f"{name:11}stock          {single}")
     print(f"{name:11}stock, batched {batched}")
     print(f"{name:11}ours           {best}; {single.wall / best.wall:.1f} times less wall time")
+    return best
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 250)
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 250))

@@ -36,7 +36,7 @@ from analytics_platform.lake.merge import connected
 from analytics_platform.lake.raw import build_partitions
 from analytics_platform.lake.schema import DICTIONARY_COLUMNS, IDENTIFIERS, JSON_COLUMNS, LANDING_COLUMNS, RAW_SCHEMA
 from analytics_platform.lake.store import LocalStore
-from benchmarks.measuring import Measured, measured, median
+from benchmarks.measuring import Measured, held, measured, median
 from benchmarks.messages import USERS_OF_A_TENANT, write_file
 
 FEW, MANY, GROWTH = 10, 400, 8
@@ -191,10 +191,8 @@ class Result:
             print(line, file=where, flush=True)
 
     def held(self, what: str, found: float, most: float) -> None:
-        """Say whether a bar holds."""
-        is_held = found <= most
-        self.missed += not is_held
-        print(f"{what:<58}{found:8.3f} of at most {most:.3f}{'' if is_held else '  MISSED'}")
+        """Say whether a bar holds, and count it if not."""
+        self.missed += not held(what, found, most)
 
     def judged(self) -> int:
         """All bars of what was measured; how many are missed."""

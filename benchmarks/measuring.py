@@ -1,4 +1,4 @@
-"""What a step costs: CPU seconds, wall seconds and peak memory of a process of its own, and medians over rounds."""
+"""What a step costs: CPU and wall seconds, peak memory of a process of its own, medians over rounds; and bars."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ def median(rounds: Sequence[Measured]) -> Measured:
         statistics.median(step.wall for step in rounds),
         max(step.peak_mb for step in rounds),
     )
+
+
+def held(what: str, found: float, most: float) -> bool:
+    """Say whether a bar holds."""
+    is_held = found <= most
+    print(f"{what:<58}{found:8.3f} of at most {most:.3f}{'' if is_held else '  MISSED'}")
+    return is_held
 
 
 def _timed(step: Callable[..., None], arguments: Sequence[object]) -> Measured:
