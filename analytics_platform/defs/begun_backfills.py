@@ -6,6 +6,7 @@ Belongs here: what is on record of one, and which of its runs have succeeded. St
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -64,11 +65,13 @@ class Begun:
 
     def record(self, home: Path) -> None:
         """Keep it until it is forgotten."""
-        self._path(home).write_text(json.dumps(self.as_dict()), encoding="utf-8")
+        path = home / f"backfill-{self.backfill_id}.json"
+        path.write_text(json.dumps(self.as_dict()), encoding="utf-8")
+        self._remove(each for each in _records(home) if each != path)
 
     def forget(self, home: Path) -> None:
         """It has come to its end, or nobody wants the rest of it."""
-        self._path(home).unlink(missing_ok=True)
+        self._remove(_records(home))
 
     def built(self, instance: dg.DagsterInstance) -> set[Place]:
         """What runs of it have built before it broke off."""
@@ -78,13 +81,15 @@ class Begun:
             for run in instance.get_runs(filters=ours)
         }
 
-    def _path(self, home: Path) -> Path:
-        return home / f"backfill-{self.backfill_id}.json"
+    def _remove(self, records: Iterable[Path]) -> None:
+        for path in records:
+            if _read(path).backfill_id == self.backfill_id:
+                path.unlink()
 
 
 def all_begun(home: Path) -> list[Begun]:
     """Those on record, in the order in which they were begun or last taken up."""
-    return [_read(path) for path in sorted(home.glob("backfill-*.json"), key=lambda path: path.stat().st_mtime_ns)]
+    return [_read(path) for path in _records(home)]
 
 
 def begun_before(home: Path, backfill_id: str | None, option: str) -> Begun:
@@ -108,6 +113,11 @@ def begun_before(home: Path, backfill_id: str | None, option: str) -> Begun:
             f"{option}: no backfill {backfill_id!r} has broken off here; those that have: {names}"
         )
     return found
+
+
+def _records(home: Path) -> list[Path]:
+    """In the order of writing; a home from when there was place for one alone has it in `backfill.json`."""
+    return sorted(home.glob("backfill*.json"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def _read(path: Path) -> Begun:

@@ -164,6 +164,8 @@ def test_of_several_that_broke_off_each_is_found_and_can_be_given_up(house: Hous
     begun = [Begun(f"0000000{number}", asked("ops/ledger", last=DAY)) for number in (2, 1, 3)]
     for each in begun:
         each.record(house.settings.home)
+    old = house.settings.home / "backfill-00000002.json"
+    old.rename(house.settings.home / "backfill.json")
     assert all_begun(house.settings.home) == begun
     with pytest.raises(
         BackfillRefusedError, match="'9' has broken off here; those that have: 00000002, 00000001, 00000003"
@@ -171,7 +173,10 @@ def test_of_several_that_broke_off_each_is_found_and_can_be_given_up(house: Hous
         backfill(house.settings, None, resume="9", definitions=house.definitions)
     assert give_up(house.settings, "00000001") == begun[1]
     assert all_begun(house.settings.home) == [begun[0], begun[2]]
+    begun[0].record(house.settings.home)
+    assert all_begun(house.settings.home) == [begun[2], begun[0]]
     for left in ("00000002", "00000003"):
         give_up(house.settings, left)
+    assert not [*house.settings.home.glob("backfill*.json")]
     with pytest.raises(BackfillRefusedError, match="--forget: no backfill has broken off here"):
         give_up(house.settings, "00000002")
