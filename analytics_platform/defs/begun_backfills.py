@@ -6,7 +6,6 @@ Belongs here: what is on record of one, and which of its runs have succeeded. St
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,6 +16,7 @@ import dagster as dg
 from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG
 from analytics_platform.defs.pools import BACKFILL_TAG
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.home_state import write_json
 
 Place = tuple[str, str | None, str | None]
 """A step's job and range, which no other step of a backfill has."""
@@ -64,14 +64,12 @@ class Begun:
         }
 
     def record(self, home: Path) -> None:
-        """Keep it until it is forgotten."""
-        path = home / f"backfill-{self.backfill_id}.json"
-        path.write_text(json.dumps(self.as_dict()), encoding="utf-8")
-        self._remove(each for each in _records(home) if each != path)
+        """Keep it until it is forgotten; whole or not at all, since every backfill reads what is on record."""
+        write_json(self._path(home), self.as_dict())
 
     def forget(self, home: Path) -> None:
         """It has come to its end, or nobody wants the rest of it."""
-        self._remove(_records(home))
+        self._path(home).unlink(missing_ok=True)
 
     def built(self, instance: dg.DagsterInstance) -> set[Place]:
         """What runs of it have built before it broke off."""
@@ -81,15 +79,14 @@ class Begun:
             for run in instance.get_runs(filters=ours)
         }
 
-    def _remove(self, records: Iterable[Path]) -> None:
-        for path in records:
-            if _read(path).backfill_id == self.backfill_id:
-                path.unlink()
+    def _path(self, home: Path) -> Path:
+        return home / f"backfill-{self.backfill_id}.json"
 
 
 def all_begun(home: Path) -> list[Begun]:
     """Those on record, in the order in which they were begun or last taken up."""
-    return [_read(path) for path in _records(home)]
+    _give_old_record_its_name(home)
+    return [_read(path) for path in sorted(home.glob("backfill-*.json"), key=lambda path: path.stat().st_mtime_ns)]
 
 
 def begun_before(home: Path, backfill_id: str | None, option: str) -> Begun:
@@ -115,9 +112,11 @@ def begun_before(home: Path, backfill_id: str | None, option: str) -> Begun:
     return found
 
 
-def _records(home: Path) -> list[Path]:
-    """In the order of writing; a home from when there was place for one alone has it in `backfill.json`."""
-    return sorted(home.glob("backfill*.json"), key=lambda path: path.stat().st_mtime_ns)
+def _give_old_record_its_name(home: Path) -> None:
+    """A home from when there was place for one alone has it in `backfill.json`."""
+    old = home / "backfill.json"
+    if old.exists():
+        old.rename(_read(old)._path(home))
 
 
 def _read(path: Path) -> Begun:

@@ -45,23 +45,24 @@ class Gathered:
     streams: Counter[str] = field(default_factory=Counter)
     received_at: datetime | None = None
     size: int = 0
-    held: int = 0
     _squeezed: list[bytes] = field(default_factory=list)
     _last: bytearray = field(default_factory=bytearray)
 
+    @property
+    def held(self) -> int:
+        """Bytes that the lines take in memory; `size` is theirs as they came."""
+        return sum(map(len, self._squeezed)) + len(self._last)
+
     def add(self, lines: bytes) -> None:
-        """Take lines: `size` is of all of them, `held` what they take in memory."""
+        """Take lines."""
         self._last += lines
         self.size += len(lines)
-        self.held += len(lines)
 
     def squeeze(self, compressor: zstandard.ZstdCompressor) -> None:
         """Compress what came since the last time."""
         if not self._last:
             return
-        squeezed = compressor.compress(self._last)
-        self.held += len(squeezed) - len(self._last)
-        self._squeezed.append(squeezed)
+        self._squeezed.append(compressor.compress(self._last))
         self._last = bytearray()
 
     def lines(self) -> bytes:

@@ -231,8 +231,8 @@ def _forget_batch(connection: duckdb.DuckDBPyConnection) -> None:
 def _read(connection: duckdb.DuckDBPyConnection, query: str, *, is_large: bool) -> pa.Table | None:
     """Make the relation `incoming`; its rows as Arrow unless DuckDB is to keep them."""
     if is_large:
-        connection.execute(f"create or replace temp table kept_by_duckdb as {query}")
-        connection.execute("create or replace temp view incoming as select *, rowid as row from kept_by_duckdb")
+        connection.execute(f"create temp table kept_by_duckdb as {query}")
+        connection.execute("create temp view incoming as select *, rowid as row from kept_by_duckdb")
         return None
     table = connection.sql(query).to_arrow_reader(_ROWS_IN_MEMORY).read_all()
     numbered = table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
