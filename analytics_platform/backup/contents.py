@@ -86,8 +86,9 @@ class Backup:
 
 
 def backup_id_of(at: datetime) -> str:
-    """The name of a backup that begins at a moment."""
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    """The name of a backup that begins at a moment: to the millisecond, in the order of time as text too."""
+    utc = at.astimezone(UTC)
+    return f"{utc:%Y%m%dT%H%M%S}.{utc.microsecond // 1000:03}Z"
 
 
 def parse_backup(key: str, data: bytes) -> Backup:

@@ -80,12 +80,16 @@ class BackupTarget:
         return unpack(data)
 
     def commit(self, backup: Backup, kept: Iterable[Kept]) -> None:
-        """Put the contents, then the summary that makes it a backup."""
-        self.store.put(_contents_key(backup.backup_id), pack(kept))
+        """Put the contents, then the summary that makes it a backup.
+
+        Raises:
+            NoBackupError: another has the name; it stays what it was.
+        """
         try:
+            self.store.put(_contents_key(backup.backup_id), pack(kept), if_none_match=True)
             self.store.put(_backup_key(backup.backup_id), backup.as_bytes(), if_none_match=True)
         except ObjectExistsError as error:
-            raise NoBackupError(f"{backup.backup_id} is there already: two began in one second; try again") from error
+            raise NoBackupError(f"{backup.backup_id} is there already: two began in one moment; try again") from error
 
     def remove(self, backup_id: str) -> None:
         """Take a backup away; its pieces stay until `sweep`."""

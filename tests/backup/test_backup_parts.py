@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,7 @@ from analytics_platform.backup.target import JOURNAL_PREFIX, BackupTarget, NoBac
 from analytics_platform.lake.store import LocalStore, ObjectMissingError
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+MOMENTS = st.integers(946_684_800_000, 4_102_444_800_000).map(lambda at: datetime.fromtimestamp(at / 1000, UTC))
 LONG_AGO = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1e6)
 
 
@@ -159,6 +161,30 @@ def test_contents_that_were_changed_and_summaries_of_newer_programs_are_refused(
 )
 def test_contents_are_read_as_they_were_packed(kept: list[Kept]) -> None:
     assert unpack(pack(kept)) == kept
+
+
+def test_a_backup_that_began_in_the_same_moment_is_refused_and_the_first_stays_whole(target: BackupTarget) -> None:
+    first = backed_up(target, Things(a=b"first thing"))
+    with pytest.raises(NoBackupError, match="try again"):
+        backed_up(target, Things(b=b"second thing"))
+    assert [each.name for each in target.contents(target.backup())] == ["a"]
+    later = backed_up(target, Things(b=b"second thing"), NOW + timedelta(milliseconds=1))
+    assert [each.backup_id for each in target.backups()] == [first.backup_id, later.backup_id]
+
+
+@given(MOMENTS, MOMENTS)
+def test_names_of_backups_are_in_the_order_of_their_beginnings(one: datetime, other: datetime) -> None:
+    earlier, later = sorted((one, other))
+    assert backup_id_of(earlier) <= backup_id_of(later)
+    assert (earlier == later) == (backup_id_of(earlier) == backup_id_of(later))
+
+
+def test_a_name_of_an_older_version_is_in_its_place(target: BackupTarget) -> None:
+    of_the_second = replace(summary(NOW - timedelta(seconds=1)), backup_id="20261127T115959Z")
+    target.commit(of_the_second, [])
+    newest = backed_up(target, Things(a=b"first thing"))
+    assert target.backup() == newest
+    assert target.backup(of_the_second.backup_id) == of_the_second
 
 
 def test_pruning_keeps_the_newest_of_each_day_and_week_and_never_beyond_the_age() -> None:

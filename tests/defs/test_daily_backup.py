@@ -1,6 +1,5 @@
 """The backup of every day: there only with a place for it, in a job of its own, and judged by what the place holds."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,8 +46,6 @@ def made(house: House, target: BackupTarget) -> dg.ExecuteInProcessResult:
     aged = replace(old, backup_id=backup_id_of(OLD), made_at=OLD)
     target.commit(aged, target.contents(old))
     target.remove(old.backup_id)
-    while backup_id_of(datetime.now(UTC)) == old.backup_id:  # a backup is named by its second
-        time.sleep(0.05)
     with open_instance(house.settings) as instance:
         return house.definitions.resolve_job_def("back_up").execute_in_process(instance=instance)
 
