@@ -78,10 +78,7 @@ class BackfillReport:
         """As plain values, for `--json`; the names are stable."""
         return {
             **self.report.as_dict(),
-            "backfill_id": self.begun.backfill_id,
-            "assets": list(self.begun.asked.assets),
-            "tenants": list(self.begun.asked.tenants),
-            "reason": self.begun.asked.reason,
+            **self.begun.as_dict(),
             "broken_off": [each.as_dict() for each in self.others],
         }
 

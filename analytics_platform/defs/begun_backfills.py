@@ -53,19 +53,12 @@ class Begun:
     asked: Asked
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values, for the home's record of it and for `--json`."""
-        return {
-            "backfill_id": self.backfill_id,
-            "assets": list(self.asked.assets),
-            "first": str(self.asked.first),
-            "last": str(self.asked.last),
-            "tenants": list(self.asked.tenants),
-            "reason": self.asked.reason,
-        }
+        """As plain values, for `--json`; days are called as in the report of any run."""
+        return self._values("from", "to")
 
     def record(self, home: Path) -> None:
         """Keep it until it is forgotten; whole or not at all, since every backfill reads what is on record."""
-        write_json(self._path(home), self.as_dict())
+        write_json(self._path(home), self._values("first", "last"))
 
     def forget(self, home: Path) -> None:
         """It has come to its end, or nobody wants the rest of it."""
@@ -77,6 +70,16 @@ class Begun:
         return {
             (run.job_name, run.tags.get(RANGE_START_TAG), run.tags.get(RANGE_END_TAG))
             for run in instance.get_runs(filters=ours)
+        }
+
+    def _values(self, first: str, last: str) -> dict[str, Any]:
+        return {
+            "backfill_id": self.backfill_id,
+            "assets": list(self.asked.assets),
+            first: str(self.asked.first),
+            last: str(self.asked.last),
+            "tenants": list(self.asked.tenants),
+            "reason": self.asked.reason,
         }
 
     def _path(self, home: Path) -> Path:

@@ -47,6 +47,7 @@ PROBES = (
     Probe("keys", "secrets of references and seals", _of("identity_keys")),
     Probe("store", "the lake's store, tried through its port", _of("store")),
     Probe("warehouse", "the warehouse, tried through its port", _of("warehouse")),
+    Probe("tenants", "who should have sent something and has not", _of("quiet")),
     Probe("dagster", "Dagster's instance, queue and daemons", _of("dagster_instance")),
     Probe("graph", "whether the asset graph loads", _of("graph")),
     Probe("spool", "the collector's spool", _of("spool")),

@@ -151,6 +151,8 @@ def test_a_backfill_that_is_killed_is_taken_up_where_it_broke_off(tmp_path: Path
     day = replace(broken_off.ASKED, first=broken_off.FIRST, last=broken_off.FIRST, reason="another")
     between = backfill(settings, day, definitions=graph)
     assert [each.asked for each in between.others] == [broken_off.ASKED]
+    (told,) = between.as_dict()["broken_off"]
+    assert (told["from"], told["to"]) == (str(broken_off.ASKED.first), str(broken_off.ASKED.last))
     done = backfill(settings, None, definitions=graph)
     assert broken_off.built(tmp_path) == [broken_off.MONTHS[0], f"{day.first} {day.last}", *broken_off.MONTHS[1:]]
     assert done.report.ok

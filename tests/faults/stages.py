@@ -236,9 +236,9 @@ def deliver(home: Path) -> None:
 
 
 def expire_lock(home: Path) -> None:
-    """What two hours do: the lock of a removal that died is believed no longer."""
-    assert timedelta(hours=2) == LASTS
-    (home / "lake" / "governance" / "locks" / "removal.json").unlink(missing_ok=True)
+    """What five minutes do: the lock of a removal that died is believed no longer."""
+    assert timedelta(minutes=5) == LASTS
+    shutil.rmtree(home / "lake" / "governance" / "locks", ignore_errors=True)
 
 
 def _import(home: Path, number: int) -> None:

@@ -319,7 +319,7 @@ def test_nothing_is_built_or_removed_over_days_that_are_being_removed(house: Ret
 
 def test_the_lock_of_a_process_that_died_runs_out(house: RetentionHouse) -> None:
     said = {"holder": "a dead process", "through": LAST_FISCAL, "expires_at": datetime.now(UTC) - timedelta(seconds=1)}
-    house.store.put("governance/locks/removal.json", orjson.dumps(said))
+    house.store.put("governance/locks/removal-00000007.json", orjson.dumps(said))
     refuse_while_removing(house.store, LAST_FISCAL, datetime.now(UTC))
     assert house.desk.apply(house.approved(), by="bob", now=NOW).ok
 
