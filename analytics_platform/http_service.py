@@ -1,12 +1,14 @@
 """How this platform's HTTP services listen, serve and stop: one way for the collector and the portal.
 
-A leaf that all rooms may import. What a service does before it listens and after it has stopped is its own. What a
-request's head may cost is bounded here, for both; what its body may, each service says itself.
+A leaf that all rooms may import. What a service does before it listens and after it has stopped is its own. How many
+connections there may be and what a request's head may cost is bounded here, for both; what its body may, each service
+says itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -23,6 +25,11 @@ _KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 seconds that load balancers keep an idle connection, so that none is closed under a request."""
 _HEAD_SECONDS = 20.0
 _HEAD_BYTES = 64 * 1024
+_CONNECTIONS = 4_000
+"""At most: with all their heads begun and none at its end they hold 256 MB."""
+_OWN_FILES = 128
+"""Open files beside connections that a service needs at any time: its spool, the store, the warehouse."""
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BODY_FOLLOWS = (b"content-length", b"transfer-encoding")
 
@@ -36,13 +43,15 @@ class UpgradeRefusedError(Exception):
 
 
 class Protocol(HttpToolsProtocol):
-    """Uvicorn's protocol with what it leaves open: a head that never ends, or that does not say what it seems to.
+    """Uvicorn's protocol with what it leaves open: connections without number, a head that never ends or misleads.
 
-    A head has so many bytes and so much time; without either bound a sender of one byte a minute keeps a connection
-    for good, and one of endless headers fills the memory. Fields after a chunked body are no headers: a proxy in front
-    has not looked at them. What follows a request to upgrade is not read by the parser as what it is: a body it would
-    take for the next request of whoever shares the proxy's connection, and a request it may lose. So a request to
-    upgrade is the last of its connection, and is refused if it has a body.
+    Who connects while there are as many as there may be is told to come again: uvicorn's own `limit_concurrency` would
+    turn away the requests of everybody who is connected. A head has so many bytes and so much time; without either
+    bound a sender of one byte a minute keeps a connection for good, and one of endless headers fills the memory. Fields
+    after a chunked body are no headers: a proxy in front has not looked at them. What follows a request to upgrade is
+    not read by the parser as what it is: a body it would take for the next request of whoever shares the proxy's
+    connection, and a request it may lose. So a request to upgrade is the last of its connection, and is refused if it
+    has a body.
     """
 
     _in_head = False
@@ -50,9 +59,13 @@ class Protocol(HttpToolsProtocol):
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A connection has so much time for its first head."""
+        """A connection has so much time for its first head, if there is a place for it."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._hurry()
+        if len(self.connections) > _places():
+            self.transport.write(_FULL)
+            self.transport.close()
+        else:
+            self._hurry()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
@@ -147,6 +160,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         AddressInUseError: the address cannot be had.
     """
+    _allow_files()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -159,6 +173,22 @@ def url_of(listener: socket.socket) -> str:
     """The address of a socket as a browser writes it."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _allow_files() -> None:
+    """Let this process open as many files as all connections and its own need, as far as the system lets it."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OWN_FILES
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _places() -> int:
+    """How many connections there may be: so many that none takes a file from what keeps events."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _CONNECTIONS if allowed == resource.RLIM_INFINITY else min(_CONNECTIONS, allowed - _OWN_FILES)
 
 
 async def _serve(server: Server, listener: socket.socket, on_listening: Callable[[str], None]) -> None:

@@ -197,6 +197,29 @@ def test_a_body_may_take_longer_than_a_head_and_a_connection_may_rest(
             time.sleep(0.4)
 
 
+def test_who_connects_beyond_the_last_place_is_told_to_come_again_and_the_others_are_answered(
+    collector: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_service, "_CONNECTIONS", 3)
+    connections = [socket.create_connection(collector, timeout=20) for _ in range(3)]
+    try:
+        for connection in connections:
+            connection.sendall(request())
+            assert b" 200 OK" in connection.recv(65_536)
+        turned_away = answered(collector, b"", last=b"")
+        assert statuses(turned_away) == [503]
+        assert b"Retry-After: 1" in turned_away
+        connections[0].sendall(request())
+        assert b" 200 OK" in connections[0].recv(65_536)
+    finally:
+        for connection in connections:
+            connection.close()
+    patience = time.monotonic() + 20
+    while statuses(answered(collector, LAST, last=b"")) != [200] and time.monotonic() < patience:
+        time.sleep(0.05)
+    assert statuses(answered(collector, request("Connection: close"), last=b"")) == [200]
+
+
 @pytest.mark.parametrize("host", ["evil.test", "evil.test@a", "a\tb", ""])
 @pytest.mark.parametrize(
     "target",

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,21 @@ def test_what_was_acknowledged_is_in_the_lake_when_it_has_stopped(tmp_path: Path
         assert {answer.content for answer in answers} == {SUCCESS}
         assert collector.stop() == 0
         assert sorted(line["message_id"] for line in collector.landed()) == [f"m-{number}" for number in range(5)]
+
+
+def test_more_connections_than_there_are_files_for_keep_no_event_from_the_disk(tmp_path: Path) -> None:
+    with started(tmp_path / "home") as collector:
+        psutil.Process(collector.process.pid).rlimit(psutil.RLIMIT_NOFILE, (200, 200))
+        with httpx.Client(base_url=collector.url, auth=(KEY, "")) as client, ExitStack() as connections:
+            client.get("/healthz")  # connected before the others; the spool begins its file with the first event
+            for _ in range(300):
+                connections.enter_context(socket.create_connection(collector.address, timeout=20))
+            answers = [client.post("/v1/batch", content=body_of(f"m-{number}")) for number in range(3)]
+            assert {answer.content for answer in answers} == {SUCCESS}
+            with pytest.raises((httpx.HTTPStatusError, httpx.TransportError)):
+                collector.post(body_of("m-3")).raise_for_status()
+        assert collector.stop() == 0
+        assert sorted(line["message_id"] for line in collector.landed()) == [f"m-{number}" for number in range(3)]
 
 
 def test_logs_are_json_lines_with_names_and_counts_and_nothing_that_was_sent(tmp_path: Path) -> None:
