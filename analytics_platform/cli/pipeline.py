@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from analytics_platform.intake.importer import ImportReport
 
 _NEWEST = "newest"
-_DEMO_DAYS = 365
 _DEMO_SEED = 20_260_101
 
 _FIRST_QUERY = "select day, tenant_id, currency, mrr_minor from kpi.kpi_mrr order by day desc limit 5"
@@ -179,7 +177,7 @@ def demo(seed: int, last: date | None, live: bool, as_json: bool) -> None:
     report = _run(None, None, quiet=as_json, definitions=definitions)
     week = reports.build_week(reports.newest(), definitions) if report.ok else None
     answer = {"import": imported.as_dict(), "live": burst and burst.as_dict(), "run": report.as_dict()}
-    told = _import_lines(imported) if imported.read else ["The simulated year is in the lake already"]
+    told = _import_lines(imported) if imported.read else ["The simulated history is in the lake already"]
     lines = [*told, *_live_lines(burst), *run_lines(report)]
     show(
         {**answer, "report": week and week.as_dict()},
@@ -274,35 +272,23 @@ def _definitions() -> dg.Definitions:
 
 
 def _import_simulated(seed: int, last: date | None, *, quiet: bool) -> ImportReport:
-    """Import the demo's events up to `last`, once: again they would be so many duplicates, and checks would say so."""
+    """Import what the lake lacks of the demo's history up to `last`."""
+    from analytics_platform.defs.resources import store_from
+    from analytics_platform.demo.history import SimulatedHistory
     from analytics_platform.intake.importer import ImportReport
 
     settings = read_settings()
-    folder, told = _simulated(seed, last or datetime.now(UTC).date() - timedelta(days=1))
-    days, lake = json.loads(told.read_text()), settings.lake_url or str(settings.lake_root)
-    if days.get("imported") == [days["last"], lake]:
-        return ImportReport()
-    report = _import([folder], None, quiet=quiet)
-    told.write_text(json.dumps({**days, "imported": [days["last"], lake]}))
-    return report
-
-
-def _simulated(seed: int, last: date) -> tuple[Path, Path]:
-    """The folder with the demo's events up to `last`, and the file that tells of them.
-
-    A later demo of the same seed continues the same history.
-    """
-    from analytics_platform.demo.simulation import simulate
-
-    folder = read_settings().home / "demo" / f"seed-{seed}"
-    told = folder.with_suffix(".json")
-    days = json.loads(told.read_text()) if told.exists() else None
-    first = date.fromisoformat(days["first"]) if days else last - timedelta(days=_DEMO_DAYS - 1)
-    if not days or date.fromisoformat(days["last"]) < last:
+    history = SimulatedHistory(settings.home, read_catalog(), seed)
+    last, lake = last or datetime.now(UTC).date() - timedelta(days=1), settings.lake_url or str(settings.lake_root)
+    if not history.reaches(last):
         with working("Simulating"):
-            simulate(read_catalog(), seed=seed, first_day=first, last_day=last, folder=folder)
-        told.write_text(json.dumps({"first": first.isoformat(), "last": last.isoformat()}))
-    return folder, told
+            history.extend(last)
+    lacking = history.lacking(store_from(settings), lake)
+    if not lacking:
+        return ImportReport()
+    report = _import(lacking, None, quiet=quiet)
+    history.note_import(lake)
+    return report
 
 
 def _write_rbac() -> None:
