@@ -15,8 +15,8 @@ COLLECTOR_PORT ?=
 PORTAL_PORT ?=
 # What `make bench` runs; backfill and whole_night want a home that is built: docs/benchmarks.md.
 BENCHMARKS ?= ingest event_log anomalies hourly nightly middleware collector retention guard start graph dashboards
-# Processes that share the tests; each takes about a gigabyte.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(max(os.cpu_count() or 2, 2), 8))')
+# Processes that share the tests; each takes about a gigabyte. One more than cores: some tests wait for the disk or a server.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(max(os.cpu_count() or 2, 2) + 1, 8))')
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
