@@ -85,18 +85,23 @@ def add_missing(lake: ObjectStore, journal: ObjectStore, prefix: str) -> None:
 
 
 def bring_up_to_date(lake: ObjectStore, journal: ObjectStore) -> None:
-    """Make a journal say what a lake does.
+    """Make a journal say what a lake does, also while others put records into both.
+
+    The journal is read first: what is recorded meanwhile is in the lake then, and is not taken for gone. Statements and
+    evidence stay whatever the lake has, which never lets go of them: they are here before they are there.
 
     Raises:
         OtherHistoryError: it knows evidence that the lake has not.
     """
-    ours, theirs = records_of(lake), records_of(journal, JOURNAL_PREFIX)
+    theirs = records_of(journal, JOURNAL_PREFIX)
+    ours = records_of(lake)
     refuse_older(lake, theirs)
     for key, data in ours.items():
-        if theirs.get(key) != data:
-            journal.put(f"{JOURNAL_PREFIX}{key}", data)
+        if theirs.get(key) != data and (now := _bytes(lake, key)) is not None:
+            journal.put(f"{JOURNAL_PREFIX}{key}", now)
     for key in theirs.keys() - ours.keys():
-        journal.delete(f"{JOURNAL_PREFIX}{key}")
+        if key.startswith(GOVERNANCE_PREFIX) and lake.info(key) is None:
+            journal.delete(f"{JOURNAL_PREFIX}{key}")
 
 
 def refuse_older(lake: ObjectStore, records: Mapping[str, bytes]) -> None:
@@ -117,8 +122,8 @@ def refuse_older(lake: ObjectStore, records: Mapping[str, bytes]) -> None:
 def records_of(store: ObjectStore, below: str = "") -> dict[str, bytes]:
     """Records by their key in the lake: of a lake, or of the journal below a prefix."""
     infos = [info for prefix in RECORDS for info in store.list(f"{below}{prefix}")]
-    keys = {info.key.removeprefix(below): info.key for info in infos}
-    return {key: store.get(stored) for key, stored in keys.items() if is_record(key)}
+    stored = {info.key.removeprefix(below): _bytes(store, info.key) for info in infos}
+    return {key: data for key, data in stored.items() if is_record(key) and data is not None}
 
 
 def put_records(records: Mapping[str, bytes], lake: ObjectStore) -> None:

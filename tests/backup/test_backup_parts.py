@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -270,6 +272,55 @@ def test_a_journal_follows_its_lake_and_refuses_an_older_one(tmp_path: Path) -> 
     older.put("governance/holds/b.json", b"1")
     put_records(records_of(journal, JOURNAL_PREFIX), older)
     assert records_of(older) == records_of(lake)
+
+
+class Interrupted(LocalStore):
+    """A store in which others act before its call of some number."""
+
+    def __init__(self, root: Path, turns: Iterator[int], at: int, act: Callable[[], None]) -> None:
+        super().__init__(root)
+        self._turns, self._at, self._act = turns, at, act
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"put", "get", "list", "info", "delete"} and next(self._turns) == self._at:
+            self._act()
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("at", range(40))
+def test_what_is_recorded_while_a_journal_is_brought_up_to_date_is_in_it_and_what_was_forgotten_is_not(
+    tmp_path: Path, at: int
+) -> None:
+    """An erasure runs to its end in another process, wherever the backup stands."""
+    lake, journal = LocalStore(tmp_path / "lake"), LocalStore(tmp_path / "target")
+    other = JournaledStore(lake, lambda: journal)
+    sealed = "governance/erasure_subjects/er-1.json"
+    other.put("evidence/0000000001.json", b"asked", if_none_match=True)
+    other.put(sealed, b"whom")
+    lake.put("governance/holds/h-1.json", b"from before there was a journal")
+
+    def erase() -> None:
+        other.put("evidence/0000000002.json", b"intended", if_none_match=True)
+        other.put("suppressions/acme/er-1.json", b"away")
+        other.put("removals/raw.billing.json", b"through 2018")
+        other.put("evidence/0000000003.json", b"done", if_none_match=True)
+        other.delete(sealed)
+
+    turns = count()
+    bring_up_to_date(
+        Interrupted(tmp_path / "lake", turns, at, erase), Interrupted(tmp_path / "target", turns, at, erase)
+    )
+    if next(turns) <= at:
+        erase()
+    assert sealed not in records_of(journal, JOURNAL_PREFIX)
+    assert records_of(journal, JOURNAL_PREFIX) == records_of(lake)
+
+
+def test_a_statement_that_has_not_come_into_the_lake_yet_stays_in_the_journal(tmp_path: Path) -> None:
+    lake, journal = LocalStore(tmp_path / "lake"), LocalStore(tmp_path / "target")
+    journal.put(f"{JOURNAL_PREFIX}suppressions/acme/er-1.json", b"away")
+    bring_up_to_date(lake, journal)
+    assert records_of(journal, JOURNAL_PREFIX) == {"suppressions/acme/er-1.json": b"away"}
 
 
 def test_locks_and_times_of_a_migration_are_no_records() -> None:
