@@ -219,7 +219,8 @@ def forget_again(settings: Settings, catalog: Catalog, step: Step = lambda _: No
             settle_removals(warehouse, catalog, lambda gone: forget_partitions(instance, catalog, gone), removals)
     step("look again")
     _require_nothing(_remove(settings, catalog, lake, removals))
-    _require_nothing(len(list(erased_again(lake, keys, read_suppressions(lake)))))
+    again = list(erased_again(lake, keys, read_suppressions(lake)))
+    _require_nothing(_units(_erase(lake, lake_places(catalog, lake, keys), again)))
     if has_tables:
         search, today = search_of(settings, catalog, lake, warehouse, keys), datetime.now(UTC).date()
         for person in people:

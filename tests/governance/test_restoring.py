@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import pytest
-from erasure_rooms import CUSTOMER, MINE, NEIGHBOUR, USER, Rooms
+from erasure_rooms import CUSTOMER, DAY, EMAIL, MINE, NEIGHBOUR, USER, Rooms
 from killed import is_killed
 
 from analytics_platform.backup.contents import Backup, DamagedBackupError
@@ -28,9 +28,13 @@ from analytics_platform.defs.restoring import (
     restore_home,
     verify_governance,
 )
+from analytics_platform.governance.erasure.lake import DeadLetterObjects, letter_objects
+from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.evidence import EvidenceChain
 from analytics_platform.home_state import HomeStateError, require_usable
-from analytics_platform.lake.layout import RAW_PREFIX
+from analytics_platform.identities.sealing import TenantSeals
+from analytics_platform.lake.dead_letters import DeadLetter, compressed
+from analytics_platform.lake.layout import RAW_PREFIX, dead_letter_key, digest
 from analytics_platform.lake.ledger import ledger_rows, unbalanced
 from analytics_platform.settings import Settings
 
@@ -220,6 +224,53 @@ def test_a_changed_byte_of_a_backup_is_found_before_anything_is_used(drill: Dril
         restore_home(settings, From(target_of(settings), drill.before.backup_id), tmp_path / "home", quiet)
     with pytest.raises(HomeStateError):
         require_usable(Settings(home=tmp_path / "home"))
+
+
+@pytest.fixture
+def living(catalog: Catalog, tmp_path: Path) -> Rooms:
+    """A home of a test's own, which keeps a journal from its first backup on."""
+    rooms = Rooms(catalog, tmp_path / "home")
+    rooms.fill()
+    return rooms
+
+
+def backed_up(rooms: Rooms) -> From:
+    """A backup of now; what happens afterwards is in its journal."""
+    settings = Settings(home=rooms.home, backup_target=str(rooms.home.parent / "target"), backup_passphrase=PASSPHRASE)
+    made = make_backup(settings, target_of(settings), by="ann", progress=quiet)
+    rooms.store = store_from(settings)  # type: ignore[assignment] - the lake with its journal
+    rooms.settings = settings
+    return From(target_of(settings), made.backup_id)
+
+
+@pytest.mark.parametrize("refused", [b'{"email":"%s"}', b'{"traits":["mail %s', b'{"text":"write to %s today"}'])
+def test_a_letter_that_names_the_erased_by_an_identifier_alone_is_emptied_again(
+    living: Rooms, tmp_path: Path, refused: bytes
+) -> None:
+    letter = replace(DeadLetter("unknown_event", "no such event", refused % EMAIL.encode(), DAY), tenant=MINE)
+    data = letter.sealed(TenantSeals(living.keys)).line
+    living.store.put(dead_letter_key("unknown_event", DAY, MINE, "other", digest(data)), compressed(data))
+    origin = backed_up(living)
+    living.desk().run(living.approved().request, by="bob")
+
+    restore_home(living.settings, origin, tmp_path / "restored", quiet)
+    restored = Rooms(living.catalog, tmp_path / "restored")
+    person = Person(MINE, frozenset({USER, CUSTOMER}), frozenset({EMAIL}), "")
+    assert list(DeadLetterObjects(restored.store, restored.keys).find(person, lambda *_: False)) == []
+    assert len(list(letter_objects(restored.store, MINE))) == len(list(letter_objects(living.store, MINE)))
+
+
+def test_what_a_hold_keeps_of_the_erased_is_in_what_is_restored_and_nothing_else(living: Rooms, tmp_path: Path) -> None:
+    origin = backed_up(living)
+    living.hold("raw.support")
+    living.desk().run(living.approved().request, by="bob")
+
+    restore_home(living.settings, origin, tmp_path / "restored", quiet)
+    restored = Rooms(living.catalog, tmp_path / "restored")
+    for stream in ("support", "billing"):
+        held = [row for row in restored.rows(stream) if row["user_id"] == USER]
+        assert bool(held) == (stream == "support")
+    assert restored.rows("support") == living.rows("support")
 
 
 def test_verifying_governance_restores_to_a_folder_that_is_thrown_away(drill: Drill) -> None:

@@ -1,21 +1,25 @@
 """Erasing again in a lake that is older than an erasure: a backup that was restored.
 
-Nobody knows any more whom an erasure was about, but its statement has the keyed hash of each id: every text of the
-tenant's lake that may be an id is hashed, and those that match are the person's ids once more. Rows of who came back
-after the erasure match nothing, since a statement ends with its moment.
+Nobody knows any more whom an erasure was about, but its statement has the keyed hash of each id and of each identifier
+as it was spelled: every text of the tenant's lake that may be one is hashed, and those that match are the person's once
+more. Rows of who came back after the erasure match nothing, since a statement ends with its moment.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
 
-from analytics_platform.governance.erasure.lake import read_parquet
+from analytics_platform.governance.erasure.lake import letter_objects, read_parquet, readings_of_letter
+from analytics_platform.governance.erasure.links import spelled
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.identities.keys import IdentityKeys
-from analytics_platform.identities.severing import ids_of
+from analytics_platform.identities.severing import ids_of, texts_of
 from analytics_platform.identities.suppression import Suppressions
 from analytics_platform.lake.dead_letters import lines_of
 from analytics_platform.lake.layout import (
@@ -26,31 +30,62 @@ from analytics_platform.lake.layout import (
 )
 from analytics_platform.lake.store import ObjectStore
 
+_WORD = re.compile(r"[^\s\"'<>,;:=(){}\[\]\\]{3,}")
+"""An identifier without spaces."""
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What may name a person in one place of a lake, and when that happened."""
+
+    at: datetime
+    ids: set[str]
+    spelled: set[str]
+
 
 def erased_again(store: ObjectStore, keys: IdentityKeys, suppressions: Suppressions) -> Iterator[Person]:
     """Those of the erased of whom anything is in the lake again, one per tenant and erasure."""
     for tenant, erasures in suppressions.by_tenant.items():
-        texts = list(_texts(store, tenant))
+        everything = [*_in_messages(store, tenant), *_in_identifiers(store, keys, tenant)]
         for erasure in erasures:
             alone = Suppressions({tenant: (erasure,)})
-            known: dict[str, str] = {}
-            for at, said in texts:
-                known |= alone.stand_ins(keys, tenant, said, at)
-            if known:
-                yield Person(tenant, frozenset(known), frozenset(), "", named=known)
+            ids: dict[str, str] = {}
+            values: dict[str, str] = {}
+            for said in everything:
+                ids |= alone.stand_ins(keys, tenant, said.ids, said.at)
+                values |= alone.stand_ins(keys, tenant, said.spelled, said.at)
+            if known := ids | values:
+                yield Person(tenant, frozenset(ids), frozenset(values), "", named=known)
 
 
-def _texts(store: ObjectStore, tenant: str) -> Iterator[tuple[datetime, set[str]]]:
-    """Every text that may be an id of a person, and when what it stands in happened."""
+def _in_messages(store: ObjectStore, tenant: str) -> Iterator[_Said]:
+    """Every text of a message that may be an id of a person."""
     for info in store.list(RAW_PREFIX):
         if placed(info.key).tenant == tenant:
-            yield from ((row["event_at"], ids_of(row)) for row in read_parquet(store, info.key).to_pylist())
+            for row in read_parquet(store, info.key).to_pylist():
+                yield _Said(row["event_at"], ids_of(row), set())
     for info in store.list(LANDING_PREFIX):
         if placed(info.key).tenant == tenant:
             for line in lines_of(store.get(info.key)):
                 row = orjson.loads(line)
-                yield datetime.fromisoformat(row["event_at"]).astimezone(UTC), ids_of(row)
+                yield _Said(datetime.fromisoformat(row["event_at"]).astimezone(UTC), ids_of(row), set())
+
+
+def _in_identifiers(store: ObjectStore, keys: IdentityKeys, tenant: str) -> Iterator[_Said]:
+    """Ids beside identifiers, and everything that may be an identifier as it was spelled."""
     for info in store.list(identities_prefix(tenant)):
         for row in read_parquet(store, info.key).to_pylist():
             at = datetime.combine(row["day"], datetime.min.time(), UTC)
-            yield at, {row[name] for name in ("reference", "user_id", "anonymous_id") if row[name]}
+            ids = {row[name] for name in ("reference", "user_id", "anonymous_id") if row[name]}
+            yield _Said(at, ids, spelled(keys.of(tenant), [row]))
+    for info, lines in letter_objects(store, tenant):
+        at = datetime.combine(placed(info.key).day, datetime.min.time(), UTC)
+        for line in lines:
+            yield _Said(at, set(), {text for said in readings_of_letter(keys, info, line) for text in _texts(said)})
+
+
+def _texts(said: bytes) -> Iterator[str]:
+    """What may be an identifier in what a letter says: its words, and the whole texts of what is JSON."""
+    yield from _WORD.findall(said.decode(errors="replace"))
+    with contextlib.suppress(orjson.JSONDecodeError):
+        yield from texts_of(orjson.loads(said))

@@ -95,7 +95,7 @@ class DeadLetterObjects:
     def find(self, person: Person, held: Held) -> Iterator[Found]:
         """See `Place`."""
         findings = Findings(self.name)
-        for info, lines in self._objects(person):
+        for info, lines in letter_objects(self._store, person.tenant):
             day = placed(info.key).day
             action: Action = "hold" if held("dead_letters", day) else "delete"
             findings.add("dead_letters", action, day, sum(self._is_in(person, info, line) for line in lines))
@@ -104,7 +104,7 @@ class DeadLetterObjects:
     def erase(self, person: Person, held: Held) -> Iterator[Found]:
         """See `Place`."""
         findings = Findings(self.name)
-        for info, lines in self._objects(person):
+        for info, lines in letter_objects(self._store, person.tenant):
             day = placed(info.key).day
             if held("dead_letters", day):
                 continue
@@ -115,15 +115,20 @@ class DeadLetterObjects:
                 findings.add("dead_letters", "delete", day, sum(concerned))
         yield from findings.found()
 
-    def _objects(self, person: Person) -> Iterator[tuple[ObjectInfo, list[bytes]]]:
-        """The tenant's letters, and those of which nobody knows whose they are."""
-        for info in self._store.list(DEAD_PREFIX):
-            if placed(info.key).tenant in (person.tenant, UNKNOWN_TENANT):
-                yield info, lines_of(self._store.get(info.key))
-
     def _is_in(self, person: Person, info: ObjectInfo, line: bytes) -> bool:
-        keys = self._keys.of(placed(info.key).tenant)
-        return any(person.is_in_bytes(said) for each in opened(keys, line) for said in _readings(each))
+        return any(person.is_in_bytes(said) for said in readings_of_letter(self._keys, info, line))
+
+
+def letter_objects(store: ObjectStore, tenant: str) -> Iterator[tuple[ObjectInfo, list[bytes]]]:
+    """A tenant's letters, and those of which nobody knows whose they are."""
+    for info in store.list(DEAD_PREFIX):
+        if placed(info.key).tenant in (tenant, UNKNOWN_TENANT):
+            yield info, lines_of(store.get(info.key))
+
+
+def readings_of_letter(keys: IdentityKeys, info: ObjectInfo, line: bytes) -> Iterator[bytes]:
+    """A letter of an object in every way in which it may say who somebody is: as it lies there, opened, as it came."""
+    return (said for each in opened(keys.of(placed(info.key).tenant), line) for said in _readings(each))
 
 
 class IdentityObjects:

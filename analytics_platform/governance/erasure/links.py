@@ -63,8 +63,12 @@ def _identities(store: ObjectStore, tenant: str) -> Iterator[dict[str, Any]]:
 
 def _spelled(keys: TenantKeys, table: Iterable[Mapping[str, Any]], ids: Collection[str]) -> set[str]:
     """The identifiers behind references, as they were sent."""
-    found = {row["sealed"] for row in table if row["reference"] in ids and row["kind"] not in _NOT_SPELLED}
-    return {unseal(keys, sealed).decode() for sealed in found}
+    return spelled(keys, (row for row in table if row["reference"] in ids))
+
+
+def spelled(keys: TenantKeys, rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The identifiers of rows of the identities table, as they were sent; kinds that tell nobody apart are left out."""
+    return {unseal(keys, sealed).decode() for sealed in {e["sealed"] for e in rows if e["kind"] not in _NOT_SPELLED}}
 
 
 def _linked(store: ObjectStore, catalog: Catalog, person: Person) -> set[str]:
