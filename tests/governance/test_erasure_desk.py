@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from analytics_platform.governance.erasure.desk import ErasureOutcome
 from analytics_platform.governance.erasure.links import Given
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import ErasureRefusedError
+from analytics_platform.governance.erasure.plan import parse_erasure_plan
 from analytics_platform.governance.erasure.requests import ErasureRequest, UnknownRequestError
 from analytics_platform.governance.evidence import BrokenChainError
 from analytics_platform.governance.retention.approvals import NotApprovedError, SelfApprovalError
@@ -245,6 +246,41 @@ def test_a_plan_is_stale_once_another_id_turns_out_to_be_the_persons(rooms: Room
         rooms.desk().run(asked.request, by="bob")
     rooms.desk().approve(asked.request, again.plan.hash, by="bob")
     assert rooms.desk().run(asked.request, by="bob").ok
+
+
+def test_an_approval_that_has_lapsed_is_given_anew_to_a_plan_that_is_drawn_anew(rooms: Rooms) -> None:
+    asked = rooms.approved(*BOTH)
+    later = datetime.now(UTC) + timedelta(days=15)
+    with pytest.raises(NotApprovedError, match="draw a new plan and have it approved"):
+        rooms.desk().run(asked.request, by="bob", now=later)
+    again = rooms.desk().plan_again(asked.request, now=later)
+    with pytest.raises(ErasureRefusedError, match="by now"):
+        rooms.desk().approve(asked.request, asked.plan.hash, by="bob", now=later)
+    rooms.desk().approve(asked.request, again.plan.hash, by="bob", now=later)
+    assert rooms.desk().run(asked.request, by="bob", now=later).ok
+
+
+def test_after_a_hold_has_come_and_gone_the_newest_plan_is_the_one_to_approve(rooms: Rooms) -> None:
+    asked = rooms.request(*BOTH)
+    hold = rooms.hold("raw.support")
+    during = rooms.desk().plan_again(asked.request)
+    rooms.desk().holds.release(hold.hold_id, by="lawyer", reason="settled", now=datetime.now(UTC))
+    after = rooms.desk().plan_again(asked.request)
+    assert len({asked.plan.hash, during.plan.hash, after.plan.hash}) == 3
+    rooms.desk().approve(asked.request, after.plan.hash, by="bob")
+    assert rooms.desk().run(asked.request, by="bob").ok
+
+
+def test_a_plan_from_before_plans_said_when_they_were_drawn_is_the_same_plan(rooms: Rooms) -> None:
+    older = replace(rooms.request(*BOTH).plan, drawn_at=None)
+    assert b"drawn_at" not in older.as_bytes()
+    assert parse_erasure_plan(older.as_bytes()) == older
+
+
+def test_every_plan_is_read_as_it_was_drawn(rooms: Rooms) -> None:
+    plan = rooms.request(*BOTH).plan
+    assert parse_erasure_plan(plan.as_bytes()) == plan
+    assert plan.drawn_at is not None
 
 
 def test_more_of_the_same_does_not_make_a_plan_stale(rooms: Rooms) -> None:

@@ -134,7 +134,7 @@ class ErasureDesk:
             self._keys.of(tenant), "\0".join(sorted({*given.ids, *(v for _, v in given.identifiers)}))
         )
         request = ErasureRequest(new_request_id(), tenant, subject, by, now, reason)
-        plan = self._draw(request, person, now.date())
+        plan = self._draw(request, person, now)
         if not plan.found:
             raise ErasureRefusedError(_NOTHING_FOUND)
         self.requests.keep(request)
@@ -153,7 +153,7 @@ class ErasureDesk:
             raise ErasureRefusedError(f"{request.request_id} has begun; finish it with `analytics erase run`")
         self._fresh(request.tenant)
         subject = self._found_anew(request)
-        plan = self._draw(request, subject.person, now.date())
+        plan = self._draw(request, subject.person, now)
         self.requests.seal(self._keys.of(request.tenant), request, subject)
         self.requests.approvals.keep(plan, now)
         return Asked(request, plan, subject.person)
@@ -237,7 +237,7 @@ class ErasureDesk:
         person = self.requests.subject(self._keys.of(request.tenant), request).person
         if entry is None:
             plan = self._plan_of(request)
-            fresh = self._draw(request, self._found_anew(request).person, now.date())
+            fresh = self._draw(request, self._found_anew(request).person, now)
             changed = changes(plan, fresh)
             if changed:
                 raise StalePlanError(
@@ -255,13 +255,12 @@ class ErasureDesk:
         person = known_as(self._store, self._catalog, self._keys, request.tenant, known.given)
         return Subject(known.given, replace(person, stand_in=known.person.stand_in))
 
-    def _draw(self, request: ErasureRequest, person: Person, today: date) -> ErasurePlan:
-        hashes = tuple(sorted(person.hashes(self._keys.of(request.tenant))))
+    def _draw(self, request: ErasureRequest, person: Person, now: datetime) -> ErasurePlan:
+        hashes, today = tuple(sorted(person.hashes(self._keys.of(request.tenant)))), now.date()
         holds = tuple(sorted(hold.hold_id for hold in self.holds.in_force(today)))
         found = tuple(self._find(person, self.held(request.tenant, today)))
-        return ErasurePlan(
-            request.request_id, request.tenant, request.requested_by, hashes, policy_hash(self._catalog), holds, found
-        )
+        policy = policy_hash(self._catalog)
+        return ErasurePlan(request.request_id, request.tenant, request.requested_by, hashes, policy, holds, found, now)
 
     def _find(self, person: Person, held: Held) -> list[Found]:
         return [found for place in self._places for found in place.find(person, held)]

@@ -1,7 +1,9 @@
 """The plan of an erasure: whom by keyed hash, what in which place, and what is kept; its SHA-256 is what gets approved.
 
-It says no id. What makes it stale is what somebody agreed to: other ids, another stream or another fate of its rows, a
-legal hold, a changed class. More rows of the same kind do not: people go on until the day.
+It says no id. It is of the moment at which it was drawn, so that one that is drawn again is another, for somebody to
+approve: an approval lapses, and a hold may come and go. What makes it stale is what somebody agreed to: other ids,
+another stream or another fate of its rows, a legal hold, a changed class. More rows of the same kind do not: people go
+on until the day.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -30,6 +32,7 @@ class ErasurePlan:
         policy: hash of the classes and datasets that it goes by.
         holds: ids of the legal holds that it respects.
         found: what there is of the person.
+        drawn_at: when it was drawn; None in plans from before that was said.
     """
 
     request: str
@@ -39,6 +42,7 @@ class ErasurePlan:
     policy: str
     holds: tuple[str, ...]
     found: tuple[Found, ...]
+    drawn_at: datetime | None = None
 
     @property
     def hash(self) -> str:
@@ -50,8 +54,11 @@ class ErasurePlan:
         return orjson.dumps({"version": 1, **self.as_dict()}, option=orjson.OPT_SORT_KEYS)
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as plain values."""
-        return {**asdict(self), "found": [asdict(each) for each in self.found]}
+        """The plan as plain values; what an older plan does not say stays out, or its hash would be another."""
+        said = {**asdict(self), "found": [asdict(each) for each in self.found]}
+        if self.drawn_at is None:
+            del said["drawn_at"]
+        return said
 
     def summary(self) -> dict[str, Any]:
         """What evidence says of it."""
@@ -74,6 +81,7 @@ def parse_erasure_plan(data: bytes) -> ErasurePlan:
         said["policy"],
         tuple(said["holds"]),
         tuple(parse_found(each) for each in said["found"]),
+        datetime.fromisoformat(said["drawn_at"]) if "drawn_at" in said else None,
     )
 
 
