@@ -5,15 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from analytics_platform.errors import AnalyticsError
+
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class SameNamesError(AnalyticsError):
+    """An answer with columns of one name is asked for as objects."""
 
 
 def show(answer: Mapping[str, Any], as_json: bool, lines: Sequence[str]) -> None:
@@ -26,8 +33,8 @@ def _as_table(answer: pa.Table) -> str:
     from rich.table import Table
 
     table = Table(*answer.column_names)
-    for row in answer.to_pylist():
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    for row in _rows(answer):
+        table.add_row(*("" if value is None else str(value) for value in row))
     console = Console(file=io.StringIO(), width=max(80, 24 * answer.num_columns), no_color=True)
     console.print(table)
     assert isinstance(console.file, io.StringIO)
@@ -35,6 +42,12 @@ def _as_table(answer: pa.Table) -> str:
 
 
 def _as_json(answer: pa.Table) -> str:
+    twice = sorted(name for name, times in Counter(answer.column_names).items() if times > 1)
+    if twice:
+        raise SameNamesError(
+            f"the answer has several columns called {', '.join(twice)}, and an object of JSON can have one; "
+            "name them apart with `as`"
+        )
     return json.dumps(answer.to_pylist(), indent=2, default=json_value)
 
 
@@ -49,8 +62,13 @@ def _as_csv(answer: pa.Table) -> str:
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(answer.column_names)
-    writer.writerows(row.values() for row in answer.to_pylist())
+    writer.writerows(_rows(answer))
     return lines.getvalue().rstrip("\n")
+
+
+def _rows(answer: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Rows by position: columns of a join may have one name."""
+    return zip(*(column.to_pylist() for column in answer.columns), strict=True)
 
 
 FORMATS: Mapping[str, Callable[[pa.Table], str]] = {"table": _as_table, "json": _as_json, "csv": _as_csv}

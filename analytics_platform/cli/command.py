@@ -7,6 +7,7 @@ nobody reads any more. Stays out: options, progress and answers (`common`, `answ
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import select
@@ -83,6 +84,11 @@ class Main(Group):
         super().__init__(*args, **others)
         self.sections: dict[str, tuple[click.Command, ...]] = {}
 
+    def main(self, *args: Any, **others: Any) -> Any:
+        """Run the command line of this process."""
+        _write_all_or_fail()
+        return super().main(*args, **others)
+
     def add_section(self, title: str, *commands: click.Command) -> None:
         """Add commands that people use for one purpose."""
         self.sections[title] = commands
@@ -112,6 +118,18 @@ class Main(Group):
                 _end_failed(ctx, error, "nobody agreed; give --yes to agree beforehand")
             click.echo("\nInterrupted; the same command takes it up again", err=True)
             raise SystemExit(INTERRUPTED) from error
+
+
+def _write_all_or_fail() -> None:
+    """Put a buffer before an unbuffered standard output (`PYTHONUNBUFFERED`).
+
+    Without one, Python tries one write and takes whatever part of it went through for all of it.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), encoding=sys.stdout.encoding, errors=sys.stdout.errors, line_buffering=True
+        )
 
 
 def explained(error: OSError) -> str:

@@ -24,6 +24,7 @@ from analytics_platform.defs.changes import Watermark, first_day_to_build, last_
 from analytics_platform.defs.held_back import SPLIT_FROM_TAG, HeldBack, held_back
 from analytics_platform.defs.look_back import look_back_spans
 from analytics_platform.defs.partitions import (
+    PARTITION_TAG,
     RANGE_END_TAG,
     RANGE_START_TAG,
     TENANT_PARTITIONS,
@@ -35,6 +36,7 @@ from analytics_platform.defs.partitions import (
     rectangles,
 )
 from analytics_platform.defs.removed_days import LeftOut, raw_parts
+from analytics_platform.defs.reviews import SCHEDULE_TAG
 from analytics_platform.lake.changes import stale_partitions
 from analytics_platform.lake.removals import read_removals
 from analytics_platform.lake.store import ObjectStore
@@ -52,6 +54,9 @@ LOOKING_BACK = "20 * * * *"
 
 MONDAY = "0 5-9 * * 1"
 """Hours after the night begins and one before the first deadline (06:00); each later hour is another chance."""
+
+MONDAY_REPORT = "monday_report"
+_TO_BE_REPEATED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 LAST_CHANCE = 9
 """From this hour on the report is made of what there is, and says what is missing."""
@@ -217,7 +222,7 @@ def monday_report(settings: Settings, store: ObjectStore) -> dg.ScheduleDefiniti
     """On Monday morning, ask once for the report of the week that is over, as soon as its Sunday is published."""
 
     @dg.schedule(
-        name="monday_report",
+        name=MONDAY_REPORT,
         job_name=jobs.REPORT,
         cron_schedule=MONDAY,
         execution_timezone=settings.reporting_time_zone,
@@ -232,7 +237,9 @@ def monday_report(settings: Settings, store: ObjectStore) -> dg.ScheduleDefiniti
         )
         if late and local.hour < LAST_CHANCE:
             return dg.SkipReason(f"not published for the week's Sunday yet: {', '.join(late)}")
-        # One run a week, however many hours ask for it.
+        # A schedule's run key says nothing of its other hours: Dagster knows a key by the hour that gave it.
+        if asked := _asked_for(context.instance, week):
+            return dg.SkipReason(f"run {asked} was asked for the week already")
         return dg.RunRequest(
             run_key=week.isoformat(),
             partition_key=week.isoformat(),
@@ -240,6 +247,14 @@ def monday_report(settings: Settings, store: ObjectStore) -> dg.ScheduleDefiniti
         )
 
     return evaluate
+
+
+def _asked_for(instance: dg.DagsterInstance, week: date) -> str | None:
+    """The run that an earlier hour has asked for, unless it has failed."""
+    statuses = [each for each in dg.DagsterRunStatus if each not in _TO_BE_REPEATED]
+    tags = {SCHEDULE_TAG: MONDAY_REPORT, PARTITION_TAG: week.isoformat()}
+    found = instance.get_runs(dg.RunsFilter(job_name=jobs.REPORT, statuses=statuses, tags=tags), limit=1)
+    return found[0].run_id if found else None
 
 
 def pages_follow_build(all_jobs: Sequence[UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
@@ -316,8 +331,8 @@ def raw_span(run: dg.DagsterRun) -> tuple[date, date] | None:
     """First and last day of the raw partitions that a run was asked for."""
     if RANGE_START_TAG in run.tags:
         return parse_raw_key(run.tags[RANGE_START_TAG])[0], parse_raw_key(run.tags[RANGE_END_TAG])[0]
-    if "dagster/partition" in run.tags:
-        day, _ = parse_raw_key(run.tags["dagster/partition"])
+    if PARTITION_TAG in run.tags:
+        day, _ = parse_raw_key(run.tags[PARTITION_TAG])
         return day, day
     return None
 

@@ -20,6 +20,7 @@ from dagster._core.snap import ExecutionPlanSnapshot
 
 from analytics_platform.defs.evaluations import failed_partitions
 from analytics_platform.defs.partitions import (
+    PARTITION_TAG,
     RANGE_END_TAG,
     RANGE_START_TAG,
     contiguous,
@@ -133,7 +134,7 @@ def _assets(plan: ExecutionPlanSnapshot, step_keys: Iterable[str]) -> frozenset[
 
 def _days(run: dg.DagsterRun) -> list[date]:
     """The days that a run was asked for."""
-    single = run.tags.get("dagster/partition")
+    single = run.tags.get(PARTITION_TAG)
     if single is not None:
         return [parse_day(single)]
     if RANGE_START_TAG in run.tags:

@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 TENANT_PARTITIONS = "tenant"
 """Name of the dynamic partitions; `automation.tenants_from_registry` and `runs` add to them, nothing removes."""
 
+PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 

@@ -23,7 +23,13 @@ from dagster._core.storage.dagster_run import RunRecord
 from analytics_platform.alerting.judges import EVERYTHING, CheckSeen, Place, RunSeen, place_of
 from analytics_platform.defs import keys
 from analytics_platform.defs.dbt import UNIQUE_ID
-from analytics_platform.defs.partitions import RANGE_END_TAG, RANGE_START_TAG, TENANT_PARTITIONS, parse_raw_key
+from analytics_platform.defs.partitions import (
+    PARTITION_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    TENANT_PARTITIONS,
+    parse_raw_key,
+)
 from analytics_platform.defs.policies import dataset_name
 from analytics_platform.insights.promises import LANDED_WITHIN_LAG
 
@@ -213,7 +219,7 @@ class Record:
     def _place(self, run: dg.DagsterRun) -> Place:
         """The partitions that a run was asked for."""
         if RANGE_START_TAG not in run.tags:
-            partition = run.tags.get("dagster/partition")
+            partition = run.tags.get(PARTITION_TAG)
             return place_of(partition) if partition else EVERYTHING
         start, end = run.tags[RANGE_START_TAG], run.tags[RANGE_END_TAG]
         if "|" not in start:

@@ -148,7 +148,10 @@ class DuckDBWarehouse:
         """Answer a read-only query; waits while a writer is at work."""
         connection = self._reader.connection or self._open_for_reading()
         try:
-            return connection.sql(sql, params=list(parameters)).to_arrow_table()
+            answer = connection.sql(sql, params=list(parameters))
+            if answer is None:
+                raise QueryError("the query asks for nothing; write a select")
+            return answer.to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
         finally:

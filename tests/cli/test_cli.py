@@ -66,6 +66,26 @@ def test_a_table_shows_every_column_and_row() -> None:
 
 
 @pytest.mark.usefixtures("home")
+def test_columns_of_one_name_stay_two_and_in_their_places() -> None:
+    query = "select 'x' as tenant_id, 'q' as tenant_id, 5 as z"
+    assert analytics("sql", query, "--format", "csv").output == "tenant_id,tenant_id,z\nx,q,5\n"
+    row = analytics("sql", query).output.splitlines()[3]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["x", "q", "5"]
+    done = analytics("sql", query, "--json")
+    assert done.exit_code == 1
+    assert "several columns called tenant_id" in done.output
+    assert "`as`" in json.loads(done.stdout)["mend"]
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("query", ["", " ", "/* select 1 */"])
+def test_a_query_that_asks_for_nothing_is_told(query: str) -> None:
+    done = analytics("sql", query, "--json")
+    assert done.exit_code == 1
+    assert set(json.loads(done.stdout)) == {"error", "what", "mend"}
+
+
+@pytest.mark.usefixtures("home")
 def test_a_wrong_query_is_one_error_without_a_traceback() -> None:
     done = analytics("sql", "select nothing from nowhere")
     assert done.exit_code == 1

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pty
+import resource
 import shlex
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -22,6 +24,7 @@ from analytics_platform.cli import common, main
 from analytics_platform.cli.command import Command, Group, Main
 from analytics_platform.cli.common import as_json, near, progress_bar
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.warehouse import DuckDBWarehouse
 
 WITHOUT_JSON = {
     "up": "it serves until it is stopped",
@@ -246,6 +249,45 @@ def test_who_stops_reading_ends_it_without_a_word(tmp_path: Path) -> None:
         [*ANALYTICS, "--home", str(tmp_path), "keys", "list"], stdout=writer, stderr=subprocess.PIPE, check=False
     )
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+MANY_ROWS = ["sql", "select * from range(1000000)", "--format", "csv"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_who_stops_reading_in_the_middle_ends_it_as_well(tmp_path: Path, unbuffered: str) -> None:
+    home = ["--home", str(tmp_path)]
+    DuckDBWarehouse(tmp_path / "warehouse.duckdb").replace_table("ops.one", pa.table({"n": [1]}))
+    running = subprocess.Popen(
+        [*ANALYTICS, *home, *MANY_ROWS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"range\n"
+    running.stdout.close()
+    assert running.stderr is not None
+    assert running.stderr.read() == b""
+    assert running.wait(60) == 141
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_answer_that_does_not_fit_has_failed(tmp_path: Path, unbuffered: str) -> None:
+    DuckDBWarehouse(tmp_path / "warehouse.duckdb").replace_table("ops.one", pa.table({"n": [1]}))
+    with (tmp_path / "answer.csv").open("wb") as answer:
+        done = subprocess.run(
+            [*ANALYTICS, "--home", str(tmp_path), *MANY_ROWS],
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20)),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert b"File too large" in done.stderr
 
 
 @pytest.mark.integration

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import pyarrow as pa
@@ -86,6 +87,15 @@ def test_monday_waits_for_sunday_until_nine(
         put_day(store, *source, sunday, pa.table({"day": [sunday], "tenant_id": ["brabant-rental"]}))
     (request,) = tick(definitions, instance, MONDAY)
     assert request.run_key == late.run_key
+    in_an_hour, tags = MONDAY + timedelta(hours=1), {"dagster/partition": "2026-03-02"}
+    by_hand = dg.DagsterRun(jobs.REPORT, run_id=str(uuid4()), status=dg.DagsterRunStatus.SUCCESS, tags=tags)
+    instance.add_run(by_hand)
+    assert len(tick(definitions, instance, in_an_hour)) == 1, "made by hand, perhaps before Sunday was there"
+    tags["dagster/schedule_name"] = "monday_report"
+    for status, asks_again in ((dg.DagsterRunStatus.FAILURE, True), (dg.DagsterRunStatus.STARTED, False)):
+        instance.add_run(dg.DagsterRun(jobs.REPORT, run_id=str(uuid4()), status=status, tags=tags))
+        assert bool(tick(definitions, instance, in_an_hour)) is asks_again
+    assert len(tick(definitions, instance, MONDAY + timedelta(days=7, hours=4))) == 1
     for info in store.list(EXTRACT_PREFIX):
         store.delete(info.key)
 
