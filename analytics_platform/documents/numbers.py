@@ -75,6 +75,12 @@ def is_flat(quantity: Quantity) -> bool:
     return _round(quantity.value, 0) == 0 if quantity.unit == "minutes" else _round(*_scaled(quantity)) == 0
 
 
+def reads_alike(one: Quantity, other: Quantity) -> bool:
+    """Whether a reader sees the same figure twice; what is not known is like nothing."""
+    written = number_text(one, "en-GB")
+    return written is not None and written == number_text(other, "en-GB")
+
+
 def date_text(day: date, language: Language) -> str:
     """A day, such as 16 Nov 2026."""
     return f"{_day_and_month(day, language)} {day.year}"

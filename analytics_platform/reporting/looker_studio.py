@@ -21,6 +21,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from analytics_platform.catalog import Catalog, Dashboard, Extract, ExtractColumn, Kpi
 from analytics_platform.documents import Cell, Column, Document, Notice, Section, Table
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.reporting.addable import addable_columns
+from analytics_platform.reporting.figures import days_to_mature
 from analytics_platform.reporting.headlines import kpi_source
 from analytics_platform.warehouse.headlines import money_column
 
@@ -186,8 +188,8 @@ def checklist(catalog: Catalog, dashboard: Dashboard) -> list[FieldEntry]:
     found = []
     for extract in dashboard.extracts:
         kpis = [kpi for kpi in catalog.kpis.values() if _is_read_from(catalog, kpi, dashboard, extract)]
-        stocks = any(kpi.headline.snapshot for kpi in kpis)
-        found += [_column_entry(extract, column, is_stock=stocks) for column in extract.columns]
+        addable = addable_columns(catalog, dashboard, extract)
+        found += [_column_entry(extract, column, adds_up=column.name in addable) for column in extract.columns]
         found += [_kpi_entry(extract, kpi) for kpi in kpis]
     return found
 
@@ -253,25 +255,29 @@ def _is_read_from(catalog: Catalog, kpi: Kpi, dashboard: Dashboard, extract: Ext
     return (source.dashboard, source.extract.name) == (dashboard.name, extract.name)
 
 
-def _column_entry(extract: Extract, column: ExtractColumn, *, is_stock: bool) -> FieldEntry:
-    adds_up = column.type == "integer" and not is_stock
+def _column_entry(extract: Extract, column: ExtractColumn, *, adds_up: bool) -> FieldEntry:
     seen = "" if column.pii == "none" else f" {column.pii.capitalize()}: not where rows are picked by viewer."
     told = f"{column.description}{seen}"
     return FieldEntry(extract.name, column.name, _TYPES[column.type], "Sum" if adds_up else "None", told)
 
 
 def _kpi_entry(extract: Extract, kpi: Kpi) -> FieldEntry:
-    note = " Read it for one day at a time: of a period the last." if kpi.headline.snapshot else ""
-    return FieldEntry(
-        extract.name, kpi.title, _UNITS[kpi.unit], "Auto", f"{kpi.definition}{note}", _formula(extract, kpi)
-    )
+    told = f"{kpi.definition}{_reading_note(kpi)}"
+    return FieldEntry(extract.name, kpi.title, _UNITS[kpi.unit], "Auto", told, _formula(extract, kpi))
+
+
+def _reading_note(kpi: Kpi) -> str:
+    """What a reader has to know of the days that the formula is calculated over."""
+    stock = " Read it for one day at a time: of a period the last." if kpi.headline.snapshot else ""
+    days = days_to_mature(kpi)
+    return f"{stock} Days that are not more than {days} days ago are left out." if days else stock
 
 
 def _formula(extract: Extract, kpi: Kpi) -> str:
     """The headline as Looker Studio calculates it; a percentage there is a fraction that is shown as one."""
     headline = kpi.headline
     if headline.kind == "median":
-        return f"MEDIAN({_where(kpi, headline.numerator[0])})"
+        return f"MEDIAN({_where(extract, kpi, headline.numerator[0])})"
     figure = _sums(extract, kpi, headline.numerator)
     if headline.kind == "ratio":
         divided = f"({figure})" if len(headline.numerator) > 1 else figure
@@ -287,14 +293,17 @@ def _sums(extract: Extract, kpi: Kpi, terms: Sequence[str]) -> str:
     text = ""
     for term in terms:
         name = money_column(term.removeprefix("-"), columns, in_reporting=True)
-        text += f" {'-' if term.startswith('-') else '+'} SUM({_where(kpi, name)})"
+        text += f" {'-' if term.startswith('-') else '+'} SUM({_where(extract, kpi, name)})"
     return text.strip().removeprefix("+ ")
 
 
-def _where(kpi: Kpi, column: str) -> str:
-    for name, value in kpi.headline.filter.items():
-        column = f'CASE WHEN {name} = "{value}" THEN {column} END'
-    return column
+def _where(extract: Extract, kpi: Kpi, column: str) -> str:
+    """The column in the rows that the headline is about: of its filter, and of cohorts that had their time."""
+    conditions = [f'{name} = "{value}"' for name, value in kpi.headline.filter.items()]
+    if days := days_to_mature(kpi):
+        # A row cannot be compared with the newest one here, so age is counted to today, whose day is not published yet.
+        conditions.append(f"DATETIME_DIFF(TODAY(), {extract.day_column}, DAY) > {days}")
+    return f"CASE WHEN {' AND '.join(conditions)} THEN {column} END" if conditions else column
 
 
 def _section(extract: Extract, entries: Sequence[FieldEntry]) -> Section:

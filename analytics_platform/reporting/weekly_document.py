@@ -146,10 +146,12 @@ def _moves(content: WeekContent) -> Iterator[Cell]:
 
 def _move(content: WeekContent, shown: KpiWeek) -> Cell:
     moved = changed(shown, shown.change)
-    rose = (shown.value or 0.0) > (shown.previous or 0.0)
-    said = content.words["rose" if rose else "fell"].format(
+    verb = "rose" if (shown.value or 0.0) > (shown.previous or 0.0) else "fell"
+    # A change from 0 is no share of it, so it is told by where it came from.
+    said = content.words[f"{verb}_from" if shown.change is None else verb].format(
         title=shown.kpi.title,
         change=size_text(moved, content.language),
+        previous=text(quantity(shown.kpi, shown.previous, shown.currency), content.language),
         value=text(quantity(shown.kpi, shown.value, shown.currency), content.language),
     )
     return Cell(said, verdict_on(shown.kpi, moved), note=_most_of_it(content, shown))

@@ -12,12 +12,14 @@ from datetime import date
 from statistics import median
 
 from analytics_platform.catalog import Catalog, Kpi
+from analytics_platform.documents.numbers import reads_alike
 from analytics_platform.insights.contributions import Amount, Contribution, ratio_contributions, sum_contributions
 from analytics_platform.lake.store import ObjectStore
 from analytics_platform.reporting.figures import days_to_mature, labeller, target_applies
 from analytics_platform.reporting.measures import NOTHING, Measured, Series, change
 from analytics_platform.reporting.periods import Span, Week, week_of
 from analytics_platform.reporting.sources import KpiRows, Seen, load_rows, seen_series, tenant_names
+from analytics_platform.reporting.weekly_quantities import quantity
 
 _POINT_UNITS = {"percent", "score"}
 
@@ -94,9 +96,14 @@ class KpiWeek:
 
     @property
     def meets_target(self) -> bool | None:
-        """None where there is no target or no figure."""
+        """Judged as written, so that no figure that reads like its target is called short of it.
+
+        None where there is no target or no figure.
+        """
         if self.target is None or self.value is None:
             return None
+        if reads_alike(*(quantity(self.kpi, figure, self.currency) for figure in (self.value, self.target))):
+            return True
         return self.value >= self.target if self.kpi.direction == "up" else self.value <= self.target
 
     @property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from analytics_platform.catalog import Kpi
 from analytics_platform.documents import Cell, Language, Quantity, Verdict, number_text
 from analytics_platform.documents.numbers import is_flat
 from analytics_platform.reporting.measures import REPORTING_CURRENCY
-from analytics_platform.reporting.weekly_figures import KpiWeek
+
+if TYPE_CHECKING:
+    from analytics_platform.reporting.weekly_figures import KpiWeek
 
 
 def quantity(kpi: Kpi, value: float | None, currency: str | None, *, signed: bool = False) -> Quantity:
@@ -53,4 +56,4 @@ def text(of: Quantity, language: Language) -> str:
 
 def size_text(of: Quantity, language: Language) -> str:
     """How large a change is, without its sign: the sentence says the direction."""
-    return text(Quantity(abs(of.value or 0.0), of.unit, of.currency, decimals=of.decimals), language)
+    return text(replace(of, value=None if of.value is None else abs(of.value), signed=False), language)

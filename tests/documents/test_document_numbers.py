@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_platform.documents import Language, Quantity, Unit, date_text, moment_text, number_text, span_text
-from analytics_platform.documents.numbers import MINUS, is_flat
+from analytics_platform.documents.numbers import MINUS, is_flat, reads_alike
 from analytics_platform.documents.words import WORDS, plain
 
 NB = "\u00a0"
@@ -74,6 +74,14 @@ def test_a_change_is_flat_exactly_when_no_digit_of_it_shows(value: float, unit: 
     text = number_text(Quantity(value, unit, signed=True), "en-GB") or ""
     assert is_flat(Quantity(value, unit)) == (not any(digit in text for digit in "123456789"))
     assert text.startswith(("+", MINUS)) != is_flat(Quantity(value, unit))
+
+
+def test_figures_read_alike_when_every_digit_that_is_written_is_the_same() -> None:
+    assert reads_alike(Quantity(94.96, "percent"), Quantity(95, "percent"))
+    assert reads_alike(Quantity(2909, "minutes"), Quantity(2880, "minutes"))
+    assert not reads_alike(Quantity(94.94, "percent"), Quantity(95, "percent"))
+    assert not reads_alike(Quantity(10_000, "money", "EUR"), Quantity(10_000, "money", "GBP"))
+    assert not reads_alike(Quantity(None, "percent"), Quantity(None, "percent"))
 
 
 def test_dates_and_spans_say_no_month_or_year_twice() -> None:

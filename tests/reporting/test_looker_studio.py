@@ -144,8 +144,20 @@ def test_a_checklist_has_every_column_and_a_formula_per_kpi() -> None:
 def test_what_may_not_be_added_up_over_days_has_no_aggregation() -> None:
     by_name = {(each.source, each.name): each.aggregation for each in checklist(CATALOG, FINANCE)}
     assert by_name["mrr", "mrr_reporting_minor"] == "None"
+    assert by_name["receivables", "open_invoices"] == by_name["customer_cohorts", "customers"] == "None"
     operations = {each.name: each.aggregation for each in checklist(CATALOG, CATALOG.dashboards["operations"])}
     assert (operations["planned"], operations["warehouse_id"]) == ("Sum", "None")
+
+
+def test_a_cohort_counts_once_it_has_had_time_to_mature_and_the_field_says_so() -> None:
+    entries = {each.name: each for each in checklist(CATALOG, CATALOG.dashboards["growth"])}
+    conversion = entries["Conversion rate per channel"]
+    chosen = 'model = "first_touch" AND DATETIME_DIFF(TODAY(), day, DAY) > 90'
+    assert conversion.formula == (
+        f"SUM(CASE WHEN {chosen} THEN converted END) / SUM(CASE WHEN {chosen} THEN created END)"
+    )
+    assert conversion.description.endswith("Days that are not more than 90 days ago are left out.")
+    assert "left out" not in entries["Qualified leads"].description
 
 
 def test_the_document_says_whose_rows_are_seen_and_links_are_text() -> None:

@@ -13,6 +13,7 @@ import pytest
 from published_days import withdraw_day
 
 from analytics_platform.catalog import Tenant, load_catalog
+from analytics_platform.documents import Language
 from analytics_platform.lake.layout import weekly_report_key
 from analytics_platform.reporting.periods import Span, week_of
 from analytics_platform.reporting.weekly import (
@@ -28,6 +29,7 @@ from analytics_platform.reporting.weekly import (
 )
 from analytics_platform.reporting.weekly_facts import INCIDENTS_TABLE, SLA_TABLE
 from analytics_platform.reporting.weekly_figures import KpiWeek, most_telling
+from analytics_platform.reporting.weekly_quantities import changed, size_text
 from analytics_platform.reporting.weekly_words import DUTCH, ENGLISH
 from asset_checks.reports import packed, page_text, pdf_text, report_holds_only_its_tenant
 from reporting.conftest import Published
@@ -287,3 +289,27 @@ def test_a_breakdown_of_one_part_is_no_explanation(reports: dict[str, WeeklyRepo
     drill = kpi(reports["all"], "mrr").drills[0]
     assert most_telling([replace(drill, parts=drill.parts[:1])]) is None
     assert most_telling([]) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "before", "now", "said"),
+    [
+        ("en-GB", 0.0, 5.0, "Qualified leads rose from 0 to 5."),
+        ("en-GB", 0.0, -5.0, "Qualified leads fell from 0 to \u22125."),
+        ("nl-NL", 0.0, 5.0, "Qualified leads steeg van 0 naar 5."),
+        ("nl-NL", 0.0, -5.0, "Qualified leads daalde van 0 naar \u22125."),
+        ("en-GB", 4.0, 5.0, "Qualified leads rose by 25.0% to 5."),
+    ],
+)
+def test_a_change_from_nothing_is_told_from_where_to_where(
+    reports: dict[str, WeeklyReport], language: Language, before: float, now: float, said: str
+) -> None:
+    trend = (before, before + 0.5) * 6 + (now,)
+    shown = replace(kpi(reports["all"], "qualified_leads"), value=now, previous=before, trend=trend, drills=())
+    content = replace(reports["all"].content, kpis=[shown], language=language)
+    assert said in report_sentences(content)
+
+
+def test_a_change_that_is_not_known_has_no_size(reports: dict[str, WeeklyReport]) -> None:
+    unknown = changed(kpi(reports["all"], "qualified_leads"), None)
+    assert size_text(unknown, "en-GB") == "\u2013"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analytics_platform.catalog import Catalog, Headline, Kpi
+from analytics_platform.catalog import Catalog, Kpi
 from analytics_platform.reporting.power_bi import dax
 from analytics_platform.reporting.power_bi.model import Fact, Model
 from analytics_platform.reporting.power_bi.names import DATE, DATE_KEY
@@ -185,15 +185,3 @@ def _of(kpi: Kpi, name: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.10f}".rstrip("0").rstrip(".")
-
-
-def summed_columns(model: Model, fact: Fact) -> frozenset[str]:
-    """Integer columns of an extract that may be added up over days: those of no stock."""
-    stocks = {each.name for kpi, each in _sources(model) if kpi.snapshot}
-    if fact.name in stocks:
-        return frozenset()
-    return frozenset(each.name for each in fact.extract.columns if each.type == "integer")
-
-
-def _sources(model: Model) -> list[tuple[Headline, Fact]]:
-    return [(model.catalog.kpis[name].headline, fact) for name, fact in model.kpis.items()]

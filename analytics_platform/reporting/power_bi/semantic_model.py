@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from analytics_platform.catalog import ExtractColumn, Kpi
 from analytics_platform.catalog.dashboards import ColumnType
+from analytics_platform.reporting.addable import addable_columns
 from analytics_platform.reporting.power_bi import dax, names, sources
-from analytics_platform.reporting.power_bi.measures import Measure, kpi_measures, summed_columns
+from analytics_platform.reporting.power_bi.measures import Measure, kpi_measures
 from analytics_platform.reporting.power_bi.model import TENANT, TENANT_COLUMN, Dimension, Fact, Model
 from analytics_platform.reporting.power_bi.names import DATE, DATE_KEY, KPIS, identity
 from analytics_platform.reporting.power_bi.tmdl import Node, column_reference, parse, render
@@ -118,8 +119,8 @@ def _relationship(fact: Fact, column: str, table: str, key: str) -> Node:
 
 def _fact(model: Model, fact: Fact) -> Node:
     keys = {each.key: each.column for each in model.dimensions_of(fact)}
-    summed = summed_columns(model, fact)
-    columns = [_column(fact, each, is_summed=each.name in summed) for each in fact.extract.columns]
+    addable = addable_columns(model.catalog, model.catalog.dashboards[fact.dashboard], fact.extract)
+    columns = [_column(fact, each, is_summed=each.name in addable) for each in fact.extract.columns]
     columns += [_key_column(fact, key, column) for key, column in keys.items()]
     partition = Node(
         "partition",

@@ -108,8 +108,8 @@ function targetOf(kpi, chosen) {
 
 // Judged as shown, so that no figure that reads like its target is called short of it.
 function meets(kpi, value, target) {
-  const shown = kpi.unit === "money_minor" ? value : Math.round(value * 10) / 10;
-  return kpi.direction === "up" ? shown >= target : shown <= target;
+  if (show(kpi, value) === show(kpi, target)) return true;
+  return kpi.direction === "up" ? value >= target : value <= target;
 }
 
 // ---- parts of a figure -------------------------------------------------------------------------------------------------

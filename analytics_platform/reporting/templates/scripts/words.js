@@ -66,7 +66,8 @@ function duration(minutes) {
 function show(of, value, compact = false) {
   if (value === null || value === undefined) return NONE;
   if (of.unit === "money_minor") return money(value, of.currency, compact);
-  if (of.unit === "percent") return number(value / 100, { style: "percent", minimumFractionDigits: compact ? 0 : 1, maximumFractionDigits: 1 });
+  // Divided by 100, half of all halves would be rounded otherwise than in documents.
+  if (of.unit === "percent") return number(value, { style: "unit", unit: "percent", minimumFractionDigits: compact ? 0 : 1, maximumFractionDigits: 1 });
   if (of.unit === "score") return number(value, { signDisplay: "exceptZero", maximumFractionDigits: compact ? 0 : 1 });
   if (of.unit === "minutes") return duration(value);
   return plain(value, Number.isInteger(value) ? 0 : 1);
