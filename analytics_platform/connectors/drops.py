@@ -8,7 +8,6 @@ comes again under another name is not taken twice, and one that changed under it
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +15,17 @@ from datetime import datetime
 from pathlib import Path
 
 from analytics_platform.connectors.declared import DropConnector, DropStream
+from analytics_platform.connectors.reading import RefusedFileError
+from analytics_platform.connectors.staging import private_file
+from analytics_platform.errors import AnalyticsError
 
 _PARTS = (".part", ".tmp", ".crdownload", ".filepart", ".swp")
 _LOCKS = ("~$", ".~", ".")
 _CHUNK = 1024 * 1024
+
+
+class StuckFileError(AnalyticsError):
+    """A file was taken and cannot be put away. The text names the file and the mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +63,61 @@ def whole_files(connector: DropConnector, stream: DropStream, files: Path, now: 
 
 
 def copied(dropped: Dropped, to: Path) -> str | None:
-    """Copy a file and return the SHA-256 of what was copied; None when it changed meanwhile."""
+    """Copy a file and return the SHA-256 of what was copied; None when it changed meanwhile.
+
+    Raises:
+        RefusedFileError: it cannot be read.
+    """
     sha = hashlib.sha256()
     to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    to.unlink(missing_ok=True)
-    target = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with dropped.path.open("rb") as source, os.fdopen(target, "wb") as copy:
-            while chunk := source.read(_CHUNK):
+        with private_file(to) as copy:
+            for chunk in _content(dropped.path):
                 sha.update(chunk)
                 copy.write(chunk)
     except FileNotFoundError:
-        os.close(target)
         return None
     return sha.hexdigest() if dropped.is_same() else None
 
 
 def put_away(connector: DropConnector, dropped: Dropped, sha256: str, files: Path) -> None:
-    """Delete or keep a file that was taken; one that has changed since stays where it is."""
+    """Delete or keep a file that was taken; one that has changed since stays where it is.
+
+    Raises:
+        StuckFileError: it may be neither deleted nor moved.
+    """
     if not dropped.is_same():
         return
+    try:
+        _remove(connector, dropped, sha256, files)
+    except OSError as error:
+        told = f"{dropped.path.name}: was taken and cannot be put away ({_why(error)}); let this user write its folder"
+        raise StuckFileError(told) from error
+
+
+def _content(path: Path) -> Iterator[bytes]:
+    """What a file holds.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        RefusedFileError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        told = f"{path.name}: cannot be read ({_why(error)}); let this user read it"
+        raise RefusedFileError(told) from error
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _remove(connector: DropConnector, dropped: Dropped, sha256: str, files: Path) -> None:
     if connector.afterwards == "delete":
         dropped.path.unlink(missing_ok=True)
         return

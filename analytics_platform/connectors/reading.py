@@ -22,6 +22,8 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf
 _SUFFIXES = {".csv": "csv", ".txt": "csv", ".xlsx": "excel", ".xls": "excel", ".xlsb": "excel", ".ods": "excel"}
 _SUFFIXES |= {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _CELL_CHARACTERS = 1_000_000
+_LEVELS = 100
+"""Of lists and objects in a row; orjson writes two and a half times as many, and a dead letter adds some."""
 
 
 class RefusedFileError(AnalyticsError):
@@ -58,7 +60,13 @@ def rows_of(
         "json": lambda: _json(path, name, stream),
         "ndjson": lambda: _ndjson(path, name, stream),
     }
-    yield from read[form]()
+    try:
+        yield from read[form]()
+    except RefusedFileError:
+        raise
+    except Exception as error:  # whatever a file does to its reader: the files after it must not wait for it
+        told = f"{name}: cannot be read ({type(error).__name__}); mend it, or export it again"
+        raise RefusedFileError(told) from error
 
 
 def _csv(path: Path, name: str, stream: DropStream, columns: Iterable[str]) -> Iterator[Mapping[str, Any] | Unreadable]:
@@ -104,11 +112,11 @@ def _excel(
     except fastexcel.FastExcelError as error:
         mend = "format each column as one kind (numbers, text or dates), or name the right `sheet`"
         raise RefusedFileError(f"{name}: cannot be read as a workbook ({_first_line(error)}); {mend}") from None
-    table = table.rename({column: column.strip() for column in table.columns})
-    _require(table.columns, columns, name)
-    for row in table.iter_rows(named=True):
-        if any(value is not None for value in row.values()):
-            yield row
+    header = [column.strip() for column in table.columns]
+    _require(header, columns, name)
+    for cells in table.iter_rows():
+        if any(value is not None for value in cells):
+            yield dict(zip(header, cells, strict=True))
 
 
 def _json(path: Path, name: str, stream: DropStream) -> Iterator[Mapping[str, Any] | Unreadable]:
@@ -141,7 +149,17 @@ def _parsed(line: str) -> Mapping[str, Any] | Unreadable:
 
 
 def _object(row: Any, raw: bytes) -> Mapping[str, Any] | Unreadable:
-    return row if isinstance(row, dict) else Unreadable(raw, "no JSON object; write {column: value}")
+    if not isinstance(row, dict):
+        return Unreadable(raw, "no JSON object; write {column: value}")
+    return Unreadable(raw, f"nests more than {_LEVELS} levels; write it flat") if _nests(row, _LEVELS) else row
+
+
+def _nests(value: Any, levels: int) -> bool:
+    """Whether a value has more levels; it may be read and could not be written again."""
+    if not isinstance(value, dict | list):
+        return False
+    held = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_nests(each, levels - 1) for each in held)
 
 
 def _encoding(path: Path, stream: DropStream) -> str:

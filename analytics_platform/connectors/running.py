@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from analytics_platform.catalog import Catalog
 from analytics_platform.connectors.declared import DropConnector, SecretReference
-from analytics_platform.connectors.drops import Dropped, copied, put_away, whole_files
+from analytics_platform.connectors.drops import Dropped, StuckFileError, copied, put_away, whole_files
 from analytics_platform.connectors.landing import Lander, gate_of, sender_of
 from analytics_platform.connectors.loading import AnyConnector
 from analytics_platform.connectors.mapping import Mapper, Message, Row, Skipped, Unmapped
@@ -46,7 +46,7 @@ class BusyConnectorError(AnalyticsError):
 
 
 class RefusedFilesError(AnalyticsError):
-    """Files were refused and stay where they are; the others were taken."""
+    """Files were refused, or taken and cannot be put away, and stay where they are; the others were taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def run_stream(deployment: Deployment, connector: AnyConnector, stream: str, now
     Raises:
         BusyConnectorError: another run of it is under way.
         PullError: the source cannot be read.
-        RefusedFilesError: a file is not what the connector says; the others were taken.
+        RefusedFilesError: a file cannot be read as the connector says, or not be put away; the others were taken.
     """
     with _alone(deployment, connector, stream):
         run = _Run(deployment, connector, stream, now)
@@ -155,7 +155,7 @@ class _Run:
         return []
 
     def take_drops(self, connector: DropConnector) -> list[str]:
-        """Take each whole file that is not known yet; what is refused is told."""
+        """Take each whole file that is not known yet; what is refused or stays is told."""
         refused: list[str] = []
         declared = connector.streams[self._stream]
         for dropped in list(whole_files(connector, declared, self._deployment.files, self._now)):
@@ -167,7 +167,7 @@ class _Run:
                 if sha256 not in self._state.files:
                     self._take(dropped, copy, sha256)
                 put_away(connector, dropped, sha256, self._deployment.files)
-            except RefusedFileError as error:
+            except (RefusedFileError, StuckFileError) as error:
                 refused.append(f"{connector.name}: {error}")
             finally:
                 copy.unlink(missing_ok=True)

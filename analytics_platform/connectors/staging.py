@@ -63,7 +63,7 @@ class Staging:
     def write(self, rows: Iterable[Row]) -> None:
         """Put rows on disk; they are no batch yet."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _private(self._folder / _ROWS) as file:
+        with private_file(self._folder / _ROWS) as file:
             for row in rows:
                 file.write(orjson.dumps(row, default=_json, option=_OPTIONS))
             file.flush()
@@ -72,7 +72,7 @@ class Staging:
     def complete(self, received_at: datetime, state: Mapping[str, Any]) -> Batch:
         """Make what was written a batch."""
         part = self._folder / f"{_STATEMENT}.part"
-        with _private(part) as file:
+        with private_file(part) as file:
             file.write(orjson.dumps({"received_at": received_at, "state": state}))
             file.flush()
             os.fsync(file.fileno())
@@ -86,7 +86,7 @@ class Staging:
             (self._folder / name).unlink(missing_ok=True)
 
 
-def _private(path: Path) -> BinaryIO:
+def private_file(path: Path) -> BinaryIO:
     """A new file that nobody but its owner reads."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")

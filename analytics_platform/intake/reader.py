@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,19 +68,20 @@ class Reading:
 def find_sources(paths: Sequence[Path]) -> list[Source]:
     """The files that the paths name, folders recursively, each once, in a stable order; hidden files are left out.
 
+    Links are followed. What does not open, a folder or a link to nowhere, is a source too: reading it tells the damage.
     Segment's S3 layout (`segment-logs/<source>/<day in ms>/<…>.gz`) is such a folder.
 
     Raises:
         SourceMissingError: a path does not exist.
     """
-    found: dict[Path, Source] = {}
+    found: dict[str, Source] = {}
     for path in paths:
         if not path.exists():
             raise SourceMissingError(f"{path} does not exist; name a file or a folder of messages")
         for file in _files_below(path) if path.is_dir() else [path]:
             name = file.name if file == path else file.relative_to(path).as_posix()
             readable = os.fsencode(name).decode("utf-8", "replace")
-            found.setdefault(file.resolve(), Source(file, readable, file.stat().st_size))
+            found.setdefault(os.path.realpath(file), Source(file, readable, _size(file) or 0))
     return list(found.values())
 
 
@@ -92,11 +94,34 @@ def read_lines(reading: Reading) -> Iterator[Line]:
 
 
 def _files_below(folder: Path) -> list[Path]:
+    """Files, and folders that do not open; real folders before linked ones, so that a link renames nothing."""
     found: list[Path] = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(root) / name for name in names if not name.startswith(".")]
-    return sorted(file for file in found if file.is_file())
+    waiting, known = [folder], set[str]()
+
+    def tell(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for top in waiting:
+        for root, folders, names in os.walk(top, onerror=tell):
+            if (real := os.path.realpath(root)) in known:
+                folders.clear()
+                continue
+            known.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            waiting += [path for name in folders if (path := Path(root) / name).is_symlink()]
+            found += [Path(root) / name for name in names if not name.startswith(".")]
+    return sorted(path for path in found if _size(path) is not None)
+
+
+def _size(path: Path) -> int | None:
+    """Bytes to read, 0 where that cannot be told; None of what holds no lines, such as a pipe."""
+    try:
+        said = path.stat()
+    except OSError:  # whoever reads it tells why
+        return 0
+    if stat.S_ISDIR(said.st_mode):
+        return 0
+    return said.st_size if stat.S_ISREG(said.st_mode) else None
 
 
 def _contents(reading: Reading) -> Iterator[bytes]:

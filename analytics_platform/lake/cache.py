@@ -12,11 +12,13 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _SETTLED_SECONDS = 3600
 """A file that was asked for within an hour may be read this moment, also by another process."""
+_TRIES = 100
+"""To name a copy; nobody forgets the same object that often within a moment."""
 
 
 class ObjectCache:
@@ -49,18 +51,26 @@ class ObjectCache:
 
     def _write(self, path: Path, data: bytes) -> None:
         fresh = self._folder / f".{uuid.uuid4().hex}"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with fresh.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())  # a power cut must not leave an empty file under the name of a version
-            fresh.replace(path)
+            _name(fresh, path)
         finally:
             fresh.unlink(missing_ok=True)
 
+    def _copies(self) -> Iterator[tuple[os.stat_result, Path]]:
+        """Each copy and what is known of it; other processes forget some meanwhile."""
+        for folder in self._folder.glob("[!.]*"):
+            with contextlib.suppress(FileNotFoundError):
+                for path in folder.iterdir():
+                    with contextlib.suppress(FileNotFoundError):
+                        yield path.stat(), path
+
     def _make_room(self) -> None:
-        files = [(path.stat(), path) for path in self._folder.glob("*/*") if path.is_file()]
+        files = list(self._copies())
         excess = sum(stat.st_size for stat, _ in files) - self._max_bytes
         settled = time.time() - _SETTLED_SECONDS
         for left in self._folder.glob(".*"):  # of a process that was killed within a download
@@ -72,3 +82,16 @@ class ObjectCache:
                 return
             path.unlink(missing_ok=True)
             excess -= stat.st_size
+
+
+def _name(fresh: Path, path: Path) -> None:
+    """Give a whole file its name; its folder is made anew where another process forgets the object meanwhile."""
+    for left in reversed(range(_TRIES)):
+        try:
+            path.parent.mkdir(exist_ok=True)
+            fresh.replace(path)
+        except (FileNotFoundError, FileExistsError):  # mkdir says the latter of a folder that goes as it looks
+            if not left:
+                raise
+        else:
+            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -189,6 +190,101 @@ def test_a_file_that_is_not_as_the_connector_says_is_refused_whole(
     assert (bad.exists(), good.exists()) == (True, False)
     assert len(house.landed()) == 1
     assert house.letters() == []
+
+
+def nested(levels: int) -> str:
+    row = dict(zip(HEADER.split(";"), ROW.split(";"), strict=True))
+    return orjson.dumps(row).decode().replace('"cust-1"', "[" * levels + "]" * levels)
+
+
+TWICE = workbook([*HEADER.split(";"), "note", "note "], [*ROW.split(";"), "x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("bad.xlsx", TWICE, "has the column 'note' twice"),
+        ("bad.json", f"[{nested(600)}]", r"cannot be read \(TypeError\)"),
+    ],
+    ids=["headers that differ by a space", "a fault that nobody foresaw"],
+)
+def test_no_fault_of_one_file_keeps_the_files_after_it_waiting(
+    house: House, name: str, content: bytes | str, said: str
+) -> None:
+    connector = house.connector("books", invoices())
+    bad = house.drop(connector, name, content)
+    good = house.drop(connector, "good.csv", f"{HEADER}\n{ROW}\n")
+    with pytest.raises(RefusedFilesError, match=f"books: {name}: {said}"):
+        run_stream(house.deployment, connector, "invoices", NOW)
+    assert (bad.exists(), good.exists()) == (True, False)
+    assert len(house.landed()) == 1
+    assert house.staged() == []
+
+
+@pytest.mark.parametrize("levels", [253, 600], ids=["too deep for a dead letter", "too deep to be staged"])
+def test_a_row_that_nests_without_end_is_a_dead_letter_and_takes_no_other_along(house: House, levels: int) -> None:
+    connector = house.connector("books", invoices())
+    house.drop(connector, "june.ndjson", f"{nested(levels)}\n{nested(1).replace('[]', '7')}\n")
+    account = house.run(connector, "invoices")
+    assert (account.unreadable, account.accepted, account.reasons) == (1, 1, {"unmapped": 1})
+    assert [letter.detail for letter in house.letters()] == ["nests more than 100 levels; write it flat"]
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_file_that_may_not_be_read_is_told_and_the_others_are_taken(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = house.connector("books", invoices())
+    bad = house.drop(connector, "bad.csv", f"{HEADER}\n{ROW}\n")
+    house.drop(connector, "good.csv", f"{HEADER}\n{ROW}\n")
+    opened, before = Path.open, open_descriptors()
+
+    def guarded(path: Path, *said: Any, **more: Any) -> Any:
+        if path == bad:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *said, **more)
+
+    monkeypatch.setattr(Path, "open", guarded)
+    with pytest.raises(RefusedFilesError, match=r"books: bad\.csv: cannot be read \(Permission denied\)"):
+        run_stream(house.deployment, connector, "invoices", NOW)
+    assert len(house.landed()) == 1
+    assert open_descriptors() == before
+
+
+def test_a_file_that_may_not_be_put_away_is_told_each_time_and_taken_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is another user's, in a folder where each may delete only what is his."""
+    connector = house.connector("books", invoices())
+    stuck = house.drop(connector, "a.csv", f"{HEADER}\n{ROW}\n")
+    removed = Path.unlink
+
+    def guarded(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+        removed(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", guarded)
+    for number in range(2):
+        house.drop(connector, "b.csv", f"{HEADER}\n{ROW.replace('2026-001', f'2026-10{number}')}\n")
+        with pytest.raises(RefusedFilesError, match=r"books: a\.csv: was taken .* \(Operation not permitted\)"):
+            run_stream(house.deployment, connector, "invoices", NOW)
+        assert len(house.landed()) == 2 + number
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_file(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = house.connector("books", invoices())
+    house.drop(connector, "june.csv", f"{HEADER}\n{ROW}\n")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("analytics_platform.connectors.staging.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        run_stream(house.deployment, connector, "invoices", NOW)
 
 
 def test_a_kept_file_moves_out_of_the_folder(house: House) -> None:

@@ -116,6 +116,22 @@ def test_a_truncated_gzip_file_is_a_warning_a_fragment_and_its_whole_lines(
     assert "whole" in {line["message_id"] for line in landed(store)}
 
 
+def test_a_linked_folder_lands_and_a_link_to_nowhere_is_a_warning(
+    store: LocalStore, catalog: Catalog, tmp_path: Path
+) -> None:
+    export, disk = tmp_path / "export", tmp_path / "disk"
+    for number, folder in enumerate((export, disk)):
+        folder.mkdir()
+        write(folder / f"{number}.ndjson", scan(f"m-{number}"))
+    (export / "more").symlink_to(disk)
+    (export / "gone").symlink_to(tmp_path / "nowhere")
+
+    report = run(store, catalog, export)
+
+    assert report.accepted == 2
+    assert report.warnings == ["gone cannot be read (No such file or directory)"]
+
+
 def test_the_same_file_again_lands_nothing_and_says_so(store: LocalStore, catalog: Catalog, tmp_path: Path) -> None:
     path = write(tmp_path / "a.ndjson", scan("m-1"), scan("m-2"), scan("m-3", event="nothing.known"))
     first = run(store, catalog, path)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -26,6 +30,21 @@ TEXT = b'{"a":1}\n{"b":2}\n{"c":3}\n'
 def read(path: Path) -> tuple[list[Line], Reading]:
     reading = Reading(find_sources([path])[0])
     return list(read_lines(reading)), reading
+
+
+def lock(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Take the right to read a folder away, also from root, whom the system lets in anyway."""
+
+    def guarded(real: Callable[..., Any]) -> Callable[..., Any]:
+        def refusing(path: Any, *said: Any, **more: Any) -> Any:
+            if Path(path) == folder:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *said, **more)
+
+        return refusing
+
+    monkeypatch.setattr(os, "scandir", guarded(os.scandir))
+    monkeypatch.setattr(Path, "open", guarded(Path.open))
 
 
 def raws(path: Path) -> list[bytes]:
@@ -134,6 +153,51 @@ def test_folders_are_read_recursively_in_a_stable_order_each_file_once(tmp_path:
         "segment-logs/source1/1768435200000/a.0.gz",
         "segment-logs/source1/1768435200000/b.1.gz",
     ]
+
+
+def test_linked_folders_are_read_once_each_under_the_name_of_the_real_one_where_both_are_there(tmp_path: Path) -> None:
+    export, disk = tmp_path / "export", tmp_path / "disk"
+    for folder in (export / "z", disk / "below"):
+        folder.mkdir(parents=True)
+        (folder / "1.ndjson").write_bytes(TEXT)
+    (export / "a").symlink_to(export / "z")
+    (export / "b").symlink_to(disk / "below")
+    (export / "c").symlink_to(disk)
+    (disk / "back").symlink_to(export)
+    (export / "z" / "up").symlink_to("..")
+
+    assert [source.name for source in find_sources([export])] == ["b/1.ndjson", "z/1.ndjson"]
+
+
+def test_what_cannot_be_looked_at_is_a_source_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("locked", "open"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.ndjson").write_bytes(TEXT)
+    (tmp_path / "gone.ndjson").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "round.ndjson").symlink_to("round.ndjson")
+    os.mkfifo(tmp_path / "pipe")
+    lock(monkeypatch, tmp_path / "locked")
+
+    readings = [Reading(source) for source in find_sources([tmp_path])]
+    found = {reading.source.name: len(list(read_lines(reading))) for reading in readings}
+
+    assert found == {"gone.ndjson": 0, "locked": 0, "open/1.ndjson": 3, "round.ndjson": 0}
+    assert [reading.damage for reading in readings] == [
+        "cannot be read (No such file or directory)",
+        "cannot be read (Permission denied)",
+        None,
+        "cannot be read (Too many levels of symbolic links)",
+    ]
+
+
+def test_a_folder_that_is_named_itself_and_does_not_open_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock(monkeypatch, tmp_path)
+    (source,) = find_sources([tmp_path])
+    reading = Reading(source)
+    assert list(read_lines(reading)) == []
+    assert (source.name, reading.damage) == (tmp_path.name, "cannot be read (Permission denied)")
 
 
 def test_a_missing_path_is_told_before_anything_is_read(tmp_path: Path) -> None:

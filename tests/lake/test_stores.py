@@ -278,6 +278,39 @@ def test_copies_stay_within_their_size_and_leave_with_their_object(tmp_path: Pat
     assert not fresh.exists()
 
 
+def test_an_object_that_another_process_forgets_while_its_copy_gets_its_name_is_copied_anyway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, other, named = ObjectCache(tmp_path, 1 << 20), ObjectCache(tmp_path, 1 << 20), os.replace
+    forgets = iter(["a/file", "a/file"])
+
+    def slow(source: Path, target: Path) -> None:
+        if key := next(forgets, None):
+            other.forget(key)
+        named(source, target)
+
+    monkeypatch.setattr(os, "replace", slow)
+    assert cache.path("a/file", "1", lambda: b"bytes").read_bytes() == b"bytes"
+    assert [path for path in tmp_path.glob(".*") if path.is_file()] == []
+
+
+def test_room_is_made_while_another_process_forgets_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, looked_at = ObjectCache(tmp_path, 1), Path.stat
+    keys = [f"a/{number}" for number in range(3)]
+    for key in keys:
+        cache.path(key, "1", lambda: b"bytes")
+    others = iter(keys)
+
+    def slow(path: Path, **said: bool) -> os.stat_result:
+        if path.parent.parent == tmp_path:  # of the first copy, when all have been listed
+            for key in others:
+                ObjectCache(tmp_path, 1).forget(key)
+        return looked_at(path, **said)
+
+    monkeypatch.setattr(Path, "stat", slow)
+    assert cache.path("b", "1", lambda: b"1").read_bytes() == b"1"
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [("s3://my-bucket", "s3://my-bucket/a/b"), ("s3://my-bucket/lake/eu/", "s3://my-bucket/lake/eu/a/b")],
