@@ -21,6 +21,7 @@ from retention_house import (
 )
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.defs.retention import came_back
 from analytics_platform.governance.retention.approvals import NotApprovedError, SelfApprovalError, UnknownPlanError
 from analytics_platform.governance.retention.desk import StalePlanError, SurvivorsError
 from analytics_platform.governance.retention.holds import HoldError
@@ -315,6 +316,24 @@ def test_nothing_is_built_or_removed_over_days_that_are_being_removed(house: Ret
             refuse_while_removing(house.store, LAST_FISCAL, NOW)
         refuse_while_removing(house.store, NEXT, NOW)
     refuse_while_removing(house.store, LAST_FISCAL, NOW)
+
+
+def test_what_a_hold_kept_when_a_plan_was_approved_stays_though_the_hold_ends_while_it_is_carried_out(
+    house: RetentionHouse,
+) -> None:
+    house.hold(tenant=DUTCH)
+    plan = house.approved()
+    house.crash_at = "remove warehouse"
+    with pytest.raises(CrashError):
+        house.desk.apply(plan, by="bob", now=NOW)
+    house.crash_at = None
+    house.desk.holds.release("case-1", by="lawyer", reason="settled", now=NOW)
+    assert house.desk.apply(plan, by="bob", now=NOW).ok
+    removals = read_removals(house.store)
+    assert not removals.covers("marts.fct_invoices", DUTCH, LAST_FISCAL)
+    assert removals.covers("marts.fct_invoices", BRITISH, LAST_FISCAL)
+    assert came_back(house.desk.sinks, removals) == 0
+    assert f"inv-{DUTCH}-{LAST_FISCAL}" in house.invoices()
 
 
 def test_the_lock_of_a_process_that_died_runs_out(house: RetentionHouse) -> None:

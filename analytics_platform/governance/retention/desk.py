@@ -19,7 +19,7 @@ from analytics_platform.catalog import Catalog
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.evidence import EvidenceChain
 from analytics_platform.governance.retention.approvals import RETENTION, Approvals
-from analytics_platform.governance.retention.holds import Holds
+from analytics_platform.governance.retention.holds import Hold, Holds
 from analytics_platform.governance.retention.lock import removing
 from analytics_platform.governance.retention.plan import Plan, differences, draw_plan
 from analytics_platform.governance.retention.sink import CannotCountError, Sink
@@ -208,8 +208,13 @@ class RetentionDesk:
             said = {"as_of": plan.as_of.isoformat(), "targets": len(plan.targets), "units": plan.units}
             self.chain.record_once("removal_intended", plan.hash, by, said, at=now)
         self._step("state")
-        terms = Terms(self._catalog, plan.as_of, self.holds.in_force(now.date()))
+        terms = Terms(self._catalog, plan.as_of, self._kept_by(plan, now.date()))
         state_removals(self._store, plan.hash, plan.removed(terms))
+
+    def _kept_by(self, plan: Plan, today: date) -> list[Hold]:
+        """Holds in force, and those of the plan though they have ended since: what they kept nobody has approved."""
+        in_force = self.holds.in_force(today)
+        return [hold for hold in self.holds.all() if hold.hold_id in plan.holds or hold in in_force]
 
     def _remove(self, plan: Plan, now: datetime) -> list[str]:
         """Remove every target; days that came under a hold since an attempt broke off stay."""
