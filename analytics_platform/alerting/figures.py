@@ -22,6 +22,7 @@ from analytics_platform.catalog import Catalog, Kpi
 from analytics_platform.catalog.quality import ShareLimit
 from analytics_platform.insights.alerts import Alert, KpiFigure, evaluate_alert_rules
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
+from analytics_platform.insights.currencies import with_currencies
 from analytics_platform.insights.promises import ATTAINMENT_TABLE, LANDED_WITHIN_LAG
 from analytics_platform.insights.rules import SETTLING
 from analytics_platform.insights.series import HEADLINE
@@ -121,7 +122,7 @@ class FigureJudges:
         """
         findings, judged = [], set()
         for kpi, day, own in self._newest(rows, news):
-            figures = [KpiFigure(kpi.name, row["tenant_id"], row["day"], row["observed"]) for row in own]
+            figures = [KpiFigure(kpi.name, row["tenant_id"], row["day"], row["observed"]) for row in _alike(own, day)]
             findings += [self._limit(kpi, alert, news) for alert in evaluate_alert_rules(self._catalog, figures, day)]
             tenants = {_tenant(row) for row in own if row["day"] == day}
             judged |= {each.fingerprint for each in known if _is_of(each, kpi.name) and each.tenant in tenants}
@@ -270,14 +271,15 @@ def attainment_rows(warehouse: Warehouse, news: News, known: Iterable[Finding]) 
 
 
 def figure_rows(warehouse: Warehouse, catalog: Catalog, news: News) -> list[Row]:
-    """The headlines as far back as rules look, and all anomalies of that time."""
+    """The headlines as far back as rules look, and all anomalies of that time, with the currency that each is in."""
     looks_back = max((rule.days for kpi in catalog.kpis.values() for rule in kpi.alerts), default=0)
     settles = max(kpi.settling_days for kpi in catalog.kpis.values())
     sql = (
         "select day, tenant_id, kpi, series, observed, expected, lower, upper, score, rule, is_anomaly "
         f"from {ANOMALIES_TABLE} where day >= ? and (series = ? or is_anomaly) order by all"
     )
-    return _rows(warehouse, sql, [news.first - timedelta(days=looks_back + settles + NEWS_DAYS), HEADLINE])
+    rows = _rows(warehouse, sql, [news.first - timedelta(days=looks_back + settles + NEWS_DAYS), HEADLINE])
+    return with_currencies(warehouse, catalog, rows)
 
 
 def ledger_rows(warehouse: Warehouse, news: News, known: Iterable[Finding]) -> list[Row]:
@@ -318,6 +320,12 @@ def _is_of(finding: Finding, kpi: str) -> bool:
 
 def _tenant(row: Row) -> str | None:
     return None if row["tenant_id"] == ALL_TENANTS else str(row["tenant_id"])
+
+
+def _alike(rows: Sequence[Row], day: date) -> list[Row]:
+    """The rows of tenants that are in the same currency as on ``day``: from pounds to euros is no movement."""
+    currencies = {row["tenant_id"]: row["currency"] for row in rows if row["day"] == day}
+    return [row for row in rows if row["currency"] == currencies.get(row["tenant_id"])]
 
 
 def _telling(row: Row) -> tuple[date, bool, float]:

@@ -92,6 +92,20 @@ def _headlines_are_published(catalog: Catalog) -> Iterator[Problem]:
             )
 
 
+def _headlines_can_be_added_over_tenants(catalog: Catalog) -> Iterator[Problem]:
+    """Pence and euro cents make no sum: of an amount that is published in both, a headline reads the reporting one."""
+    extracts = [extract for dashboard in catalog.dashboards.values() for extract in dashboard.extracts]
+    for kpi in catalog.kpis.values():
+        tables = (extract for extract in extracts if extract.source == kpi.headline_table)
+        published = {column.name for extract in tables for column in extract.columns}
+        for term in (*kpi.headline.numerator, *kpi.headline.denominator):
+            own = term.removeprefix("-")
+            in_reporting = f"{own.removesuffix('_minor')}_reporting_minor"
+            if own.endswith("_minor") and in_reporting in published:
+                what = f"{own} is in each tenant's own currency, which cannot be added over tenants"
+                yield Problem("kpis.yaml", f"{kpi.name}.headline", what, f"write {in_reporting}")
+
+
 def _dashboards_name_what_exists(catalog: Catalog) -> Iterator[Problem]:
     file = "dashboards.yaml"
     for dashboard in catalog.dashboards.values():
@@ -276,6 +290,7 @@ RULES: tuple[Callable[[Catalog], Iterator[Problem]], ...] = (
     _references_name_what_exists,
     _value_limits_name_what_exists,
     _headlines_are_published,
+    _headlines_can_be_added_over_tenants,
     _reviews_name_what_exists,
     _personal_data_has_a_purpose,
     _identifiers_name_what_exists,

@@ -98,7 +98,7 @@ def _judged(group: SeriesGroup, first: date, as_of: date) -> Iterator[pl.DataFra
         if begin < len(days):
             chosen = slice(begin, len(days))
             frame = _frame(verdicts, row, chosen, values[row, chosen], settled[chosen], days[chosen])
-            yield _worded(frame, kpi).with_columns(
+            yield _worded(frame.filter(pl.Series(group.is_told[row, chosen])), kpi).with_columns(
                 tenant_id=pl.lit(tenant), kpi=pl.lit(kpi.name), series=pl.lit(series)
             )
 

@@ -18,7 +18,7 @@ from analytics_platform.catalog import Audience, Catalog, Dashboard, Kpi, PiiCla
 from analytics_platform.reporting.cubes import MOST_NUMBERS, Amounts, Cube, additive_cube, cells_of, median_cube, within
 from analytics_platform.reporting.dimensions import Dimension, Shares, page_dimensions, shares
 from analytics_platform.reporting.figures import days_to_mature, labeller, target_applies
-from analytics_platform.reporting.marked_days import marked_days
+from analytics_platform.reporting.marked_days import JudgedRows, marked_days
 from analytics_platform.reporting.measures import Floats, Series
 from analytics_platform.reporting.periods import Period, periods_ending
 from analytics_platform.reporting.quality import Lineage, badge
@@ -47,10 +47,15 @@ class PageRows:
 class _Shown:
     """A KPI as one audience sees it, before its dimensions are known."""
 
-    kpi: Kpi
+    rows: KpiRows
     series: Series
     drill_downs: Mapping[str, str]
     periods: Sequence[Period]
+
+    @property
+    def kpi(self) -> Kpi:
+        """Which KPI it is."""
+        return self.rows.kpi
 
     def layout(self, *, with_previous: bool) -> Layout:
         """The slots of its figures."""
@@ -134,12 +139,12 @@ class Pages:
         seen = seen_series(rows, self.catalog, audience, max_pii)
         periods = periods_ending(self.rows.day - timedelta(days_to_mature(rows.kpi)))
         names = {column: rows.kpi.filtered_as.get(column, column) for column in seen.drill_downs}
-        return _Shown(rows.kpi, seen.series, names, periods)
+        return _Shown(rows, seen.series, names, periods)
 
     def _kpi(
         self, shown: _Shown, dimensions: Mapping[str, Dimension], names: Mapping[str, str], tenant: str | None
     ) -> dict[str, Any]:
-        kpi, series, marked = shown.kpi, shown.series, self.rows.anomalies
+        kpi, series = shown.kpi, shown.series
         as_of = series.as_of(self.rows.day)
         cube, layout = _cube(shown, dimensions)
         known = badge(self.lineage.evaluations.get(kpi.name), as_of, self.rows.day)
@@ -161,8 +166,14 @@ class Pages:
             "quality": known.payload(with_causes=tenant is None),
             "periods": {period.key: _period(series, period, layout) for period in shown.periods},
             "cube": cube.payload,
-            "anomalies": [] if marked is None else marked_days(marked, self.catalog, kpi, tenant, shown.periods),
+            "anomalies": self._marked(shown, tenant),
         }
+
+    def _marked(self, shown: _Shown, tenant: str | None) -> list[dict[str, Any]]:
+        if self.rows.anomalies is None:
+            return []
+        told = JudgedRows(shown.rows, self.catalog, shown.series.currency)
+        return marked_days(self.rows.anomalies, told, tenant, shown.periods)
 
 
 def _period(series: Series, period: Period, layout: Layout) -> dict[str, Any]:

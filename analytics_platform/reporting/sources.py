@@ -135,7 +135,7 @@ def seen_series(rows: KpiRows, catalog: Catalog, audience: str, max_pii: PiiClas
         drill_downs=drill_downs,
         in_reporting=own_currency is None,
     )
-    return Seen(Series(rows.kpi, reduced, rows.days, _shown_currency(rows.kpi, own, own_currency)), drill_downs)
+    return Seen(Series(rows.kpi, reduced, rows.days, shown_currency(rows.kpi, own, own_currency)), drill_downs)
 
 
 def tenant_names(catalog: Catalog, audience: str) -> dict[str, str]:
@@ -171,7 +171,8 @@ def only_currency(rows: pl.DataFrame, tenant: Tenant) -> str | None:
     return currencies[0] if len(currencies) == 1 else None
 
 
-def _shown_currency(kpi: Kpi, rows: pl.DataFrame, own_currency: str | None) -> str | None:
+def shown_currency(kpi: Kpi, rows: pl.DataFrame, own_currency: str | None) -> str | None:
+    """What a KPI's figure is in, over rows that are all in ``own_currency`` (None: in several); None where no money."""
     if kpi.unit != "money_minor":
         return None
     has_own = any(

@@ -113,7 +113,7 @@ def build_weekly(
             language=edition.language,
             time_zone=edition.time_zone,
             kpis=[kpi_week(each, catalog, audience, monday) for each in rows],
-            facts=week_facts(warehouse, audience, Span(monday, monday + timedelta(6)), seen_at),
+            facts=week_facts(warehouse, catalog, audience, Span(monday, monday + timedelta(6)), seen_at),
         )
         written.append(_write(store, content))
     return written

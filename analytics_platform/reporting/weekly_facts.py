@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from analytics_platform.catalog import Catalog
 from analytics_platform.insights.anomalies import ANOMALIES_TABLE
+from analytics_platform.insights.currencies import with_currencies
 from analytics_platform.reporting.periods import Span
 from analytics_platform.reporting.sources import STAFF
 from analytics_platform.warehouse import Warehouse
@@ -27,7 +29,8 @@ class WeekFacts:
     """What one audience is told; None where the table was never built.
 
     Attributes:
-        anomalies: day, tenant_id, kpi, series, observed, expected, rule, score; furthest off first.
+        anomalies: day, tenant_id, kpi, series, observed, expected, rule, score, currency (None is the reporting one, or
+            no money); furthest off first.
         promises: tier, tenant_id, kept, due per tier and tenant, over the week.
         incidents: severity, failure, asset, tenant_id, since, owner, next_step; gravest and oldest first.
     """
@@ -37,11 +40,12 @@ class WeekFacts:
     incidents: Rows | None
 
 
-def week_facts(warehouse: Warehouse, audience: str, week: Span, seen_at: datetime) -> WeekFacts:
+def week_facts(warehouse: Warehouse, catalog: Catalog, audience: str, week: Span, seen_at: datetime) -> WeekFacts:
     """Read what an audience is told of a week.
 
     Args:
         warehouse: where the tables are.
+        catalog: knows which KPIs are money.
         audience: whose report it is.
         week: its days.
         seen_at: incidents are those that were open then.
@@ -55,8 +59,9 @@ def week_facts(warehouse: Warehouse, audience: str, week: Span, seen_at: datetim
 
     # An incident's next step is written by colleagues for colleagues: a tenant is told that there is one at most.
     step = "next_step" if audience == STAFF else "cast(null as varchar)"
+    anomalies = read(ANOMALIES_TABLE, _ANOMALIES.format(own=own), [week.first, week.last])
     return WeekFacts(
-        read(ANOMALIES_TABLE, _ANOMALIES.format(own=own), [week.first, week.last]),
+        anomalies and with_currencies(warehouse, catalog, anomalies),
         read(SLA_TABLE, _PROMISES.format(own=own), [week.first, week.last]),
         read(INCIDENTS_TABLE, _INCIDENTS.format(own=own, step=step), [seen_at, seen_at]),
     )

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from analytics_platform.documents import Block, Cell, Column, Notice, Quantity, Table
+from analytics_platform.insights.series import series_part
 from analytics_platform.reporting.weekly_content import WeekContent
 from analytics_platform.reporting.weekly_facts import Rows
 from analytics_platform.reporting.weekly_quantities import quantity, text
@@ -44,23 +45,26 @@ def anomalies_table(content: WeekContent) -> Block:
 
 def _anomaly(content: WeekContent, row: Mapping[str, object]) -> list[Cell]:
     kpi = content.catalog.kpis[str(row["kpi"])]
-    column, _, part = str(row["series"]).partition("=")
-    series = (
-        f"{content.dimension_name(column)}: {part or content.words['not_assigned']}"
-        if part or "=" in str(row["series"])
-        else content.words["series_headline"]
-    )
-    day = row["day"]
+    day, currency = row["day"], row["currency"]
     assert isinstance(day, date)
+    assert currency is None or isinstance(currency, str)
     return [
         Cell(kpi.title),
         *([Cell(content.tenant_name(row["tenant_id"]))] if content.is_staff else []),
-        Cell(series),
+        Cell(_series(content, str(row["series"]))),
         Cell(day),
-        Cell(quantity(kpi, _number(row["observed"]), None)),
-        Cell(quantity(kpi, _number(row["expected"]), None)),
+        Cell(quantity(kpi, _number(row["observed"]), currency)),
+        Cell(quantity(kpi, _number(row["expected"]), currency)),
         Cell(content.words.get(f"rule_{row['rule']}", str(row["rule"]))),
     ]
+
+
+def _series(content: WeekContent, series: str) -> str:
+    part = series_part(series)
+    if part is None:
+        return content.words["series_headline"]
+    column, value = part
+    return f"{content.dimension_name(column)}: {content.words['not_assigned'] if value is None else value}"
 
 
 def promises_table(content: WeekContent) -> Block:

@@ -1,8 +1,9 @@
 """SQL that reads the declared headlines of KPIs, per day and any parts: made from the catalogue alone.
 
 ``executive_overview/kpi_headlines`` and whatever judges KPI series read the same figures, because they ask here. A row
-has the numerator and the denominator of the catalogue, so that a consumer may add up tenants and days; a median cannot
-be added up, stands alone, and is taken of the fact rows that the headline names. How tables are filled is dbt's.
+has the numerator and the denominator of the catalogue, so that a consumer may add up tenants and days: money is
+declared in the reporting currency. A median cannot be added up, stands alone, and is taken of the fact rows that the
+headline names. How tables are filled is dbt's.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def _headline_select(kpi: Kpi) -> str:
 def series_query(kpi: Kpi, headline: Headline, *, by_tenant: bool, column: str | None = None) -> str:
     """SQL for the daily series of a KPI between two days (parameters): per tenant or of all, and per part of a column.
 
-    Columns: day, tenant_id, part (null without a column), value. ``headline`` is the KPI's own, or the same in the
-    reporting currency.
+    Columns: day, tenant_id, part (null without a column), value. ``headline`` is the KPI's own, or the same in tenants'
+    own currencies.
     """
     groups = _parts(headline, by_tenant=by_tenant, column=column)
     return (
@@ -63,12 +64,26 @@ def births_query(kpi: Kpi, headline: Headline, *, by_tenant: bool, column: str |
     return f"select {labels}\nfrom {kpi.headline_table} where {headline.day_column} <= ?{_conditions(headline)}{having}"
 
 
-def in_reporting_currency(headline: Headline, columns: Sequence[str]) -> Headline:
-    """The headline over amounts in the reporting currency where its table has them: tenants' own cannot be added."""
+def currencies_query(kpi: Kpi, headline: Headline) -> str:
+    """SQL for the currencies in which tenants have amounts on the days between two (parameters).
+
+    Columns: day, tenant_id, currency. A currency keeps its rows when its last customer has gone: 0 is no amount.
+    """
+    day = headline.day_column
+    amounts = " or ".join(f"{term.removeprefix('-')} <> 0" for term in headline.numerator)
+    return (
+        f"select distinct cast({day} as date) as day, tenant_id, currency\n"
+        f"from {kpi.headline_table} where {day} between ? and ? and currency is not null and ({amounts})"
+        f"{_conditions(headline)}"
+    )
+
+
+def in_own_currency(headline: Headline, columns: Sequence[str]) -> Headline:
+    """The headline over amounts in tenants' own currencies where its table has them."""
 
     def term(signed: str) -> str:
         sign = "-" if signed.startswith("-") else ""
-        return sign + money_column(signed.removeprefix("-"), columns, in_reporting=True)
+        return sign + money_column(signed.removeprefix("-"), columns, in_reporting=False)
 
     changed = {name: tuple(map(term, getattr(headline, name))) for name in ("numerator", "denominator")}
     return headline.model_copy(update=changed)

@@ -73,6 +73,7 @@ def figure(**changed: Any) -> dict[str, Any]:
         "score": 0.0,
         "rule": "seasonal",
         "is_anomaly": False,
+        "currency": None,
     }
     return {**usual, **changed}
 
@@ -170,6 +171,15 @@ def test_a_limit_is_judged_on_the_newest_day_and_stays_one_incident(judges: Figu
     assert desk.incident.told.day == tomorrow.closed
     well = [*low, figure(observed=80.0, day=tomorrow.closed)]
     assert desk.see(judges.limits(well, tomorrow, known), after(days=1, hours=1)) == ["recovered"]
+
+
+def test_an_amount_is_not_held_against_one_in_another_currency(judges: FigureJudges) -> None:
+    week_ago = figure(kpi="mrr", observed=1_100_000.0, day=DAY - timedelta(days=7))
+    assert (
+        only(judges.limits([week_ago, figure(kpi="mrr", observed=950_000.0)], NEWS, ())).check == "mrr.fell_in_a_week"
+    )
+    in_pounds = figure(kpi="mrr", observed=950_000.0, currency="GBP")
+    assert judges.limits([week_ago, in_pounds], NEWS, ()) == Observation(())
 
 
 def test_a_figure_that_is_not_there_today_proves_nothing_right(judges: FigureJudges) -> None:

@@ -347,6 +347,15 @@ BROKEN = [
         mend="add the columns to the extract in dashboards.yaml",
     ),
     Broken(
+        "a headline over amounts in several currencies",
+        "kpis.yaml",
+        "numerator: [collected_reporting_minor]",
+        "numerator: [collected_minor]",
+        field="invoice_collection_rate.headline",
+        what="collected_minor is in each tenant's own currency, which cannot be added over tenants",
+        mend="write collected_reporting_minor",
+    ),
+    Broken(
         "a ratio without a denominator",
         "kpis.yaml",
         "numerator: [on_time], denominator: [planned],",

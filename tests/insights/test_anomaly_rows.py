@@ -15,6 +15,8 @@ from asset_checks.anomalies import no_anomaly
 DAYS = 130
 LAST = FIRST + timedelta(DAYS - 1)
 OUTAGE = LAST - timedelta(3)
+EVERY_DAY = [FIRST + timedelta(n) for n in range(DAYS)]
+RATE_MOVES = FIRST + timedelta(80)
 TENANTS = ["brabant-rental", "delta-events"]
 
 
@@ -98,12 +100,68 @@ def test_a_run_writes_the_older_days_that_settle_with_it_where_they_were_written
     assert days_to_write(warehouse, catalog, LAST, LAST) == (first, LAST)
 
 
-def test_the_total_of_a_ratio_is_in_the_reporting_currency(warehouse: Warehouse, catalog: Catalog) -> None:
+def test_a_ratio_is_in_the_reporting_currency_for_a_tenant_and_for_all(warehouse: Warehouse, catalog: Catalog) -> None:
+    """A tenant may invoice in two currencies, whose minor units cannot be added."""
+    invoiced = [("EUR", 100_000, 100_000, 1.0), ("SEK", 1_000_000, 0, 0.09)]
+    warehouse.replace_table(
+        "kpi.kpi_invoice_collection_rate",
+        pl.DataFrame(
+            {"day": day, "tenant_id": TENANTS[0], "basis": "due", "currency": currency}
+            | {"collected_minor": collected, "collected_reporting_minor": round(collected * rate)}
+            | {"net_invoiced_minor": net, "net_invoiced_reporting_minor": round(net * rate)}
+            for day in EVERY_DAY
+            for currency, net, collected, rate in invoiced
+        ).to_arrow(),
+    )
     rows = rows_of(warehouse, catalog, LAST, LAST).filter(pl.col("kpi") == "invoice_collection_rate")
-    observed = dict(rows.select("tenant_id", "observed").iter_rows())
 
-    assert observed[TENANTS[0]] == pytest.approx(90, abs=10)
-    assert observed["all"] == pytest.approx(80, abs=8)
+    assert dict(rows.select("tenant_id", "observed").iter_rows()) == {
+        TENANTS[0]: pytest.approx(100 / 1.9),
+        "all": pytest.approx(100 / 1.9),
+    }
+
+
+def fill_mrr(warehouse: Warehouse, euros_from: date | None = None) -> None:
+    """A tenant with 9,000 pounds every day, whose rate rises on `RATE_MOVES`; 10 euros besides from a day on."""
+    rows = [
+        {"day": day, "currency": "GBP", "mrr_minor": 900_000, "mrr_reporting_minor": 990_000 + 90_000 * is_risen}
+        for day in EVERY_DAY
+        for is_risen in [day >= RATE_MOVES]
+    ] + [
+        # A currency keeps its rows when its last customer has gone; they are not amounts.
+        {"day": day, "currency": "EUR", "mrr_minor": amount, "mrr_reporting_minor": amount}
+        for day in EVERY_DAY
+        for amount in [1_000 if euros_from and day >= euros_from else 0]
+    ]
+    warehouse.replace_table("kpi.kpi_mrr", pl.DataFrame(rows).with_columns(tenant_id=pl.lit("albion-stage")).to_arrow())
+
+
+def mrr_of(warehouse: Warehouse, catalog: Catalog, first: date, last: date) -> pl.DataFrame:
+    return rows_of(warehouse, catalog, first, last).filter(pl.col("kpi") == "mrr")
+
+
+def test_a_tenants_money_is_judged_in_its_own_currency(warehouse: Warehouse, catalog: Catalog) -> None:
+    fill_mrr(warehouse)
+    rows = mrr_of(warehouse, catalog, RATE_MOVES, RATE_MOVES)
+
+    by_tenant = {row["tenant_id"]: row for row in rows.to_dicts()}
+    assert (by_tenant["albion-stage"]["observed"], by_tenant["albion-stage"]["is_anomaly"]) == (900_000, False)
+    assert by_tenant["all"]["observed"] == 1_080_000
+
+
+def test_a_tenants_money_in_several_currencies_is_judged_in_the_reporting_currency(
+    warehouse: Warehouse, catalog: Catalog
+) -> None:
+    arrives = RATE_MOVES + timedelta(20)
+    fill_mrr(warehouse, euros_from=arrives)
+    rows = mrr_of(warehouse, catalog, arrives - timedelta(2), arrives + timedelta(2))
+
+    own = rows.filter(pl.col("tenant_id") == "albion-stage").sort("day")
+    assert own["observed"].to_list() == [900_000, 900_000, 1_081_000, 1_081_000, 1_081_000]
+    assert own["expected"].to_list()[2] == pytest.approx(1_080_000)
+    assert not own["is_anomaly"].any()
+    for day in (arrives - timedelta(1), arrives):
+        assert mrr_of(warehouse, catalog, day, day).equals(rows.filter(pl.col("day") == day))
 
 
 def test_a_quiet_day_passes_with_its_numbers(warehouse: Warehouse, catalog: Catalog) -> None:

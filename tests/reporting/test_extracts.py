@@ -240,6 +240,17 @@ def test_headlines_follow_the_catalogue(published: Published) -> None:
     assert rate["value"] == pytest.approx(100 * rate["numerator"] / rate["denominator"])  # type: ignore[operator]
 
 
+def test_headlines_of_ratios_can_be_added_over_tenants_with_other_currencies(published: Published) -> None:
+    rates = [headline(published, "invoice_collection_rate", tenant) for tenant in published.catalog.tenants]
+    (expected,) = published.warehouse.query(
+        "select cast(sum(collected_reporting_minor) as double) / sum(net_invoiced_reporting_minor) "
+        "from kpi.kpi_invoice_collection_rate where day = ? and basis = 'due'",
+        [LAST_DAY],
+    ).column(0).to_pylist()  # fmt: skip
+    collected, invoiced = (sum(float(str(rate[part])) for rate in rates) for part in ("numerator", "denominator"))
+    assert collected / invoiced == pytest.approx(expected, rel=1e-9)
+
+
 def test_the_headline_of_tickets_is_the_median_of_tickets(published: Published) -> None:
     (expected,) = published.warehouse.query(
         "select median(final_resolution_minutes) from marts.fct_ticket_resolutions "

@@ -1,7 +1,10 @@
 """What an audience's payload holds, and what it must not."""
 
 import json
+from dataclasses import replace
+from datetime import date, timedelta
 
+import polars as pl
 import pytest
 
 from analytics_platform.catalog import Audience
@@ -70,3 +73,42 @@ def test_a_tenants_money_is_not_told_in_another_currency_beside_euros(finance: P
     (mrr,) = (kpi for kpi in finance.payload(Audience("admin"))["kpis"] if kpi["name"] == "mrr")
     observed = {each["tenant_id"]: each["observed"] for each in mrr["anomalies"]}
     assert observed == {"albion-stage": None, "brabant-rental": 40.0, None: 40.0}
+
+
+def test_a_tenants_own_page_tells_its_money_in_its_own_currency(finance: Pages) -> None:
+    (mrr,) = (kpi for kpi in finance.payload(ALBION)["kpis"] if kpi["name"] == "mrr")
+    assert (mrr["currency"], [each["observed"] for each in mrr["anomalies"]]) == ("GBP", [40.0])
+
+
+def with_amounts_in(pages: Pages, tenant: str, currency: str, first: date) -> Pages:
+    """The pages as they are where a tenant's amounts from a day on are in a currency, and before it in its own."""
+    changed = pl.when((pl.col("tenant_id") == tenant) & (pl.col("day") >= first)).then(pl.lit(currency))
+    kpis = [
+        replace(each, rows=each.rows.with_columns(currency=changed.otherwise("currency"))) for each in pages.rows.kpis
+    ]
+    return Pages(pages.catalog, replace(pages.rows, kpis=kpis))
+
+
+@pytest.mark.parametrize(
+    ("tenant", "currency", "first", "of_own_page", "of_all"),
+    [
+        ("brabant-rental", "GBP", date.min, ("GBP", 40.0), None),
+        ("albion-stage", "EUR", date.min, ("EUR", 40.0), 40.0),
+        ("albion-stage", "EUR", LAST_DAY - timedelta(9), ("EUR", 40.0), 40.0),
+        ("albion-stage", "EUR", LAST_DAY, ("EUR", None), None),
+        ("brabant-rental", "GBP", LAST_DAY, ("EUR", None), None),
+    ],
+    ids=["all in pounds", "all in euros", "in both by then", "in pounds until then", "in euros until then"],
+)
+def test_an_amount_that_was_judged_in_another_currency_than_the_pages_is_left_out(
+    finance: Pages, tenant: str, currency: str, first: date, of_own_page: tuple[str, float | None], of_all: float | None
+) -> None:
+    pages = with_amounts_in(finance, tenant, currency, first)
+
+    def told(audience: Audience, who: str | None) -> tuple[str, float | None]:
+        (mrr,) = (kpi for kpi in pages.payload(audience)["kpis"] if kpi["name"] == "mrr")
+        (observed,) = (each["observed"] for each in mrr["anomalies"] if each["tenant_id"] == who)
+        return mrr["currency"], observed
+
+    assert told(Audience("tenant_viewer", tenant), None) == of_own_page
+    assert told(Audience("admin"), tenant) == ("EUR", of_all)
