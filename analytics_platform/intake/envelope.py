@@ -70,6 +70,52 @@ class Parts:
     extra: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a request says once for all its messages, weighed once for all of them.
+
+    It counts with each message as if that had said it. What is more than a message may have is not put into any: it
+    would be repeated in each, and each is refused for it.
+
+    Attributes:
+        kept: what messages and their dead letters get of it: all, or beyond the bounds the short texts alone.
+        size: bytes that it adds to each message; short texts (sentAt, type) are stamps and add none.
+        depth: levels of a message that says this alone.
+        properties: of such a message.
+        is_whole: whether `kept` is all of it.
+    """
+
+    kept: Mapping[str, Any]
+    size: int = 0
+    depth: int = 1
+    properties: int = 0
+    is_whole: bool = True
+
+    @property
+    def kept_bytes(self) -> int:
+        """What it adds to each dead letter."""
+        return self.size if self.is_whole else 0
+
+
+def weighed(said: Mapping[str, Any] | Shared | None) -> Shared:
+    """What a request says for all its messages with its weight; what has been weighed stays as it is."""
+    if isinstance(said, Shared):
+        return said
+    said = said or {}
+    short = {name: value for name, value in said.items() if isinstance(value, str) and len(value) <= MAX_ID_CHARACTERS}
+    if len(short) == len(said):
+        return Shared(short)
+    heavy = {name: value for name, value in said.items() if name not in short}
+    depth, properties = _measured(heavy)
+    # What nests deeper cannot always be written; each level has its two brackets at least.
+    size = len(orjson.dumps(heavy)) if depth <= MAX_DEPTH else 2 * depth
+    is_whole = size <= MAX_EVENT_BYTES and depth <= MAX_DEPTH and properties <= MAX_PROPERTIES
+    return Shared(said if is_whole else short, size, depth, properties, is_whole)
+
+
+NOTHING_SHARED = weighed(None)
+
+
 def parsed(raw: bytes) -> dict[str, Any]:
     """The message as an object; refuses what is no JSON, no UTF-8, or no object."""
     if len(raw) > MAX_PARSED_BYTES:
@@ -97,13 +143,21 @@ def complete(message: dict[str, Any], shared: Mapping[str, Any]) -> None:
             message[name] = value | own
 
 
-def bounded(raw: bytes, message: dict[str, Any]) -> None:
-    """Refuse what nests too deep or has too many properties; only suspects are walked."""
-    is_small = len(raw) <= MAX_PROPERTIES or raw.count(b":") <= MAX_PROPERTIES
+def bounded(raw: bytes, message: dict[str, Any], shared: Shared) -> None:
+    """Refuse what nests too deep or has too many properties; only suspects are walked.
+
+    Args:
+        raw: the message's own bytes.
+        message: the same with what its request said for all.
+        shared: that.
+    """
+    own_properties = MAX_PROPERTIES - shared.properties
+    is_small = len(raw) <= own_properties or raw.count(b":") <= own_properties
     lists = raw.count(b"[") if b"[" in raw else 0  # most have none, and to look is ten times faster than to count
-    if is_small and raw.count(b"{") + lists <= MAX_DEPTH:
+    if is_small and raw.count(b"{") + lists <= MAX_DEPTH and shared.is_whole:
         return
     depth, properties = _measured(message)
+    depth, properties = max(depth, shared.depth), max(properties, shared.properties)
     if depth > MAX_DEPTH:
         raise Refusal(Reason.TOO_COMPLEX, f"the message nests {depth} levels deep; {MAX_DEPTH} are allowed, flatten it")
     if properties > MAX_PROPERTIES:
@@ -111,10 +165,10 @@ def bounded(raw: bytes, message: dict[str, Any]) -> None:
         raise Refusal(Reason.TOO_COMPLEX, detail)
 
 
-def sized(raw: bytes) -> None:
-    """Refuse a message beyond the bound of one event."""
-    if len(raw) > MAX_EVENT_BYTES:
-        raise Refusal(Reason.TOO_LARGE, _too_large(len(raw)))
+def sized(raw: bytes, shared: Shared) -> None:
+    """Refuse a message that is beyond the bound of one event with what its request said for all."""
+    if len(raw) + shared.size > MAX_EVENT_BYTES:
+        raise Refusal(Reason.TOO_LARGE, _too_large(len(raw), shared.size))
 
 
 def call_type(message: dict[str, Any]) -> str:
@@ -294,5 +348,6 @@ def _measured(message: dict[str, Any]) -> tuple[int, int]:
     return deepest, properties
 
 
-def _too_large(size: int) -> str:
-    return f"the message has {size:,} bytes; {MAX_EVENT_BYTES:,} are allowed, send what is measured only"
+def _too_large(own: int, shared: int = 0) -> str:
+    size = f"{own + shared:,} bytes, {shared:,} of them said for all of its batch" if shared else f"{own:,} bytes"
+    return f"the message has {size}; {MAX_EVENT_BYTES:,} are allowed, send what is measured only"

@@ -104,7 +104,7 @@ class Gate:
         *,
         received_at: datetime,
         key: WriteKeyContext | None = None,
-        shared: Mapping[str, Any] | None = None,
+        shared: Mapping[str, Any] | envelope.Shared | None = None,
     ) -> Admitted | Rejected:
         """Judge the bytes of one message.
 
@@ -113,7 +113,8 @@ class Gate:
             received_at: when it was taken in, in UTC; an imported message keeps the time that it carries, and this
                 one only bounds it.
             key: the registered write key that the request came with; None for an import.
-            shared: what the request said of all its messages (`envelope.complete`).
+            shared: what the request said of all its messages (`envelope.complete`), weighed once for all of them
+                where they are many (`envelope.weighed`).
 
         Raises:
             IdentityKeysError: the tenant's keys cannot be read, or its first ones not be written.
@@ -124,8 +125,9 @@ class Gate:
         stream: str | None = None
         try:
             message = envelope.parsed(raw)
-            if shared:
-                envelope.complete(message, shared)
+            of_all = envelope.weighed(shared) if shared else envelope.NOTHING_SHARED
+            if of_all.kept:
+                envelope.complete(message, of_all.kept)
             kind = envelope.call_type(message)
             message_id = envelope.message_id(message)
             properties = envelope.nested(message.get("properties"), "properties")
@@ -135,8 +137,8 @@ class Gate:
             day = self._day(times.event_at, received_at, tenant)
             planned = self._plan.event(message.get("event")) if kind == "track" else None
             stream = planned.stream if planned else spec_call_stream(sender.site)
-            envelope.sized(raw)
-            envelope.bounded(raw, message)
+            envelope.sized(raw, of_all)
+            envelope.bounded(raw, message, of_all)
             if planned is not None and not planned.is_valid(properties or {}):
                 raise violation(planned, properties or {})
             self._same_tenant(message, properties, sender, is_import=key is None)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,12 @@ class ScanQueue:
         db.execute("insert or replace into items values (?, ?)", (equipment_id, sequence))
         return sequence
 
+    def is_empty(self) -> bool:
+        """Whether no scan waits."""
+        return not self.oldest(1)
+
     def oldest(self, limit: int) -> list[QueuedScan]:
-        """The scans that wait, oldest first."""
+        """The scans that wait, oldest first; whoever sends them reads them within its turn."""
         query = (
             "select id, message, queued_at, frozen is not null from scans where set_aside is null order by id limit ?"
         )
@@ -120,18 +124,40 @@ class ScanQueue:
             rows = self._db.execute(query, (limit,)).fetchall()
         return [QueuedScan(row[0], json.loads(row[1]), row[2], bool(row[3])) for row in rows]
 
-    def freeze(self, scans: Sequence[QueuedScan], outgoing: Callable[[QueuedScan], Message]) -> list[Message]:
-        """Fix for good how each scan goes out, where that is not fixed yet, and return the messages."""
-        fix = "update scans set frozen = coalesce(frozen, ?) where id = ? returning frozen"
-        with self._transaction() as db:
-            frozen = [db.execute(fix, (json.dumps(outgoing(scan)), scan.id)).fetchone()[0] for scan in scans]
-        return [json.loads(message) for message in frozen]
+    def freeze(
+        self, scans: Sequence[QueuedScan], outgoing: Callable[[QueuedScan], Message]
+    ) -> list[tuple[QueuedScan, Message]]:
+        """Fix for good how each scan goes out, where that is not fixed yet.
 
-    def thaw(self, scans: Sequence[QueuedScan]) -> None:
-        """Take back what `freeze` fixed just now, for a request that surely reached nobody."""
-        fresh = [(scan.id,) for scan in scans if not scan.is_frozen]
+        Returns:
+            Each scan as it stood until now, with its message; without those that wait no more, since a session whose
+            turn ran out may hold scans that another one has sent or set aside.
+        """
         with self._transaction() as db:
-            db.executemany("update scans set frozen = null where id = ?", fresh)
+            return [found for scan in scans if (found := self._frozen(db, scan, outgoing)) is not None]
+
+    @staticmethod
+    def _frozen(
+        db: sqlite3.Connection, scan: QueuedScan, outgoing: Callable[[QueuedScan], Message]
+    ) -> tuple[QueuedScan, Message] | None:
+        row = db.execute("select frozen from scans where id = ? and set_aside is null", (scan.id,)).fetchone()
+        if row is None:
+            return None
+        was_frozen = row[0] is not None
+        text = row[0] if was_frozen else json.dumps(outgoing(scan))
+        db.execute("update scans set frozen = ? where id = ?", (text, scan.id))
+        return replace(scan, is_frozen=was_frozen), json.loads(text)
+
+    def thaw(self, scans: Sequence[QueuedScan], owner: str) -> None:
+        """Take back what `freeze` fixed just now, for a request that surely reached nobody.
+
+        What was frozen before stays, and so does all of it once the turn is not the owner's any more: another session
+        may have sent it since.
+        """
+        fresh = [(scan.id, owner) for scan in scans if not scan.is_frozen]
+        unfix = "update scans set frozen = null where id = ? and exists (select 1 from sending where owner = ?)"
+        with self._transaction() as db:
+            db.executemany(unfix, fresh)
 
     def remove(self, scans: Sequence[QueuedScan]) -> None:
         """Forget scans that the collector acknowledged."""
@@ -156,7 +182,7 @@ class ScanQueue:
             return [{"message": json.loads(message), "reason": reason} for message, reason in rows.fetchall()]
 
     def take_turn(self, owner: str, seconds: float) -> bool:
-        """Become the only sender for so many seconds; False while another one is."""
+        """Become or stay the only sender for so many seconds from now; False while another one is."""
         now = time.time()
         with self._transaction() as db:
             taken = db.execute(

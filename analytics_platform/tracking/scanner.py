@@ -181,11 +181,10 @@ class ScanSession:
         report = FlushReport()
         with self._flushing:
             try:
-                while report.problem is None and (scans := self._queue.oldest(self._batch_size)):
-                    if self._queue.take_turn(self._name, self._turn_seconds):
-                        self._send(scans, report)
-                    else:
-                        report.problem = "another session of this device is sending"
+                while report.problem is None and not self._queue.is_empty():
+                    # What was read before the turn another session may have sent since.
+                    if self._has_turn(report):
+                        self._send(self._queue.oldest(self._batch_size), report)
             finally:
                 self._queue.end_turn(self._name)
         report.waiting = self._queue.counts()[0]
@@ -220,12 +219,22 @@ class ScanSession:
             "scanned_at": scanned_at or datetime.now(UTC),
         }
 
-    def _send(self, scans: Sequence[QueuedScan], report: FlushReport) -> None:
+    def _has_turn(self, report: FlushReport) -> bool:
+        """Take the turn, or have it last for another request."""
+        if self._queue.take_turn(self._name, self._turn_seconds):
+            return True
+        report.problem = "another session of this device is sending"
+        return False
+
+    def _send(self, waiting: Sequence[QueuedScan], report: FlushReport) -> None:
         """Send scans in one request; where the collector refuses the content, find the scans that it refuses."""
         # What may have arrived must be sent alike ever after: it is frozen on disk before it leaves.
-        messages = self._queue.freeze(scans, _outgoing)
+        frozen = self._queue.freeze(waiting, _outgoing)
+        if not frozen:
+            return
+        scans = [scan for scan, _ in frozen]
         try:
-            receipt = self._deliver(self._host, self._write_key, messages)
+            receipt = self._deliver(self._host, self._write_key, [message for _, message in frozen])
         except DeliveryError as error:
             self._not_acknowledged(scans, error, report)
             return
@@ -238,7 +247,7 @@ class ScanSession:
 
     def _not_acknowledged(self, scans: Sequence[QueuedScan], error: DeliveryError, report: FlushReport) -> None:
         if not error.reached:
-            self._queue.thaw(scans)
+            self._queue.thaw(scans, self._name)
         if not error.is_about_the_content:
             report.problem, report.retry_after_seconds = str(error), error.retry_after_seconds
         elif len(scans) == 1:
@@ -246,7 +255,7 @@ class ScanSession:
         else:
             # One at a time, so that the order holds whichever of them is refused.
             for scan in scans:
-                if report.problem is None:
+                if report.problem is None and self._has_turn(report):
                     self._send([scan], report)
 
     def _put_aside(self, scan: QueuedScan, reason: str, report: FlushReport) -> None:
@@ -255,11 +264,14 @@ class ScanSession:
         _LOG.error("scan %s is set aside: %s", scan.message["messageId"], reason)
 
     def _tried(self) -> FlushReport:
-        """Flush; a full disk must not end the thread."""
+        """Flush; neither a full disk nor what nobody foresaw may end the thread."""
         try:
             return self.flush()
         except ScanQueueError as error:
             return FlushReport(problem=str(error))
+        except Exception as error:  # noqa: BLE001 - a thread that ends would let scans wait unseen
+            _LOG.exception("sending failed in a way that nobody foresaw; it is tried again")
+            return FlushReport(problem=type(error).__name__)
 
     def _run(self, idle_seconds: float) -> None:
         failures = 0

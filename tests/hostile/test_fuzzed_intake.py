@@ -24,6 +24,9 @@ from hypothesis import strategies as st
 from known_keys import KEYS, gate_of
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.intake.collector.refusals import RequestRefusedError
+from analytics_platform.intake.collector.requests import read_batch
+from analytics_platform.intake.envelope import MAX_EVENT_BYTES
 from analytics_platform.intake.gate import MAX_AHEAD, MAX_BEHIND, MAX_LANDED_BYTES, Gate
 from analytics_platform.intake.importer import import_paths
 from analytics_platform.intake.outcomes import Admitted, Rejected, WriteKeyContext
@@ -156,6 +159,20 @@ def _assert_allowed(catalog: Catalog, raw: bytes, outcome: Admitted, *, over_htt
         assert outcome.stream == event.stream
     else:
         assert outcome.stream in ("product", "marketing")
+
+
+@given(said=st.dictionaries(st.sampled_from(["context", "integrations", "sentAt"]), values, min_size=1))
+def test_whatever_a_request_says_for_all_its_messages_the_gate_answers_and_letters_are_bounded(
+    gate: Gate, said: dict[str, Any]
+) -> None:
+    body = json.dumps({"batch": [SENT[-1]], **said}).encode()
+    try:
+        found = read_batch(body, max_messages=1)
+    except RequestRefusedError:  # no JSON, such as a lone surrogate
+        return
+    outcome = gate.admit(found.messages[0], received_at=NOW, key=KEY, shared=found.shared)
+    assert len(orjson.dumps(found.shared.kept)) <= MAX_EVENT_BYTES + 1_000
+    assert found.shared.is_whole or isinstance(outcome, Rejected)
 
 
 PACKED_STARTS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", *(b"%c\x2a\x4d\x18" % byte for byte in range(0x50, 0x60)))

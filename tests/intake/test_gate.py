@@ -12,6 +12,7 @@ from intake_messages import MOMENT, OTHER_TENANT, TENANT, flow_step, scan
 from known_keys import gate_of
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.intake.envelope import MAX_DEPTH, MAX_EVENT_BYTES, MAX_PROPERTIES
 from analytics_platform.intake.gate import Gate, UnknownTenantError
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
 from analytics_platform.lake.schema import LANDING_COLUMNS
@@ -41,6 +42,53 @@ def refused(outcome: Admitted | Rejected) -> Rejected:
     assert isinstance(outcome, Rejected), outcome
     assert outcome.detail
     return outcome
+
+
+def nested(levels: int) -> Any:
+    """An object of so many levels."""
+    return json.loads('{"a":' * levels + "1" + "}" * levels)
+
+
+def test_what_the_request_says_for_all_counts_with_each_messages_own_bytes(gate: Gate) -> None:
+    raw = orjson.dumps(IDENTIFY | {"properties": {"tenant_id": TENANT}})
+    shared = {"context": {"a": ""}}
+    room = MAX_EVENT_BYTES - len(raw) - len(orjson.dumps(shared))
+
+    landed(judge(gate, raw, shared={"context": {"a": "x" * room}}))
+    beyond = refused(judge(gate, raw, shared={"context": {"a": "x" * (room + 1)}}))
+    assert beyond.reason is Reason.TOO_LARGE
+    assert f"{MAX_EVENT_BYTES + 1:,} bytes" in beyond.detail
+    assert (beyond.tenant, beyond.stream) == (TENANT, "product")
+
+
+def test_the_moment_of_sending_takes_no_room_from_a_message(gate: Gate) -> None:
+    whole = orjson.dumps(IDENTIFY | {"properties": {"tenant_id": TENANT}}).ljust(MAX_EVENT_BYTES)
+
+    landed(judge(gate, whole, shared={"sentAt": "2026-02-01T11:59:59.123456Z", "type": "identify"}))
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH - 1, MAX_DEPTH, 400, 900])
+@pytest.mark.parametrize("name", ["context", "integrations"])
+def test_what_the_request_says_for_all_nests_no_deeper_than_a_message_may(gate: Gate, name: str, levels: int) -> None:
+    message = IDENTIFY | {"properties": {"tenant_id": TENANT}, "context": {"own": 1}}
+    outcome = judge(gate, message, shared={name: nested(levels)})
+
+    if levels < MAX_DEPTH:
+        landed(outcome)
+    else:
+        assert refused(outcome).reason is Reason.TOO_COMPLEX
+        assert f"{levels + 1} levels" in refused(outcome).detail
+
+
+@pytest.mark.parametrize("own", [1, 100])
+def test_what_the_request_says_for_all_has_no_more_properties_than_a_message_may(gate: Gate, own: int) -> None:
+    def judged(count: int) -> Admitted | Rejected:
+        message = IDENTIFY | {"properties": {"tenant_id": TENANT}, "context": {f"own{n}": n for n in range(own)}}
+        return judge(gate, message, shared={"context": {f"k{n}": n for n in range(count)}})
+
+    room = MAX_PROPERTIES - len(IDENTIFY) - len(("properties", "tenant_id", "context")) - own
+    landed(judged(room))
+    assert refused(judged(room + 1)).reason is Reason.TOO_COMPLEX
 
 
 def test_an_admitted_message_is_a_landing_line_with_every_column_in_order(gate: Gate) -> None:

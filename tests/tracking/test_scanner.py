@@ -27,7 +27,7 @@ from analytics_platform.tracking.delivery import DeliveryError, Message, Receipt
 from analytics_platform.tracking.event_model import WrongEventError
 from analytics_platform.tracking.plan import plan_schemas
 from analytics_platform.tracking.scan_queue import ScanQueue, ScanQueueError
-from analytics_platform.tracking.scanner import ScanSession
+from analytics_platform.tracking.scanner import Deliver, ScanSession
 
 SCHEMAS = plan_schemas(load_catalog())
 VALIDATORS = {
@@ -239,6 +239,120 @@ class Fake:
         if what == "lost":
             raise DeliveryError("no answer")
         return Receipt()
+
+
+def sessions_that_meet(folder: Path, one: Deliver, other: Deliver) -> tuple[ScanSession, ScanSession]:
+    """Two sessions of a device with a scan that waits; the other one sends just after the first has looked."""
+    first, second = session("h", folder / "q", deliver=one), session("h", folder / "q", deliver=other)
+    scan(first, "e1")
+    take_turn = first._queue.take_turn
+
+    def late(owner: str, seconds: float) -> bool:
+        first._queue.take_turn = take_turn  # type: ignore[method-assign]
+        second.flush()
+        return take_turn(owner, seconds)
+
+    first._queue.take_turn = late  # type: ignore[method-assign]
+    return first, second
+
+
+def test_what_another_session_sent_meanwhile_is_not_sent_again(tmp_path: Path) -> None:
+    mine, theirs = Fake(), Fake()
+    first, second = sessions_that_meet(tmp_path, mine, theirs)
+    with first, second:
+        report = first.flush()
+
+    assert (report.sent, report.waiting, report.problem) == (0, 0, None)
+    assert (len(mine.taken), len(theirs.taken)) == (0, 1)
+
+
+def test_what_another_session_may_have_delivered_meanwhile_stays_as_it_was_sent(tmp_path: Path) -> None:
+    mine, theirs = Fake(), Fake()
+    mine.script, theirs.script = ["unreached"], ["lost"]
+    first, second = sessions_that_meet(tmp_path, mine, theirs)
+    with first, second:
+        assert first.flush().problem == "no connection"
+        time.sleep(0.01)
+        assert second.flush().sent == 1
+
+    assert len(theirs.taken) == 2
+    assert theirs.taken[0] == theirs.taken[1]
+
+
+def test_a_session_whose_turn_ran_out_takes_nothing_back_that_another_sent(tmp_path: Path) -> None:
+    theirs = Fake()
+    theirs.script = ["lost"]
+    second = session("h", tmp_path / "q", deliver=theirs)
+
+    def unreached_after_its_turn(host: str, write_key: str, messages: Sequence[Message]) -> Receipt:
+        time.sleep(0.02)
+        assert second.flush().problem == "no answer"
+        raise DeliveryError("no connection", reached=False)
+
+    first = session("h", tmp_path / "q", deliver=unreached_after_its_turn, turn_seconds=0.01)
+    with first, second:
+        scan(first, "e1")
+        assert first.flush().problem == "no connection"
+        time.sleep(0.01)
+        assert second.flush().sent == 1
+
+    assert theirs.taken[0] == theirs.taken[1]
+
+
+def test_scans_that_are_sent_one_at_a_time_are_each_sent_within_a_turn(tmp_path: Path) -> None:
+    """Finding the refused among many takes longer than a turn, which another session then has."""
+    collector, theirs = Fake(), Fake()
+    second = session("h", tmp_path / "q", deliver=theirs)
+
+    def refuses_batches(host: str, write_key: str, messages: Sequence[Message]) -> Receipt:
+        if len(messages) == 1:
+            return collector(host, write_key, messages)
+        time.sleep(0.25)
+        assert second._queue.take_turn(second._name, 1)
+        raise DeliveryError("refused", status=400)
+
+    first = session("h", tmp_path / "q", deliver=refuses_batches, turn_seconds=0.2)
+    with first, second:
+        for item in ("e1", "e2"):
+            scan(first, item)
+        assert first.flush().problem == "another session of this device is sending"
+        assert collector.taken == []
+        assert second.flush().sent == 2
+
+
+def test_a_frozen_scan_that_is_gone_or_set_aside_is_left_out(tmp_path: Path) -> None:
+    with session("h", tmp_path / "q") as at:
+        for item in ("e1", "e2", "e3"):
+            scan(at, item)
+        gone, aside, there = at._queue.oldest(3)
+        at._queue.remove([gone])
+        at._queue.put_aside(aside, "refused")
+        frozen = at._queue.freeze([gone, aside, there], lambda each: each.message)
+
+    assert [(each.id, each.is_frozen) for each, _ in frozen] == [(there.id, False)]
+
+
+def test_what_nobody_foresaw_is_logged_and_does_not_end_the_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collector, faults = Fake(), [LookupError("unforeseen")]
+
+    def failing_once(host: str, write_key: str, messages: Sequence[Message]) -> Receipt:
+        if faults:
+            raise faults.pop()
+        return collector(host, write_key, messages)
+
+    with session("h", tmp_path / "q", deliver=failing_once) as at:
+        scan(at, "e1")
+        at.start(idle_seconds=0.05)
+        deadline = time.monotonic() + 5
+        while not collector.taken and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    assert len(collector.taken) == 1
+    (logged,) = [record for record in caplog.records if record.exc_info]
+    assert logged.exc_info is not None
+    assert isinstance(logged.exc_info[1], LookupError)
 
 
 actions = st.one_of(

@@ -50,7 +50,7 @@ _SUMMARIES = {
     400: "The messages of the body cannot be told apart, or the encoding is unknown.",
     401: "The write key or signature is missing, unknown, revoked, or header and body disagree.",
     408: "The body did not end in time.",
-    413: "The body is too large as sent or as inflated, or the batch has too many messages.",
+    413: "The body is too large as sent or as inflated, or the batch has too many messages or becomes too much.",
     429: "The write key has sent too many events.",
     503: "Events cannot be made durable now.",
 }

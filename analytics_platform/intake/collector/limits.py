@@ -10,7 +10,7 @@ import math
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.intake.collector.refusals import Code, RequestRefusedError
@@ -32,7 +32,9 @@ class RequestLimits:
 
     Attributes:
         body_bytes: of a body, as sent and as inflated.
-        buffered_bytes: of the bodies of all requests that are being read or judged.
+        buffered_bytes: of all requests that are being read or judged: their bodies, and what becomes of them.
+        outcome_bytes: of what the messages of one request become; a batch may say much for all of them at once, and
+            what is split off a message stands beside its references.
         messages: of one batch.
         body_seconds: from the first byte of a body to its last.
         events_per_second: of a write key that has no limit of its own.
@@ -41,6 +43,7 @@ class RequestLimits:
 
     body_bytes: int = 4 * 1024 * 1024
     buffered_bytes: int = 128 * 1024 * 1024
+    outcome_bytes: int = 64 * 1024 * 1024
     messages: int = 10_000
     body_seconds: float = 30.0
     events_per_second: int = 2_000
@@ -48,7 +51,7 @@ class RequestLimits:
 
 
 class Buffers:
-    """What the bodies of all requests hold in memory."""
+    """What all requests hold in memory."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._held = limit, 0
@@ -74,12 +77,54 @@ class Buffers:
         self._held -= size
 
 
-class Body:
-    """The body of one request while it is read, inflated and judged; `release` must follow."""
+class _Share:
+    """What one request holds of the memory of all; `release` must follow."""
+
+    def __init__(self, buffers: Buffers) -> None:
+        self._buffers = buffers
+        self._taken = 0
+
+    def release(self) -> None:
+        """Let go of what was held."""
+        self._buffers.give_back(self._taken)
+        self._taken = 0
+
+    def _hold(self, size: int) -> None:
+        self._buffers.take(size)
+        self._taken += size
+
+
+class Room(_Share):
+    """Memory for what the messages of one request become, while they are judged and written; given back at its end."""
 
     def __init__(self, limits: RequestLimits, buffers: Buffers) -> None:
-        self._limits, self._buffers = limits, buffers
-        self._taken = 0
+        super().__init__(buffers)
+        self._limit = limits.outcome_bytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def take(self, size: int) -> None:
+        """Hold `size` bytes more.
+
+        Raises:
+            RequestRefusedError: they are too many for one request, or for all together.
+        """
+        if self._taken + size > self._limit:
+            text = f"the messages of the batch become more than {self._limit:,} bytes together; send smaller batches"
+            raise RequestRefusedError(Code.TOO_LARGE, text)
+        self._hold(size)
+
+
+class Body(_Share):
+    """The body of one request while it is read, inflated and judged."""
+
+    def __init__(self, limits: RequestLimits, buffers: Buffers) -> None:
+        super().__init__(buffers)
+        self._limits = limits
 
     async def read(self, receive: Receive, encoding: str | None) -> bytes:
         """The whole body, inflated when it is gzip.
@@ -111,16 +156,10 @@ class Body:
             raise RequestRefusedError(Code.UNKNOWN_ENCODING, "Content-Encoding: only gzip and identity are known")
         return self._inflated(body)
 
-    def release(self) -> None:
-        """Let go of what was held."""
-        self._buffers.give_back(self._taken)
-        self._taken = 0
-
     def _take(self, size: int) -> None:
         if self._taken + size > self._limits.body_bytes:
             raise _too_large(self._limits.body_bytes)
-        self._buffers.take(size)
-        self._taken += size
+        self._hold(size)
 
     def _inflated(self, body: bytes) -> bytes:
         """All gzip members of a body; the bound holds while inflating."""
@@ -137,8 +176,7 @@ class Body:
                     room -= len(part)
                     if room < 0:
                         raise _too_large(self._limits.body_bytes)
-                    self._buffers.take(len(part))
-                    self._taken += len(part)
+                    self._hold(len(part))
                     parts.append(part)
             except zlib.error as error:
                 raise RequestRefusedError(Code.INVALID_BODY, f"the body is no gzip ({error})") from error

@@ -7,7 +7,7 @@ admitted or as a dead letter; of a request that is refused nothing was taken in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -15,7 +15,7 @@ from time import monotonic
 from analytics_platform.catalog import Catalog
 from analytics_platform.identities.keys import IdentityKeysError
 from analytics_platform.intake.business_days import BusinessDays
-from analytics_platform.intake.collector.limits import Body, Buffers, RateLimits, RequestLimits
+from analytics_platform.intake.collector.limits import Body, Buffers, RateLimits, RequestLimits, Room
 from analytics_platform.intake.collector.metrics import Metrics
 from analytics_platform.intake.collector.refusals import Code, RequestRefusedError
 from analytics_platform.intake.collector.requests import (
@@ -31,6 +31,7 @@ from analytics_platform.intake.collector.requests import (
 )
 from analytics_platform.intake.collector.spool import Spool, SpoolUnavailableError
 from analytics_platform.intake.collector.webhook import WebhookSource, signing_source
+from analytics_platform.intake.envelope import NOTHING_SHARED, Shared
 from analytics_platform.intake.gate import Gate
 from analytics_platform.intake.outcomes import Admitted, Reason, Rejected, WriteKeyContext
 from analytics_platform.intake.write_keys import WriteKeys
@@ -42,6 +43,9 @@ _UNPARSED = frozenset({Reason.INVALID_JSON, Reason.INVALID_ENCODING, Reason.TOO_
 
 _MESSAGES_AT_ONCE = 100
 """Judged before other requests get their turn."""
+
+_HELD_BYTES = 256 * 1024
+"""Of outcomes, until they are counted with what requests hold: to count each would slow all of them."""
 
 _LARGE_BODY = 256 * 1024
 """Above this a body is cut in a thread, so that others need not wait for it."""
@@ -158,7 +162,7 @@ class Collector:
         source = signing_source(self._webhooks, signature, messages[0])
         agreed_key(basic_user(arrival.authorization), source.write_key)
         sender = self._sender(source.write_key, arrival.received_at)
-        return await self._take_in(Said(messages, {}, None), sender, arrival)
+        return await self._take_in(Said(messages, NOTHING_SHARED, None), sender, arrival)
 
     async def _take(self, arrival: Arrival, read: Callable[[bool], Said]) -> Taken:
         header = basic_user(arrival.authorization)
@@ -183,42 +187,60 @@ class Collector:
         taken = len(said.messages)
         self._rates.take(sender.name, taken, sender.key.events_per_second)
         try:
-            outcomes = await self._judged(said, sender, arrival.received_at)
-            refused = _refused(outcomes)
-            if read is not None and said.is_guess and any(each.reason in _UNPARSED for _, each in refused):
-                said = await _cut(arrival, read, quickly=False)
-                outcomes = await self._judged(said, sender, arrival.received_at)
-                refused = _refused(outcomes)
-            await self._commit(outcomes, said.shared, sender.key, arrival.received_at)
+            outcomes = await self._settled(said, sender, arrival, read)
         except IdentityKeysError as error:
             self._rates.give_back(sender.name, taken)
             raise RequestRefusedError(Code.UNAVAILABLE, str(error), retry_after_seconds=_RETRY_SECONDS) from error
-        except (RequestRefusedError, asyncio.CancelledError):
+        except RequestRefusedError as error:
+            # Who sends what becomes too large does not send it again; that it was judged has its price.
+            if error.code is not Code.TOO_LARGE:
+                self._rates.give_back(sender.name, taken)
+            raise
+        except asyncio.CancelledError:
             self._rates.give_back(sender.name, taken)
             raise
+        refused = _refused(outcomes)
         self._count(len(outcomes), refused)
         told = [Refused(message_id_of(raw), outcome.reason) for raw, outcome in refused]
         return Taken(sender.key, len(outcomes), told)
 
-    async def _judged(self, said: Said, sender: _Sender, received_at: datetime) -> list[_Outcome]:
+    async def _settled(
+        self, said: Said, sender: _Sender, arrival: Arrival, read: Callable[[bool], Said] | None
+    ) -> list[_Outcome]:
+        """The outcomes, which are durable; where a guess of the cut has shown to be wrong, of the true one."""
+        with Room(self.limits, self._buffers) as room:
+            outcomes = await self._judged(said, sender, arrival.received_at, room)
+            is_cut_well = not said.is_guess or all(each.reason not in _UNPARSED for _, each in _refused(outcomes))
+            if is_cut_well or read is None:
+                await self._commit(outcomes, said.shared, sender.key, arrival.received_at)
+                return outcomes
+        return await self._settled(await _cut(arrival, read, quickly=False), sender, arrival, read)
+
+    async def _judged(self, said: Said, sender: _Sender, received_at: datetime, room: Room) -> list[_Outcome]:
         outcomes: list[_Outcome] = []
         for start in range(0, len(said.messages), _MESSAGES_AT_ONCE):
             if start:
                 await asyncio.sleep(0)
             some = said.messages[start : start + _MESSAGES_AT_ONCE]
-            outcomes += [(raw, self._judge(raw, said.shared, sender, received_at)) for raw in some]
+            held = 0
+            for raw in some:
+                outcome = self._judge(raw, said.shared, sender, received_at)
+                outcomes.append((raw, outcome))
+                held += len(outcome.line) if isinstance(outcome, Admitted) else len(raw) + said.shared.kept_bytes
+                if held > _HELD_BYTES:
+                    room.take(held)
+                    held = 0
+            room.take(held)
         return outcomes
 
-    def _judge(
-        self, raw: bytes, shared: Mapping[str, object], sender: _Sender, received_at: datetime
-    ) -> Admitted | Rejected:
+    def _judge(self, raw: bytes, shared: Shared, sender: _Sender, received_at: datetime) -> Admitted | Rejected:
         outcome = self._gate.admit(raw, received_at=received_at, key=sender.key, shared=shared)
         if write_key_of(raw) not in (None, sender.write_key):
             return Rejected(Reason.TENANT_MISMATCH, _OTHER_KEY, sender.key.tenant, outcome.day, outcome.stream)
         return outcome
 
     async def _commit(
-        self, outcomes: Sequence[_Outcome], shared: Mapping[str, object], key: WriteKeyContext, received_at: datetime
+        self, outcomes: Sequence[_Outcome], shared: Shared, key: WriteKeyContext, received_at: datetime
     ) -> None:
         durable = [
             outcome if isinstance(outcome, Admitted) else self._letter(raw, outcome, shared, key, received_at)
@@ -231,9 +253,12 @@ class Collector:
             raise RequestRefusedError(Code.UNAVAILABLE, text, retry_after_seconds=seconds) from error
 
     def _letter(
-        self, raw: bytes, refused: Rejected, shared: Mapping[str, object], key: WriteKeyContext, received_at: datetime
+        self, raw: bytes, refused: Rejected, shared: Shared, key: WriteKeyContext, received_at: datetime
     ) -> SealedLetter:
-        """The dead letter of a message; what has no day of its own belongs to the tenant's day of its receipt."""
+        """The dead letter of a message; what has no day of its own belongs to the tenant's day of its receipt.
+
+        It is cut where what its request said for all was too much to be repeated; the message's own bytes are whole.
+        """
         return DeadLetter(
             reason=refused.reason,
             detail=refused.detail,
@@ -241,11 +266,12 @@ class Collector:
             day=refused.day or self._days.day(received_at, self._zones[key.tenant]),
             tenant=key.tenant,
             stream=refused.stream or UNKNOWN_STREAM,
+            total_bytes=None if shared.is_whole else len(raw) + shared.size,
             received_at=received_at,
             key_name=key.source,
             key_kind=key.kind,
             site=key.site,
-            shared=shared or None,
+            shared=shared.kept or None,
         ).sealed(self._seals)
 
     def _count(self, taken: int, refused: Sequence[tuple[bytes, Rejected]]) -> None:

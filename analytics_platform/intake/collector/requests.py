@@ -11,7 +11,6 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import orjson
 
@@ -25,6 +24,7 @@ from analytics_platform.intake.collector.splitting import (
     cut_quickly,
     text_member,
 )
+from analytics_platform.intake.envelope import Shared, weighed
 
 BATCH_PATHS = ("batch", "b", "import")
 """The last part of a batch's path: the servers' clients', the browser's, and that of Segment's older clients."""
@@ -63,7 +63,7 @@ class Said:
     """
 
     messages: list[bytes]
-    shared: dict[str, Any]
+    shared: Shared
     write_key: str | None
     is_guess: bool = False
 
@@ -124,7 +124,7 @@ def read_batch(body: bytes, max_messages: int, *, quickly: bool = True) -> Said:
     stated = envelope.get("writeKey")
     write_key = stated if isinstance(stated, str) else None
     shared = {name: envelope[name] for name in _SHARED if envelope.get(name) is not None}
-    return Said(messages, shared, write_key, is_guess=guess is not None)
+    return Said(messages, weighed(shared), write_key, is_guess=guess is not None)
 
 
 def read_call(body: bytes, call_type: str, *, quickly: bool = True) -> Said:
@@ -145,7 +145,7 @@ def read_call(body: bytes, call_type: str, *, quickly: bool = True) -> Said:
             message = cut_object(body)
         except EnvelopeError as error:
             raise RequestRefusedError(Code.INVALID_BODY, str(error)) from error
-    return Said([message], {"type": call_type}, write_key_of(message), is_guess=is_guess)
+    return Said([message], weighed({"type": call_type}), write_key_of(message), is_guess=is_guess)
 
 
 def read_webhook(body: bytes, max_messages: int) -> list[bytes]:
