@@ -23,6 +23,7 @@ from analytics_platform.defs.resources import identity_keys_from, store_from, wa
 from analytics_platform.defs.retention import extract_datasets, home_places, page_families, run_logs
 from analytics_platform.defs.run_records import databases_of
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.governance.erasure import portal_record
 from analytics_platform.governance.erasure.copies import AudienceCopies
 from analytics_platform.governance.erasure.database import DatabaseTexts
 from analytics_platform.governance.erasure.desk import ErasureDesk
@@ -36,6 +37,7 @@ from analytics_platform.governance.erasure.lake import (
 )
 from analytics_platform.governance.erasure.landing import LandingObjects
 from analytics_platform.governance.erasure.place import Place
+from analytics_platform.governance.erasure.portal_record import PortalRecord
 from analytics_platform.governance.erasure.receipt import Purging, Receipt, receipt_of
 from analytics_platform.governance.erasure.records import SUFFIXES, SqliteFiles, dataset_of
 from analytics_platform.governance.erasure.requests import ErasureRequest
@@ -74,8 +76,11 @@ ERASURES_SCHEMA = pa.schema(
     ]
 )
 
-_NOT_BY_FILE = frozenset({"spool", "access_files", "backups"})
-"""Files of the home that are erased by a way of their own: shipped, made anew, or erased when they are restored."""
+_OF_NO_DAY = frozenset({"spool", "access_files", "backups"})
+"""Files of the home that any hold keeps: they are shipped, made anew, or erased when they are restored."""
+
+_NOT_BY_FILE = _OF_NO_DAY | {portal_record.DATASET}
+"""Files of the home that are erased by a way of their own; of the portal's record lines are severed."""
 
 _KEPT_BY_PRODUCT: Mapping[str, tuple[int, int]] = {"bigquery": (7 + 7, 2 + 7)}
 """Days for which a product keeps deleted rows where nobody has said it, and at least: time travel, then Fail-safe.
@@ -236,7 +241,7 @@ def places_of(
     def load(stream: str, day: date) -> None:
         warehouse.replace_days(stream_table(stream), scan(store, stream, day, day), day, day)
 
-    zone = ZoneInfo(settings.reporting_time_zone)
+    zone, of_home = ZoneInfo(settings.reporting_time_zone), home_places(settings)
     return [
         *lake_places(catalog, store, identity_keys),
         PageObjects(store, [*page_families(catalog, zone), run_logs(zone)], list(catalog.tenants)),
@@ -244,7 +249,8 @@ def places_of(
         AudienceCopies(settings.access_root),
         SqliteFiles(settings.home, _SQLITE),
         *(DatabaseTexts(dataset, url) for dataset, url in databases_of(settings)),
-        HomeFiles({name: places for name, places in home_places(settings).items() if name not in _NOT_BY_FILE}),
+        PortalRecord(of_home[portal_record.DATASET]),
+        HomeFiles({name: places for name, places in of_home.items() if name not in _NOT_BY_FILE}),
     ]
 
 
@@ -257,7 +263,7 @@ def _naming(settings: Settings) -> Callable[[Path], Named | None]:
             return dataset_of(path, settings.home, _SQLITE), None
         for dataset, place in places:
             if path.is_relative_to(place.folder) and path.match(place.pattern):
-                return dataset, None if dataset in _NOT_BY_FILE else written_on(path)
+                return dataset, None if dataset in _OF_NO_DAY else written_on(path)
         return None
 
     return named

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -36,10 +37,12 @@ from analytics_platform.governance.erasure.links import Given
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import ErasureRefusedError
 from analytics_platform.governance.erasure.plan import parse_erasure_plan
+from analytics_platform.governance.erasure.receipt import Purging, Receipt, receipt_of
 from analytics_platform.governance.erasure.requests import ErasureRequest, UnknownRequestError
 from analytics_platform.governance.evidence import BrokenChainError
 from analytics_platform.governance.retention.approvals import NotApprovedError, SelfApprovalError
 from analytics_platform.governance.retention.desk import StalePlanError, SurvivorsError
+from analytics_platform.governance.retention.holds import Hold
 from analytics_platform.governance.retention.lock import RemovalUnderWayError, removing
 from analytics_platform.identities.table import read_identities
 from analytics_platform.intake.collector.segments import Entries, Header, commit_frame, header_frame, segment_path
@@ -50,6 +53,8 @@ from analytics_platform.lake.ledger import ledger_rows, unbalanced
 BOTH = (USER, CUSTOMER)
 RECEIVED = 12 - 3 + 4
 """Messages of three people, less the three that are deleted, and four letters."""
+FINISHED = ["erasure_requested", "erasure_intended", "erasure_done", "erasure_verified"]
+FINISHED_AFTER_A_HOLD = [*FINISHED, "erasure_done", "erasure_verified"]
 
 
 @pytest.fixture(scope="session")
@@ -310,6 +315,78 @@ def test_a_hold_beats_an_erasure_until_it_ends(rooms: Rooms) -> None:
     assert rooms.left() == []
 
 
+def test_what_goes_when_a_hold_has_ended_is_on_record_and_dated(catalog: Catalog, rooms: Rooms) -> None:
+    rooms.hold("raw.support")
+    request = rooms.approved(*BOTH).request
+    rooms.desk().run(request, by="bob")
+    first = receipt(catalog, rooms, request)
+    assert (first.units("held"), {each.dataset for each in first.lines if each.fate == "held"}) == (2, {"raw.support"})
+    rooms.desk().holds.release("case-1", by="lawyer", reason="settled", now=datetime.now(UTC))
+    rooms.desk().run(request, by="dagster")
+    assert rooms.kinds(request.request_id) == FINISHED_AFTER_A_HOLD
+    *_, done, verified = rooms.desk().requests.history(request)
+    last = receipt(catalog, rooms, request)
+    assert (last.units("held"), last.verified_at) == (0, verified.at)
+    released = [each for each in last.lines if each.dataset == "raw.support"]
+    assert {(each.sink, each.fate) for each in released} == {("raw partitions", "deleted"), ("warehouse", "deleted")}
+    assert {(each.logically_deleted_at, each.physically_purged_by) for each in released} == {(done.at, done.at.date())}
+    assert dates_of_others(last) == dates_of_others(first)
+
+
+def dates_of_others(drawn: Receipt) -> set[tuple[str, str, datetime | None]]:
+    lines = [each for each in drawn.lines if each.dataset != "raw.support"]
+    return {(each.sink, each.dataset, each.logically_deleted_at) for each in lines}
+
+
+def test_what_every_hold_kept_ends_as_it_would_have_without_one(catalog: Catalog, rooms: Rooms, erased: Erased) -> None:
+    rooms.hold("*")
+    request = rooms.approved(*BOTH).request
+    rooms.desk().run(request, by="bob")
+    rooms.desk().holds.release("case-1", by="lawyer", reason="settled", now=datetime.now(UTC))
+    rooms.desk().run(request, by="dagster")
+    assert rooms.left() == []
+    ended = [
+        {(each.sink, each.dataset, each.fate, each.units) for each in drawn.lines}
+        for drawn in (receipt(catalog, rooms, request), receipt(catalog, Rooms(catalog, erased.home), erased.request))
+    ]
+    assert ended[0] == ended[1]
+
+
+def test_of_a_hold_that_has_ended_in_part_the_receipt_says_both(catalog: Catalog, rooms: Rooms) -> None:
+    rooms.hold("raw.billing", "raw.support")
+    request = rooms.approved(*BOTH).request
+    rooms.desk().run(request, by="bob")
+    rooms.desk().holds.release("case-1", by="lawyer", reason="settled", now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    narrower = Hold("case-2", "a dispute", "lawyer", now, now.date() + timedelta(days=9), ("raw.billing",), MINE)
+    rooms.desk().holds.declare(narrower)
+    rooms.desk().run(request, by="dagster")
+    fates = {each.dataset: each.fate for each in receipt(catalog, rooms, request).lines if each.sink == "warehouse"}
+    assert (fates["raw.billing"], fates["raw.support"]) == ("held", "deleted")
+
+
+def receipt(catalog: Catalog, rooms: Rooms, request: ErasureRequest) -> Receipt:
+    return receipt_of(rooms.desk().requests, request, catalog, Purging(), datetime.now(UTC))
+
+
+def test_a_crash_after_a_hold_and_a_run_again_have_one_effect(
+    catalog: Catalog, asked_under_hold: tuple[Path, ErasureRequest], tmp_path: Path
+) -> None:
+    home, request = asked_under_hold
+    steps = crashed_at_each_step(catalog, home, request, tmp_path, FINISHED_AFTER_A_HOLD)
+    assert steps > 5
+
+
+@pytest.fixture
+def asked_under_hold(catalog: Catalog, rooms: Rooms) -> tuple[Path, ErasureRequest]:
+    """A home folder with an erasure of which a hold kept something, and the hold has ended."""
+    rooms.hold("raw.support")
+    request = rooms.approved(*BOTH).request
+    rooms.desk().run(request, by="bob")
+    rooms.desk().holds.release("case-1", by="lawyer", reason="settled", now=datetime.now(UTC))
+    return rooms.home, request
+
+
 def test_what_a_hold_over_everything_keeps_is_no_survivor_in_any_place(rooms: Rooms) -> None:
     ids = (*BOTH, "its_device")  # which no other tenant uses, so that files are searched for it
     demo = rooms.home / "demo" / "seed-1" / "2026.ndjson.zst"
@@ -432,10 +509,17 @@ def test_a_crash_at_each_step_and_a_run_again_have_one_effect(
 ) -> None:
     """Every put, deletion and change of a table is a step; the process dies before it, or right after it."""
     home, request = asked
+    assert crashed_at_each_step(catalog, home, request, tmp_path, FINISHED) > 15
+
+
+def crashed_at_each_step(
+    catalog: Catalog, home: Path, request: ErasureRequest, folder: Path, kinds: Sequence[str]
+) -> int:
+    """Crash a run at each of its steps, run again, look at the effect; how many steps there were."""
     at, steps = 0, 1
     while at < steps:
         at += 1
-        rooms = copied(catalog, home, tmp_path / str(at))
+        rooms = copied(catalog, home, folder / str(at))
         store = Crashing(rooms.store, STORE_CHANGES, at, after=at % 2 == 0)
         warehouse = Crashing(rooms.warehouse, WAREHOUSE_CHANGES, at, after=at % 2 == 0, seen=store.seen)
         try:
@@ -444,15 +528,17 @@ def test_a_crash_at_each_step_and_a_run_again_have_one_effect(
             steps = at + 1
         # The lock of a dead process is believed until it expires.
         shutil.rmtree(rooms.home / "lake" / "governance" / "locks", ignore_errors=True)
-        assert rooms.desk().run(request, by="bob").ok
-        assert_one_effect(rooms, request, f"{at}: {store.seen[-1]}")
+        again = rooms.desk()
+        if again.requests.knows_subject(request):
+            assert again.approved(datetime.now(UTC)) == [request], f"{at}: the daily job takes it up"
+        assert again.run(request, by="bob").ok
+        assert_one_effect(rooms, request, kinds, f"{at}: {store.seen[-1]}")
         shutil.rmtree(rooms.home)
-    assert steps > 15
+    return steps
 
 
-def assert_one_effect(rooms: Rooms, request: ErasureRequest, where: str) -> None:
+def assert_one_effect(rooms: Rooms, request: ErasureRequest, kinds: Sequence[str], where: str) -> None:
     assert rooms.left() == [], where
-    kinds = ["erasure_requested", "erasure_intended", "erasure_done", "erasure_verified"]
     assert rooms.kinds(request.request_id) == kinds, where
     ledger = ledger_rows(rooms.store, DAY, DAY)
     assert unbalanced(ledger).num_rows == 0, where

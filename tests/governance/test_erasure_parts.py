@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pyarrow as pa
 import pytest
 from erasure_rooms import CUSTOMER, DAY, MINE, USER, Rooms
@@ -19,9 +20,11 @@ from analytics_platform.catalog import Catalog
 from analytics_platform.defs.erasure import lake_places
 from analytics_platform.documents import date_text, render_html
 from analytics_platform.governance.erasure.again import erased_again
+from analytics_platform.governance.erasure.course import as_it_stands
 from analytics_platform.governance.erasure.person import Person
-from analytics_platform.governance.erasure.place import Held, Place
+from analytics_platform.governance.erasure.place import Found, Held, Place
 from analytics_platform.governance.erasure.receipt import ANSWER_WITHIN, Purging, Receipt, receipt_document, receipt_of
+from analytics_platform.governance.evidence import Evidence
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.suppression import Suppression, Suppressions, read_suppressions, subject_hash
 from analytics_platform.warehouse import DuckDBWarehouse
@@ -107,6 +110,47 @@ def test_a_receipt_says_when_the_last_copy_is_gone_and_when_the_last_record_goes
     assert receipt.backups_until is not None
     assert f"kept until {date_text(receipt.backups_until, 'en-GB')} at the latest" in page
     assert not any(trace in page for trace in (USER, CUSTOMER))
+
+
+RAW, TABLE = ("raw partitions", "raw.support"), ("warehouse", "raw.billing")
+
+
+def done(number: int, *held: Found) -> Evidence:
+    at = NOW + timedelta(days=number)
+    said = orjson.loads(orjson.dumps({"held": [asdict(each) for each in held]}))
+    return Evidence(number, at, "erasure_done", "er-1", "bob", said, "")
+
+
+@pytest.mark.parametrize(
+    ("entries", "fates"),
+    [
+        ((), [("hold", 5, None), ("sever", 9, None)]),
+        ((done(1, Found(*RAW, "hold", 5)),), [("hold", 5, 1), ("sever", 9, 1)]),
+        ((done(1),), [("delete", 5, 1), ("sever", 9, 1)]),
+        (
+            (done(1, Found(*RAW, "hold", 5)), done(2, Found(*RAW, "hold", 2))),
+            [("delete", 3, 2), ("hold", 2, 2), ("sever", 9, 1)],
+        ),
+        (
+            (done(1, Found(*RAW, "hold", 5)), done(2), done(3, Found("files", "uploads", "hold", 1))),
+            [("hold", 1, 3), ("delete", 5, 2), ("sever", 9, 1)],
+        ),
+    ],
+    ids=["not begun", "held", "a hold that ended before the end", "in part", "once and for all"],
+)
+def test_what_a_hold_kept_is_told_as_it_stands_and_dated_by_the_entry_that_says_so(
+    catalog: Catalog, entries: Sequence[Evidence], fates: list[tuple[str, int, int | None]]
+) -> None:
+    found = [Found(*RAW, "hold", 5), Found(*TABLE, "sever", 9)]
+    told = as_it_stands(found, entries, catalog)
+    days = [(at - NOW).days if at else None for _, at in told]
+    assert [(each.action, each.units, day) for (each, _), day in zip(told, days, strict=True)] == fates
+
+
+def test_a_receipt_can_be_read_when_what_was_held_is_registered_no_more(catalog: Catalog) -> None:
+    gone = Found("warehouse", "marts.of_last_year", "hold", 4)
+    told = as_it_stands([gone], [done(1, gone), done(2)], catalog)
+    assert [(each.action, each.units) for each, _ in told] == [("delete", 4)]
 
 
 def test_requests_are_late_on_the_day_and_not_before(verified: tuple[Rooms, Path, Receipt]) -> None:

@@ -5,7 +5,7 @@ An erasure that was begun is finished by whoever runs it again, with one effect:
     erasure_intended  on record with what was found; then the statement that keeps the person away, and only then the
                       first change
     …                 changes, place by place, which may be repeated
-    erasure_done      on record once, with what legal holds keep
+    erasure_done      on record with what legal holds keep; once more for each time that a hold's end changed that
     erasure_verified  or `erasure_verification_failed`, searched anew each time; then whom it was about is thrown away
 """
 
@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from analytics_platform.catalog import Catalog
+from analytics_platform.governance.erasure.course import held_in, last_of
 from analytics_platform.governance.erasure.links import Given, known_as
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import ErasureRefusedError, Found, Held, Place
@@ -35,6 +36,9 @@ from analytics_platform.lake.store import ObjectStore
 
 _A_DAY = timedelta(days=1)
 """The running day is further on in the east: no day that anybody builds is newer."""
+
+_ENDS = ("erasure_done", "erasure_verified", "erasure_verification_failed")
+"""Kinds of entries of which a run leaves the last as `erasure_verified`."""
 
 _NOTHING_FOUND = "nothing of this person is found; look at the spelling, and at which tenant it is"
 
@@ -200,8 +204,7 @@ class ErasureDesk:
             held = self.held(request.tenant, now.date())
             changed = [found for place in self._places for found in place.erase(person, held)]
             self._settle(*_days([*changed, *self._intended(request)]))
-            said = {"tenant": request.tenant, "held": [asdict(each) for each in self._kept(person, now.date())]}
-            self.chain.record_once("erasure_done", request.request_id, by, said, at=datetime.now(UTC))
+            self._record_done(request, by, self._kept(person, now.date()))
         return self.verify(request, by=by, now=now)
 
     def verify(self, request: ErasureRequest, *, by: str, now: datetime | None = None) -> ErasureOutcome:
@@ -221,7 +224,8 @@ class ErasureDesk:
         if not outcome.ok:
             self.chain.record("erasure_verification_failed", request.request_id, by, said, at=now)
             raise SurvivorsError(_told(outcome))
-        if self.requests.state(request, now) != "verified":
+        newest = last_of(self.requests.history(request), *_ENDS)
+        if newest is None or newest.kind != "erasure_verified":
             self.chain.record("erasure_verified", request.request_id, by, said, at=now)
         if not kept:
             self.requests.forget(request)
@@ -271,6 +275,13 @@ class ErasureDesk:
             return []
         return [each for each in self._find(person, self.held(person.tenant, today)) if each.action == "hold"]
 
+    def _record_done(self, request: ErasureRequest, by: str, kept: Sequence[Found]) -> None:
+        """Put on record that everything went but what holds keep, unless the newest entry says just that."""
+        done = last_of(self.requests.history(request), "erasure_done")
+        if done is None or held_in(done) != kept:
+            said = {"tenant": request.tenant, "held": [asdict(each) for each in kept]}
+            self.chain.record("erasure_done", request.request_id, by, said, at=datetime.now(UTC))
+
     def _plan_of(self, request: ErasureRequest) -> ErasurePlan:
         plan = self.requests.plan(request)
         if plan is None:
@@ -300,7 +311,9 @@ class ErasureDesk:
         if not self.requests.knows_subject(request):
             return False
         person = self.requests.subject(self._keys.of(request.tenant), request).person
-        return any(each.action != "hold" for each in self._find(person, self.held(request.tenant, now.date())))
+        found = self._find(person, self.held(request.tenant, now.date()))
+        # Where nothing is left of somebody who is still known, the run that removed the last of it died before its end.
+        return not found or any(each.action != "hold" for each in found)
 
 
 def held_by(holds: Holds, tenant: str, today: date) -> Held:

@@ -42,9 +42,15 @@ class HomeFiles:
 
     def _concerned(self, person: Person) -> Iterator[tuple[str, Path]]:
         for dataset, places in self._places.items():
-            for path in sorted({path for place in places for path in place.folder.rglob(place.pattern)}):
-                if path.is_file() and path.suffix not in SUFFIXES and person.is_in_bytes(readable(path.read_bytes())):
+            for path in files_of(places):
+                if path.suffix not in SUFFIXES and person.is_in_bytes(readable(path.read_bytes())):
                     yield dataset, path
+
+
+def files_of(places: Sequence[FilePlace]) -> list[Path]:
+    """The files of some places, each once, in order."""
+    found = {path for place in places for path in place.folder.rglob(place.pattern)}
+    return sorted(path for path in found if path.is_file())
 
 
 def readable(data: bytes) -> bytes:

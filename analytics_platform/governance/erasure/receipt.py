@@ -6,7 +6,7 @@ evidence, so it can be asked for at any time and says the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from analytics_platform.documents import (
     Table,
     date_text,
 )
+from analytics_platform.governance.erasure.course import as_it_stands, last_of
 from analytics_platform.governance.erasure.place import Found
 from analytics_platform.governance.erasure.plan import parse_found
 from analytics_platform.governance.erasure.requests import ErasureRequest, Requests, State
@@ -57,7 +58,7 @@ class Purging:
 
     def of(self, sink: str) -> int:
         """Days of a place."""
-        if sink in ("records", "files"):
+        if sink in ("records", "files", "portal record"):
             return 0
         return self.warehouse_days if sink == "warehouse" else self.lake_days
 
@@ -152,11 +153,9 @@ def receipt_of(
         requests.state(request, now, record),
     )
     approval = requests.approvals.approval(plan.hash) if plan else None
-    intended, done, verified = (_last(history, f"erasure_{kind}") for kind in ("intended", "done", "verified"))
-    judged = verified or _last(history, "erasure_verification_failed")
+    intended, done, verified = (last_of(history, f"erasure_{kind}") for kind in ("intended", "done", "verified"))
+    judged = last_of(history, "erasure_verified", "erasure_verification_failed")
     found = [parse_found(each) for each in intended.said["found"]] if intended else list(plan.found if plan else ())
-    held = [parse_found(each) for each in done.said["held"]] if done else []
-    done_at = done.at if done else None
     return Receipt(
         request,
         state,
@@ -165,10 +164,10 @@ def receipt_of(
         approval.approved_at if approval else None,
         intended.at if intended else None,
         verified.at if verified else None,
-        tuple(_line(each, catalog, request.tenant, purging, done_at) for each in _with_held(found, held)),
+        tuple(_line(each, catalog, request.tenant, purging, at) for each, at in as_it_stands(found, history, catalog)),
         tuple(judged.said["searched"]) if judged else (),
         tuple((each.number, each.hash) for each in history),
-        _kept_until(catalog, _BACKUPS, done_at) if done_at else None,
+        _kept_until(catalog, _BACKUPS, done.at) if done else None,
     )
 
 
@@ -184,14 +183,6 @@ def receipt_document(receipt: Receipt) -> Document:
         meta=_meta(receipt),
         sections=[_summary(receipt), _kept(receipt), _places(receipt), _search(receipt), _proof(receipt)],
     )
-
-
-def _with_held(found: Sequence[Found], held: Sequence[Found]) -> list[Found]:
-    """What was found, with what came under a hold between the plan and the end moved to it."""
-    later = {(each.sink, each.dataset): each for each in held}
-    planned = {(each.sink, each.dataset) for each in found if each.action == "hold"}
-    kept = [each for place, each in later.items() if place not in planned]
-    return sorted([*found, *kept])
 
 
 def _line(found: Found, catalog: Catalog, tenant: str, purging: Purging, done_at: datetime | None) -> Line:
@@ -215,10 +206,6 @@ def _kept_until(catalog: Catalog, dataset: str, at: datetime) -> date:
     """The last day that anything of a dataset from before a moment may be kept."""
     retention = catalog.retention_classes[catalog.datasets[dataset].retention_class]
     return kept(at.date(), retention, None).may_until
-
-
-def _last(history: Iterable[Evidence], kind: str) -> Evidence | None:
-    return next((each for each in reversed(list(history)) if each.kind == kind), None)
 
 
 def _meta(receipt: Receipt) -> list[tuple[str, str]]:

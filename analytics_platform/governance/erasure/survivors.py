@@ -3,7 +3,7 @@
 It knows no classes and no lists of columns: every row of every table as one text, every object of the lake and every
 file of the home folder as bytes, decompressed, and with what is sealed in them opened. What cannot be read is a failure
 of its own, never a count of nothing. What a legal hold keeps is left out, and so are the rows and objects of other
-tenants, who may know somebody else by the same id.
+tenants, and their lines of the portal's record: they may know somebody else by the same id.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
@@ -36,6 +37,8 @@ from analytics_platform.governance.erasure.copies import rows_in
 from analytics_platform.governance.erasure.database import mentions_in
 from analytics_platform.governance.erasure.person import Person
 from analytics_platform.governance.erasure.place import Held
+from analytics_platform.governance.erasure.portal_record import DATASET as PORTAL_RECORD
+from analytics_platform.governance.erasure.portal_record import tenant_of
 from analytics_platform.governance.erasure.requests import SUBJECTS
 from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.sealing import opened
@@ -60,6 +63,8 @@ _TENANT = re.compile(r"(?:/tenant=|^suppressions/)([^/]+)/")
 _BROKEN = (csv.Error, KeyError, UnicodeDecodeError, pa.ArrowInvalid, zstandard.ZstdError, zlib.error)
 _UNREADABLE = (AnalyticsError, OSError, *_BROKEN, sqlite3.Error, duckdb.Error, SQLAlchemyError)
 _OWN_MISSING = "_unknown"
+_NOBODYS = ("at", "action", "outcome")
+"""Texts of a line of the portal's record that name nobody, whatever an id looks like: `22` is a minute too."""
 
 
 Named = tuple[str, date | None]
@@ -243,6 +248,9 @@ class Search:
     def _in_file(self, path: Path, person: Person) -> int:
         if not path.exists() or not path.stat().st_size:
             return 0
+        named = self._named(path)
+        if named is not None and named[0] == PORTAL_RECORD:
+            return sum(_in_line_of_portal(line, person) for line in path.read_bytes().splitlines())
         with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
             if data[8:12] == _DUCKDB and not path.name.startswith("warehouse"):
                 return rows_in(path, person)
@@ -282,6 +290,17 @@ def _texts_of_csv(data: bytes, tenant: str) -> Iterator[list[str]]:
     for row in csv.DictReader(io.StringIO(data.decode(), newline="")):
         if row["tenant_id"] in ("", tenant):
             yield [value for value in row.values() if value]
+
+
+def _in_line_of_portal(line: bytes, person: Person) -> bool:
+    """Whether a line of the portal's record is the tenant's or nobody's and names the person in what can name one."""
+    if tenant_of(line) not in (None, person.tenant):
+        return False
+    try:
+        said = [value for name, value in orjson.loads(line).items() if name not in _NOBODYS]
+    except (orjson.JSONDecodeError, AttributeError):  # cut off by a full disk
+        return person.is_in_bytes(line)
+    return any(person.is_in(value) for value in said if isinstance(value, str))
 
 
 def _decompressed(data: bytes) -> bytes:
