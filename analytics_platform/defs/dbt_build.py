@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from analytics_platform.defs.dbt_overhead import FILE_LEVEL, spare_overhead
@@ -28,6 +31,9 @@ _DUCKDB_FILE = "ANALYTICS_WAREHOUSE_PATH"
 _PROJECT_FILES = frozenset({".sql", ".yml", ".csv", ".md"})
 _PARSED_PROJECTS: dict[tuple[object, ...], Any] = {}
 """The manifest of the project that was parsed last, by its files and its connection: parsing takes a second or two."""
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+"""What asks a process to end; where Dagster runs a step, it takes both for the same."""
 
 _NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 """They judge SQL, not data, and run in the test suite; the name of a model would choose those of the model too."""
@@ -175,14 +181,13 @@ class DbtBuild:
         from dbt.cli.main import dbtRunner
 
         _take_turns_for_cursors()
+        stop_at_once()
         name_flags_at_once()
         spare_overhead()
         variables = connection or {**self.connection.environment, **self.connection.at_work()}
-        with self._environment(target_dir, variables):
+        with self._environment(target_dir, variables), interruptible_dbt():
             outcome = dbtRunner(manifest=self._manifest).invoke([*self._global_flags(), *arguments])
             self.connection.release()
-        if outcome.exception is not None and not isinstance(outcome.exception, Exception):
-            raise outcome.exception  # Ctrl-C, which dbt takes for a failure of its own
         if outcome.result is None:
             raise DbtBuildError(f"dbt {arguments[0]} failed: {outcome.exception or 'see its log'}")
         return outcome
@@ -244,6 +249,65 @@ def _take_turns_for_cursors() -> None:
 
     handle.takes_turns = True  # type: ignore[attr-defined]
     LocalEnvironment.handle = handle  # type: ignore[method-assign]
+
+
+@contextmanager
+def interruptible_dbt() -> Iterator[None]:
+    """Let an interrupt end dbt as Ctrl-C does, and only then go on as what it is for who runs dbt.
+
+    dbt (1.11) stops its queries and waits for its threads at a KeyboardInterrupt alone, and returns it, or what it led
+    to, as a failure of its own. Within a step Dagster raises an exception that dbt does not know: its threads went on,
+    kept the warehouse's file open, and aborted the process if it ended meanwhile. A second interrupt would have them
+    left in the same way, so it changes nothing.
+
+    Raises:
+        BaseException: what the handler of before has raised at the interrupt.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no other is interrupted
+        return
+    handlers = {number: handler for number in _INTERRUPTS if callable(handler := signal.getsignal(number))}
+    raised: list[BaseException] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if raised:
+            return
+        try:
+            handlers[signal.Signals(number)](number, frame)
+        except BaseException as error:
+            raised.append(error)
+            raise KeyboardInterrupt from error
+
+    try:
+        for number in handlers:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if raised:
+            raise raised[0]
+
+
+def stop_at_once() -> None:
+    """Let a connection of dbt's that is stopped take no further statement, and be closed by its thread meanwhile.
+
+    dbt-duckdb (1.11.1) interrupts what DuckDB works on at that moment. Between two statements of a model that is
+    nothing, and its thread goes on; on a closed connection it is an error, and dbt does not wait for its threads.
+    """
+    from dbt.adapters.duckdb.environments.local import LocalEnvironment
+    from duckdb import ConnectionException, InterruptException
+
+    def refuse(*_: object) -> None:
+        raise InterruptException("stopped")
+
+    def cancel(connection: Any) -> None:
+        cursor = connection.handle.cursor()
+        cursor.execute = refuse
+        with suppress(ConnectionException):
+            cursor.interrupt()
+
+    LocalEnvironment.cancel = staticmethod(cancel)  # type: ignore[method-assign]
 
 
 def name_flags_at_once() -> None:
