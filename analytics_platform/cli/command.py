@@ -116,7 +116,9 @@ class Main(Group):
         except (click.Abort, KeyboardInterrupt) as error:
             if isinstance(error, click.Abort) and not isinstance(error.__context__, KeyboardInterrupt):
                 _end_failed(ctx, error, "nobody agreed; give --yes to agree beforehand")
-            click.echo("\nInterrupted; the same command takes it up again", err=True)
+            # What the same command would begin anew has noted what takes it up.
+            again = "; ".join(getattr(error, "__notes__", ["the same command takes it up again"]))
+            click.echo(f"\nInterrupted; {again}", err=True)
             raise SystemExit(INTERRUPTED) from error
 
 

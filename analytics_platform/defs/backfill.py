@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -26,28 +26,26 @@ from analytics_platform.defs.begun_backfills import (
     Asked,
     BackfillRefusedError,
     Begun,
-    Place,
     all_begun,
     begun_before,
 )
 from analytics_platform.defs.changes import last_watermark
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance
 from analytics_platform.defs.partitions import (
-    RANGE_END_TAG,
-    RANGE_START_TAG,
     TENANT_PARTITIONS,
     Partitions,
     days_between,
     partitions_from,
     range_tags,
-    rectangles,
 )
 from analytics_platform.defs.pools import BACKFILL_TAG
 from analytics_platform.defs.resources import store_from
 from analytics_platform.defs.run_report import RunReport
-from analytics_platform.defs.runs import Progress, Step, run_steps
+from analytics_platform.defs.runs import Progress, Step, nothing_landed, raw_steps, run_steps
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.lake.changes import stale_partitions
+from analytics_platform.lake.layout import LANDING_PREFIX, RAW_PREFIX
+from analytics_platform.lake.removals import read_removals
 from analytics_platform.settings import Settings
 
 CHUNK_DAYS = 31
@@ -110,22 +108,22 @@ def backfill(
     Raises:
         BackfillRefusedError: an asset, a day, a tenant or the reason cannot be, or none broke off; names the option.
         BackfillAtWorkError: another one is at work.
+        NothingLandedError: there is nothing to build from.
     """
     definitions = definitions or importlib.import_module(CODE_LOCATION).build_definitions(settings)
     with _alone(settings), open_instance(settings) as instance:
         plan = Plan(settings, definitions, instance)
         if asked:
             begun = Begun(uuid.uuid4().hex[:8], plan.understood(asked))
+            plan.refuse_where_nothing_landed()
         else:
             begun = begun_before(settings.home, resume, "--resume")
         begun.record(settings.home)
         done = BackfillReport(begun)
         tags = {BACKFILL_TAG: begun.backfill_id, REASON_TAG: begun.asked.reason}
-        built = begun.built(instance)
-        steps = [
-            replace(step, tags={**step.tags, **tags}) for step in plan.steps(begun.asked) if _place(step) not in built
-        ]
-        done.report = run_steps(settings, definitions, instance, steps, progress)
+        with _telling_who_interrupts(begun):
+            steps = [replace(step, tags={**step.tags, **tags}) for step in plan.steps(begun.asked)]
+            done.report = run_steps(settings, definitions, instance, steps, progress, built=begun.built(instance))
         done.report.first, done.report.last = begun.asked.first, begun.asked.last
         if all(run.status == dg.DagsterRunStatus.SUCCESS.value for run in done.report.runs):
             begun.forget(settings.home)
@@ -146,21 +144,20 @@ def give_up(settings: Settings, backfill_id: str) -> Begun:
     return begun
 
 
-def _place(step: Step) -> Place:
-    return step.job, step.tags.get(RANGE_START_TAG), step.tags.get(RANGE_END_TAG)
-
-
 class Plan:
     """From what is asked for to steps."""
 
     def __init__(self, settings: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self._settings = settings
         self._graph = definitions.resolve_asset_graph()
+        self._raw = frozenset(key for key in self._graph.get_all_asset_keys() if keys.layer(key) == "raw")
         self._of_job = {
             job: frozenset(definitions.resolve_job_def(job).asset_layer.executable_asset_keys) for job in _JOBS
         }
         self._partitions: Partitions = partitions_from(settings.history_start, settings.reporting_time_zone)
         self._running = self._partitions.last_day(datetime.now(UTC))
         self._store = store_from(settings)
+        self._removals = read_removals(self._store)
         catalog = load_catalog(settings.tenants_file, settings.extension_catalog)
         self._streams, registered = list(catalog.streams), list(catalog.tenants)
         known = instance.get_dynamic_partitions(TENANT_PARTITIONS)
@@ -168,6 +165,15 @@ class Plan:
         self._tenants = [*instance.get_dynamic_partitions(TENANT_PARTITIONS)]
         watermark = last_watermark(instance)
         self._built_to = watermark.built_to if watermark else None
+
+    def refuse_where_nothing_landed(self) -> None:
+        """What retention and backups have left of a lake may be raw alone: that can be built from.
+
+        Raises:
+            NothingLandedError: the lake holds neither.
+        """
+        if not any(self._store.list(prefix) for prefix in (LANDING_PREFIX, RAW_PREFIX)):
+            raise nothing_landed(self._settings, self._store)
 
     def understood(self, asked: Asked) -> Asked:
         """What is asked for with nothing left open.
@@ -182,7 +188,9 @@ class Plan:
             )
         if asked.last and not asked.first:
             raise BackfillRefusedError("--to: there is no first day; write --from as well")
-        assets = tuple(self._known(name) for name in asked.assets) or tuple(sorted(self._heads()))
+        assets = tuple(self._known(name) for name in asked.assets) or tuple(
+            sorted(key.to_user_string() for key in self._raw)
+        )
         first = asked.first or self._newest_day()
         last = asked.last or first
         self._refuse_days(first, last)
@@ -211,18 +219,33 @@ class Plan:
         raw = chosen & self._of_job[jobs.INGEST]
         asked = {(day, tenant) for day in days_between(first, last) for tenant in tenants}
         wanted = asked if raw else asked.intersection(stale_partitions(self._store, first, last, streams=self._streams))
-        for rectangle in rectangles(wanted, self._tenants):
-            yield Step(jobs.INGEST, jobs.INGEST_LAYERS, rectangle.tags, len(rectangle.partitions), raw)
+        streams = [stream for stream in self._streams if not raw or keys.raw(stream) in raw]
+        yield from raw_steps(wanted, self._tenants, streams, self._removals, raw)
 
     def _chosen(self, asked: Asked) -> frozenset[dg.AssetKey]:
-        """What is named and what is made from it; histories of what runs did follow every run by themselves."""
-        named = [dg.AssetKey.from_user_string(name) for name in asked.assets]
-        chosen = dg.AssetSelection.assets(*named).downstream(include_self=True).resolve(self._graph)
-        return frozenset(chosen) - (frozenset(keys.LOOKING_BACK) - frozenset(named))
+        """What is named, what is made from it, and what that reads that no event makes.
 
-    def _heads(self) -> list[str]:
-        """What everything is made from, where no asset is named."""
-        return [key.to_user_string() for key in self._graph.get_all_asset_keys() if keys.layer(key) == "raw"]
+        Histories of what runs did follow every run by themselves.
+        """
+        named = [dg.AssetKey.from_user_string(name) for name in asked.assets]
+        chosen = self._made_from(named) - (frozenset(keys.LOOKING_BACK) - frozenset(named))
+        return chosen | self._standing_below(chosen & self._of_job[jobs.BUILD])
+
+    def _standing_below(self, built: frozenset[dg.AssetKey]) -> frozenset[dg.AssetKey]:
+        """What is read by assets and made from no event: the tenant registry, exchange rates, the calendar.
+
+        It is small, and lies below no raw asset; where it was never built or has changed, the rest would fail.
+        """
+        standing = self._of_job[jobs.BUILD] - self._made_from(self._raw)
+        found: frozenset[dg.AssetKey] = frozenset()
+        read = built
+        while read := frozenset(key for each in read for key in self._graph.get(each).parent_keys) & standing - found:
+            found |= read
+        return found
+
+    def _made_from(self, assets: Iterable[dg.AssetKey]) -> frozenset[dg.AssetKey]:
+        """These assets and all that lies below them."""
+        return frozenset(dg.AssetSelection.assets(*assets).downstream(include_self=True).resolve(self._graph))
 
     def _known(self, name: str) -> str:
         name = name.strip().strip("/")
@@ -264,6 +287,16 @@ class Plan:
                 f"--tenant: a partition of {by_day[0]} is a day of all tenants together; leave --tenant out, or name "
                 "a raw asset"
             )
+
+
+@contextmanager
+def _telling_who_interrupts(begun: Begun) -> Iterator[None]:
+    """Note on an interrupt what takes it up: the same command would begin another one."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"`analytics backfill --resume {begun.backfill_id}` builds the rest")
+        raise
 
 
 @contextmanager

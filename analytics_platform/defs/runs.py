@@ -18,6 +18,7 @@ import dagster as dg
 from analytics_platform.catalog import load_catalog
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.alerts import QUIET, judge_and_tell
+from analytics_platform.defs.begun_backfills import Place
 from analytics_platform.defs.changes import Watermark, first_day_to_build, has_changed_since, last_watermark
 from analytics_platform.defs.held_back import held_back
 from analytics_platform.defs.instance import CODE_LOCATION, open_instance
@@ -28,7 +29,6 @@ from analytics_platform.defs.partitions import (
     RANGE_START_TAG,
     TENANT_PARTITIONS,
     DayTenant,
-    Rectangle,
     contiguous,
     days_between,
     parse_day,
@@ -43,6 +43,7 @@ from analytics_platform.defs.retention import remove_again
 from analytics_platform.defs.run_report import RunReport
 from analytics_platform.errors import AnalyticsError
 from analytics_platform.governance.retention.lock import refuse_while_removing
+from analytics_platform.governance.retention.sink import CannotCountError
 from analytics_platform.intake.collector.waiting import waiting_line
 from analytics_platform.lake.changes import landed_partitions, stale_partitions
 from analytics_platform.lake.layout import DEAD_PREFIX
@@ -76,6 +77,16 @@ class Step:
     assets: frozenset[dg.AssetKey] = frozenset()
     left_out: LeftOut = frozenset()
 
+    @property
+    def first(self) -> date:
+        """The first of its days."""
+        return parse_day(self.tags[RANGE_START_TAG])
+
+    @property
+    def place(self) -> Place:
+        """Its job and range, which tell it from the other steps of a backfill."""
+        return self.job, self.tags.get(RANGE_START_TAG), self.tags.get(RANGE_END_TAG)
+
     def builds(self, key: dg.AssetKey) -> bool:
         """Whether the run builds an asset of its job."""
         is_chosen = not self.assets or key in self.assets
@@ -85,7 +96,7 @@ class Step:
         """The step over its days but these, as one step per span; an ingestion, which is by tenant too, stays whole."""
         if self.job == jobs.INGEST or not days:
             return [self]
-        asked = days_between(parse_day(self.tags[RANGE_START_TAG]), parse_day(self.tags[RANGE_END_TAG]))
+        asked = days_between(self.first, parse_day(self.tags[RANGE_END_TAG]))
         spans = contiguous([day for day in asked if day not in days])
         return [
             replace(
@@ -163,12 +174,28 @@ def run_steps(
     instance: dg.DagsterInstance,
     steps: Sequence[Step],
     progress: Progress | None = None,
+    *,
+    built: AbstractSet[Place] = frozenset(),
 ) -> RunReport:
-    """Run the steps in order, as far as they succeed, and judge what came of it."""
+    """Run the steps in order, as far as they succeed, and judge what came of it.
+
+    Args:
+        settings: the deployment.
+        definitions: the graph.
+        instance: where the runs are recorded.
+        steps: in their order; days that retention has removed are left out of them.
+        progress: told how far it is.
+        built: places of runs that were done before, which are not done again.
+    """
     driver = _Driver(settings, definitions, instance, progress)
-    report = driver.run_steps(steps)
+    report = driver.run_steps(steps, built)
     report.look = judge_and_tell(settings, definitions, instance)
     return report
+
+
+def nothing_landed(settings: Settings, store: ObjectStore) -> NothingLandedError:
+    """That there is nothing to build from, and what brings something in."""
+    return NothingLandedError(f"nothing has landed yet, so there is no day to build; {_landing_mend(settings, store)}")
 
 
 def load_definitions(settings: Settings) -> dg.Definitions:
@@ -253,9 +280,11 @@ class _Driver:
         self._look_back()
         return self._report
 
-    def run_steps(self, steps: Sequence[Step]) -> RunReport:
-        """These steps and no others, and what they have made good."""
-        self._do(steps)
+    def run_steps(self, steps: Sequence[Step], built: AbstractSet[Place]) -> RunReport:
+        """These steps and no others, as far as retention has left their days, and what they have made good."""
+        # A run that was done before was of such a part: the parts are compared, and not the steps.
+        self._do([part for step in steps for part in self._cut(step) if part.place not in built])
+        self._remove_again(min((step.first for step in steps), default=date.max))
         self._look_back()
         return self._report
 
@@ -286,13 +315,14 @@ class _Driver:
         self._remove_again(min(start, oldest or start))
 
     def _cut(self, step: Step) -> list[Step]:
-        """A step over days, apart where retention has removed an asset's days for every tenant."""
-        if not self._removals:
+        """A step over days, apart where retention has removed an asset's days for every tenant.
+
+        An ingestion stays whole: it was made of what retention has left of each tenant (`raw_steps`).
+        """
+        if not self._removals or step.job == jobs.INGEST:
             return [step]
-        days = days_between(*(date.fromisoformat(step.tags[tag]) for tag in (RANGE_START_TAG, RANGE_END_TAG)))
-        assets = self._definitions.resolve_job_def(step.job).asset_layer.executable_asset_keys
-        chosen = [key for key in assets if keys.layer(key) in step.layers]
-        parts = daily_parts(days, chosen, self._removals, self._registered)
+        days = days_between(step.first, parse_day(step.tags[RANGE_END_TAG]))
+        parts = daily_parts(days, self._chosen(step), self._removals, self._registered)
         return [
             replace(
                 step,
@@ -306,8 +336,14 @@ class _Driver:
     def _remove_again(self, first: date) -> None:
         """A build makes days of all tenants: take out what was removed of one of them and came back with the others."""
         newest = max((each.through for every in self._removals.by_place.values() for each in every), default=date.min)
-        if newest >= first:
+        if newest < first:
+            return
+        try:
             remove_again(self._settings, self._store, self._removals, first)
+        except CannotCountError:
+            # A build that failed may have left a table unmade. Its report says why; the next build removes.
+            if not self._is_broken:
+                raise
 
     def _do(self, steps: Sequence[Step], ahead: int = 0) -> None:
         """Run the steps in order; nothing follows a run that failed, it would build on yesterday's rows.
@@ -322,13 +358,19 @@ class _Driver:
         for step in steps:
             for part in step.without(self._avoided):
                 if not self._is_broken:
+                    self._report.removed += len(part.left_out) * part.partitions
                     self._attempt(part)
             self._done += step.partitions
             if self._progress:
                 self._progress(self._done, self._total + ahead)
 
     def _attempt(self, step: Step) -> None:
-        """Run a step, and where blocking checks hold days back, its rest for the others."""
+        """Run a step, and where blocking checks hold days back, its rest for the others.
+
+        Where retention has left nothing of it, there is nothing to run.
+        """
+        if not self._chosen(step):
+            return
         run_id = self._run(step)
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.status == dg.DagsterRunStatus.SUCCESS:
@@ -350,12 +392,9 @@ class _Driver:
             self._run(Step(jobs.LOOK_BACK, ("ops",), tags, (last - first).days + 1, frozenset({key})))
 
     def _run(self, step: Step) -> str:
-        job = self._definitions.resolve_job_def(step.job)
-        chosen = [key for key in job.asset_layer.executable_asset_keys if step.builds(key)]
-        self._report.removed += len(step.left_out) * step.partitions
-        result = job.execute_in_process(
+        result = self._definitions.resolve_job_def(step.job).execute_in_process(
             instance=self._instance,
-            asset_selection=chosen or None,
+            asset_selection=self._chosen(step),
             tags=step.tags,
             raise_on_error=False,
             run_config=QUIET,
@@ -364,19 +403,16 @@ class _Driver:
         self._report.add_run(step.job, result)
         return result.run_id
 
+    def _chosen(self, step: Step) -> list[dg.AssetKey]:
+        """The assets that a step builds."""
+        assets = self._definitions.resolve_job_def(step.job).asset_layer.executable_asset_keys
+        return [key for key in assets if step.builds(key)]
+
     def _reach(self, watermark: Watermark | None) -> Reach:
         landed = [day for day, _ in landed_partitions(self._store, self._earliest, self._running)]
         if not landed:
-            raise NothingLandedError(f"nothing has landed yet, so there is no day to build; {self._landing_mend()}")
+            raise nothing_landed(self._settings, self._store)
         return default_reach(landed, self._running, watermark.built_to if watermark else None)
-
-    def _landing_mend(self) -> str:
-        spool, seconds = self._settings.spool_root, self._settings.collector_segment_seconds
-        if waiting := waiting_line(spool, seconds, datetime.now(UTC)):
-            return waiting
-        if any(self._store.list(DEAD_PREFIX)):
-            return "all that came was refused: `analytics dead-letters show` says why"
-        return "bring events in with `analytics import`"
 
     def _refuse_missing_days(self, first: date | None, last: date) -> None:
         if first and first > last:
@@ -407,20 +443,47 @@ class _Driver:
         return sorted(stale)
 
 
-def _ingest_steps(
-    partitions: set[DayTenant], tenants: Sequence[str], streams: Sequence[str], removals: Removals
+def _landing_mend(settings: Settings, store: ObjectStore) -> str:
+    if waiting := waiting_line(settings.spool_root, settings.collector_segment_seconds, datetime.now(UTC)):
+        return waiting
+    if any(store.list(DEAD_PREFIX)):
+        return "all that came was refused: `analytics dead-letters show` says why"
+    return "bring events in with `analytics import`"
+
+
+def raw_steps(
+    partitions: AbstractSet[DayTenant],
+    tenants: Sequence[str],
+    streams: Sequence[str],
+    removals: Removals,
+    assets: frozenset[dg.AssetKey] = frozenset(),
 ) -> list[Step]:
-    """One run per rectangle; landing is observed by the first of them alone."""
-    steps: list[Step] = []
-    for left_out, part in raw_parts(partitions, streams, removals):
-        for rectangle in rectangles(part, tenants):
-            layers = ("raw",) if steps else jobs.INGEST_LAYERS
-            steps.append(_ingest_step(rectangle, layers, left_out))
-    return steps
+    """One run per rectangle and per what retention has left of it.
+
+    What it has left nothing of comes last, as steps that build nothing: they are counted as left out.
+
+    Args:
+        partitions: days and tenants.
+        tenants: in Dagster's order.
+        streams: those of `assets`, or all.
+        removals: what retention has removed.
+        assets: the raw assets to build; all, and landing observed, when empty.
+    """
+    parts = raw_parts(partitions, streams, removals)
+    gone = set(partitions).difference(*(part for _, part in parts))
+    return [
+        Step(jobs.INGEST, jobs.INGEST_LAYERS, rectangle.tags, len(rectangle.partitions), assets, left_out)
+        for left_out, part in [*parts, (frozenset(map(keys.raw, streams)), gone)]
+        for rectangle in rectangles(part, tenants)
+    ]
 
 
-def _ingest_step(rectangle: Rectangle, layers: tuple[str, ...], left_out: LeftOut) -> Step:
-    return Step(jobs.INGEST, layers, rectangle.tags, len(rectangle.partitions), left_out=left_out)
+def _ingest_steps(
+    partitions: AbstractSet[DayTenant], tenants: Sequence[str], streams: Sequence[str], removals: Removals
+) -> list[Step]:
+    """Raw steps, of which the first alone observes landing."""
+    steps = raw_steps(partitions, tenants, streams, removals)
+    return [*steps[:1], *(replace(step, layers=("raw",)) for step in steps[1:])]
 
 
 def _build_steps(load_from: date, first: date, reach: Reach) -> list[Step]:

@@ -6,7 +6,7 @@ What is built is written down, one line a run, so that who comes after can see w
 import os
 import signal
 import sys
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +15,8 @@ from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.backfill import CHUNK_DAYS, backfill
 from analytics_platform.defs.begun_backfills import Asked
 from analytics_platform.defs.partitions import days_between, partitions_from, span_of
+from analytics_platform.defs.resources import store_from
+from analytics_platform.lake.layout import landing_key
 from analytics_platform.settings import Settings
 
 FIRST = date(2026, 1, 1)
@@ -25,6 +27,15 @@ MONTHS = [f"{DAYS[n]} {DAYS[min(n + CHUNK_DAYS, len(DAYS)) - 1]}" for n in range
 
 def settings_in(home: Path) -> Settings:
     return Settings(home=home, history_start=FIRST)
+
+
+def landed_in(home: Path) -> Path:
+    """The same home, where something has landed after the days that are asked for."""
+    key = landing_key(
+        DAYS[-1] + timedelta(days=1), "brabant-rental", datetime(2026, 3, 21, tzinfo=UTC), "test", "0" * 16
+    )
+    store_from(settings_in(home)).put(key, b"")
+    return home
 
 
 def built(home: Path) -> list[str]:
