@@ -29,8 +29,11 @@ from analytics_platform.alerting.findings import Amount, Failure, Finding, Finge
 MOST_EACH = 3
 """So many partitions of one check are incidents of their own; more in one run are one cause, told once."""
 
-MOST_PARTITIONS = 31
-"""A failed run is told by its partitions up to a month; a longer one by its first and last day."""
+MOST_PARTITIONS = 1_000
+"""A failed run is wrong in each of so many partitions, and right again with each; beyond that by spans and tenants."""
+
+SPAN_DAYS = 31
+"""Days of such a span: what is built again is built in such runs, each of which then makes one good."""
 
 CHECKS = frozenset({Failure.CHECK_FAILED, Failure.RETENTION, Failure.ACCESS})
 RUNS_AND_CHECKS = CHECKS | {Failure.RUN_FAILED}
@@ -75,16 +78,16 @@ class Place:
         return self.tenants[0] if self.tenants and len(self.tenants) == 1 else None
 
     def cells(self) -> Iterator[Place]:
-        """Its partitions one by one; where they are too many, its tenants one by one."""
+        """Its partitions one by one; where they are too many, its tenants one by one in spans of days."""
         tenants: Sequence[tuple[str, ...] | None] = [(each,) for each in self.tenants] if self.tenants else [None]
         if self.first is None or self.last is None:
             yield from (Place(None, None, each) for each in tenants)
             return
-        days = [self.first + timedelta(n) for n in range((self.last - self.first).days + 1)]
-        if len(days) * len(tenants) > MOST_PARTITIONS:
-            yield from (Place(self.first, self.last, each) for each in tenants)
-            return
-        yield from (Place(day, day, each) for day in days for each in tenants)
+        days = (self.last - self.first).days + 1
+        size = 1 if days * len(tenants) <= MOST_PARTITIONS else SPAN_DAYS
+        for first in (self.first + timedelta(n) for n in range(0, days, size)):
+            last = min(self.last, first + timedelta(size - 1))
+            yield from (Place(first, last, each) for each in tenants)
 
 
 EVERYTHING = Place()

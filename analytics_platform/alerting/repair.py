@@ -17,6 +17,9 @@ RUNBOOKS = "docs/runbooks"
 
 NOT_REPAIRED_BY_BUILDING = frozenset({Failure.RETENTION, Failure.ACCESS})
 
+_OF_NO_DAY = ("governance/", "report/")
+"""Layers whose assets have a job of their own, which people start in Dagster: no backfill of days builds them."""
+
 _BY_TENANT = ("raw/",)
 """Layers whose partitions are each of one tenant; all others hold a day of all tenants together."""
 
@@ -32,7 +35,7 @@ def command_for(incident: Incident, tenants: Container[str]) -> str | None:
         tenants: those that are registered, and so have partitions.
     """
     told = incident.told
-    if told.failure in NOT_REPAIRED_BY_BUILDING:
+    if told.failure in NOT_REPAIRED_BY_BUILDING or told.asset.startswith(_OF_NO_DAY):
         return None
     if told.check == LANDED_WITHIN_LAG:
         return "analytics run"  # its day is that of landing, and what landed may be of any business day

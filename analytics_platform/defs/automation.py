@@ -46,7 +46,7 @@ from analytics_platform.settings import Settings
 HOURLY = "5 * * * *"
 """Five minutes past: the collector closes an hour's objects in the first minutes of the next."""
 
-NIGHTLY = "30 2 * * *"
+NIGHTLY = "10 3 * * *"
 """After midnight in every European zone, early enough for the first deadline (06:00) with a retry."""
 
 LOOKING_BACK = "20 * * * *"

@@ -88,11 +88,14 @@ class Graph:
     def __init__(self, repository: dg.RepositoryDefinition) -> None:
         self._repository = repository
         self._steps: dict[str, tuple[dg.AssetKey, ...]] = {}
+        self._judged: dict[str, tuple[dg.AssetKey, ...]] = {}
         self._assets_of_dataset: dict[str, set[dg.AssetKey]] = defaultdict(set)
         self._by_unique_id: dict[str, dg.AssetKey] = {}
         self._whole: set[dg.AssetCheckKey] = set()
         for definition in repository.asset_graph.assets_defs:
-            self._steps[definition.node_def.name] = tuple(sorted(definition.keys))
+            step = definition.node_def.name
+            self._steps[step] = tuple(sorted(definition.keys))
+            self._judged[step] = tuple(sorted({check.asset_key for check in definition.check_specs}))
             for spec in definition.specs:
                 self._assets_of_dataset[dataset_name(spec.key)].add(spec.key)
                 if UNIQUE_ID in spec.metadata:
@@ -123,6 +126,10 @@ class Graph:
     def built_by(self, step: str) -> tuple[dg.AssetKey, ...]:
         """The assets that a step builds; none of a step that only checks."""
         return self._steps.get(step, ())
+
+    def judged_by(self, step: str) -> tuple[dg.AssetKey, ...]:
+        """The assets that a step checks."""
+        return self._judged.get(step, ())
 
     def model(self, unique_id: str) -> dg.AssetKey | None:
         """The asset of a dbt node."""
@@ -200,21 +207,16 @@ class Record:
         """The asset of the first step that failed; None where checks alone did, which are told themselves."""
         failed = [each for each in entries if each.dagster_event_type == DagsterEventType.STEP_FAILURE]
         for entry in failed:
-            if not self._is_failed_by_checks(entry):
+            if not _is_failed_by_checks(entry):
                 return self._broken_asset(run, entry)
         return None if failed else next(iter(self._graph.of_run(run)), keys.INCIDENTS)
 
-    def _is_failed_by_checks(self, entry: EventLogEntry) -> bool:
-        error = entry.get_dagster_event().step_failure_data.error
-        return (error is not None and error.cls_name == _CHECK_FAILED_STEP) or not self._graph.built_by(
-            entry.step_key or ""
-        )
-
     def _broken_asset(self, run: dg.DagsterRun, entry: EventLogEntry) -> dg.AssetKey:
-        """The model that dbt names, or the first of the step's assets."""
+        """The model that dbt names, or the first of the step's assets; of a step that only checks, what it checks."""
         told = entry.get_dagster_event().step_failure_data.user_failure_data
         models = [model for unique_id in (told.metadata if told else ()) if (model := self._graph.model(unique_id))]
-        return next(iter([*models, *self._built(run, entry.step_key)]), keys.INCIDENTS)
+        judged = self._graph.judged_by(entry.step_key or "")
+        return next(iter([*models, *self._built(run, entry.step_key), *judged]), keys.INCIDENTS)
 
     def _place(self, run: dg.DagsterRun) -> Place:
         """The partitions that a run was asked for."""
@@ -267,3 +269,9 @@ def _number(metadata: Mapping[str, object], *names: str) -> int | None:
 def _share(metadata: Mapping[str, object]) -> float | None:
     share = metadata.get("threshold")
     return float(share) if isinstance(share, int | float) else None
+
+
+def _is_failed_by_checks(entry: EventLogEntry) -> bool:
+    """Whether a step failed for what a check has found, and not because it, or the check itself, broke."""
+    error = entry.get_dagster_event().step_failure_data.error
+    return error is not None and error.cls_name == _CHECK_FAILED_STEP

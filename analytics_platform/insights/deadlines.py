@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 CUT_OFF = time(1, 30)
-"""What has landed by then, in the reporting zone, is in the night's build (02:30) by way of the ingestion at 02:05.
+"""What has landed by then, in the reporting zone, is in the night's build (03:10) by way of the ingestion at 03:05.
 
 It is late enough for the last hour of every tenant from London eastwards to have been shipped. A day that closes later
 than this could not be in the night's build, so it is promised for the morning after.

@@ -16,6 +16,7 @@ from analytics_platform.alerting.judges import (
     EVERYTHING,
     MOST_EACH,
     MOST_PARTITIONS,
+    SPAN_DAYS,
     CheckSeen,
     Place,
     RunSeen,
@@ -159,9 +160,26 @@ def test_a_run_that_broke_is_found_in_each_of_its_partitions_and_told_once(desk:
 
 def test_a_long_run_that_broke_is_found_by_its_span_and_tenants() -> None:
     tenants = ("albion-stage", "brabant-rental")
-    long = Place(DAY, DAY + timedelta(days=MOST_PARTITIONS), tenants)
+    long = Place(DAY, DAY + timedelta(days=MOST_PARTITIONS // 2), tenants)
     findings = found(run(failed=True, broke=(RAW, "raw.crm"), place=long))
-    assert [(each.tenant, each.days) for each in findings] == [(each, (long.first, long.last)) for each in tenants]
+    begins = [DAY + timedelta(days=n) for n in range(0, MOST_PARTITIONS // 2 + 1, SPAN_DAYS)]
+    ends = [*(each - timedelta(days=1) for each in begins[1:]), long.last]
+    spans = [*zip(begins, ends, strict=True)]
+    assert [(each.tenant, each.days) for each in findings] == [(each, span) for span in spans for each in tenants]
+
+
+@pytest.mark.parametrize("days", [2, 40, 400])
+def test_an_incident_of_a_long_run_is_over_when_it_was_built_in_smaller_ones(desk: Desk, days: int) -> None:
+    tenants = tuple(f"tenant-{n}" for n in range(20))
+    long = Place(DAY, DAY + timedelta(days=days - 1), tenants)
+    desk.see(judged(run(failed=True, broke=(RAW, "raw.crm"), place=long, built=frozenset())))
+    built = frozenset({RAW})
+    size = 1 if days == 2 else SPAN_DAYS
+    for first in (DAY + timedelta(days=n) for n in range(0, days, size)):
+        known = desk.desk.wrong([Failure.RUN_FAILED])
+        part = Place(first, min(first + timedelta(days=size - 1), long.last or first), tenants)
+        told = desk.see(judged(run(built=built, place=part), known=known), after(minutes=9))
+    assert told == ["recovered"]
 
 
 def test_a_run_that_died_without_a_step_is_told_by_what_it_was_to_build() -> None:

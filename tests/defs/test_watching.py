@@ -6,10 +6,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from analytics_platform.alerting.desk import AlertDesk, OvertakenError, Reading
 from analytics_platform.alerting.findings import Failure, Observation
-from analytics_platform.alerting.judges import EVERYTHING, Place, RunSeen
+from analytics_platform.alerting.judges import EVERYTHING, Place, RunSeen, judge_runs
 from analytics_platform.alerting.messages import Places
 from analytics_platform.alerting.store import SqliteStore
 from analytics_platform.catalog import Catalog
@@ -25,6 +26,7 @@ FIRST, LAST = date(2026, 3, 2), date(2026, 3, 4)
 OF_DAYS = range_tags(str(FIRST), str(LAST))
 bad_days: set[str] = set()
 breaks: list[str] = []
+checking_breaks: list[BaseException] = []
 
 
 @dg.asset(key=["ops", "ledger"], partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
@@ -36,6 +38,8 @@ def ledger() -> dg.MaterializeResult[None]:
 
 @dg.asset_check(asset=ledger, blocking=True)
 def balances(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    if checking_breaks:
+        raise checking_breaks[0]
     bad = bad_days & set(context.partition_keys)
     return dg.AssetCheckResult(passed=not bad, metadata={"failed": len(bad), "checked": 3})
 
@@ -63,6 +67,7 @@ GRAPH = Graph(DEFINITIONS.get_repository_def())
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     bad_days.clear()
     breaks.clear()
+    checking_breaks.clear()
     with open_instance(Settings(home=tmp_path)) as instance:
         yield instance
 
@@ -92,6 +97,17 @@ def test_a_blocking_check_that_failed_its_run_is_all_that_broke(instance: dg.Dag
     (run,), _ = read(instance)
     assert (run.failed, run.broke) == (True, None)
     assert [(each.check, each.blocks, each.failed) for each in run.checks if not each.passed] == [("balances", True, 1)]
+
+
+@pytest.mark.parametrize("breaks_with", [RuntimeError("locked"), DagsterExecutionInterruptedError("SIGTERM")])
+def test_a_check_that_broke_before_it_found_anything_is_a_run_that_broke(
+    instance: dg.DagsterInstance, breaks_with: BaseException
+) -> None:
+    checking_breaks.append(breaks_with)
+    build(instance)
+    (run,), _ = read(instance)
+    assert (run.failed, run.broke) == (True, ("ops/ledger", "ops.ledger"))
+    assert {each.failure for each in judge_runs([run], ()).findings} == {Failure.RUN_FAILED}
 
 
 def test_a_step_that_broke_names_its_asset_and_no_word_of_its_error(instance: dg.DagsterInstance) -> None:
