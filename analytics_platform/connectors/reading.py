@@ -17,6 +17,7 @@ import orjson
 
 from analytics_platform.connectors.declared import DropStream
 from analytics_platform.errors import AnalyticsError
+from analytics_platform.intake.envelope import measured
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _SUFFIXES = {".csv": "csv", ".txt": "csv", ".xlsx": "excel", ".xls": "excel", ".xlsb": "excel", ".ods": "excel"}
@@ -151,15 +152,8 @@ def _parsed(line: str) -> Mapping[str, Any] | Unreadable:
 def _object(row: Any, raw: bytes) -> Mapping[str, Any] | Unreadable:
     if not isinstance(row, dict):
         return Unreadable(raw, "no JSON object; write {column: value}")
-    return Unreadable(raw, f"nests more than {_LEVELS} levels; write it flat") if _nests(row, _LEVELS) else row
-
-
-def _nests(value: Any, levels: int) -> bool:
-    """Whether a value has more levels; it may be read and could not be written again."""
-    if not isinstance(value, dict | list):
-        return False
-    held = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_nests(each, levels - 1) for each in held)
+    levels, _ = measured(row)
+    return Unreadable(raw, f"nests more than {_LEVELS} levels; write it flat") if levels > _LEVELS else row
 
 
 def _encoding(path: Path, stream: DropStream) -> str:

@@ -41,6 +41,7 @@ from analytics_platform.governance.evidence import EvidenceChain, remembered
 from analytics_platform.governance.retention.holds import Holds
 from analytics_platform.governance.retention.tables import WarehouseTables
 from analytics_platform.home_state import RESTORE_FILE, HomeState, require_known, write_json, write_state
+from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.suppression import read_suppressions
 from analytics_platform.lake.extracts import settle
 from analytics_platform.lake.ledger import ledger_rows, unbalanced
@@ -190,8 +191,7 @@ def verify_governance(settings: Settings) -> Verified:
         sinks, removals = lake_sinks_of(settings, catalog, lake), read_removals(lake)
 
         def forget() -> int:
-            people = list(erased_again(lake, keys, read_suppressions(lake)))
-            return came_back(sinks, removals) + _units(_erase(lake, lake_places(catalog, lake, keys), people))
+            return came_back(sinks, removals) + _erase_again(lake, catalog, keys)
 
         removed = forget()
         _require_nothing(forget())
@@ -219,8 +219,7 @@ def forget_again(settings: Settings, catalog: Catalog, step: Step = lambda _: No
             settle_removals(warehouse, catalog, lambda gone: forget_partitions(instance, catalog, gone), removals)
     step("look again")
     _require_nothing(_remove(settings, catalog, lake, removals))
-    again = list(erased_again(lake, keys, read_suppressions(lake)))
-    _require_nothing(_units(_erase(lake, lake_places(catalog, lake, keys), again)))
+    _require_nothing(_erase_again(lake, catalog, keys))
     if has_tables:
         search, today = search_of(settings, catalog, lake, warehouse, keys), datetime.now(UTC).date()
         for person in people:
@@ -356,6 +355,12 @@ def _erase(
             step(f"erase person {number} from {place.name}")
             found += place.erase(person, held)
     return found
+
+
+def _erase_again(lake: ObjectStore, catalog: Catalog, keys: IdentityKeys) -> int:
+    """Take those of the erased out of a lake who are in it again; how much that was, beside what holds keep."""
+    people = list(erased_again(lake, keys, read_suppressions(lake)))
+    return _units(_erase(lake, lake_places(catalog, lake, keys), people))
 
 
 def _units(found: Sequence[Found]) -> int:

@@ -83,6 +83,11 @@ class Step:
         return parse_day(self.tags[RANGE_START_TAG])
 
     @property
+    def days(self) -> list[date]:
+        """All of them."""
+        return days_between(self.first, parse_day(self.tags[RANGE_END_TAG]))
+
+    @property
     def place(self) -> Place:
         """Its job and range, which tell it from the other steps of a backfill."""
         return self.job, self.tags.get(RANGE_START_TAG), self.tags.get(RANGE_END_TAG)
@@ -96,8 +101,7 @@ class Step:
         """The step over its days but these, as one step per span; an ingestion, which is by tenant too, stays whole."""
         if self.job == jobs.INGEST or not days:
             return [self]
-        asked = days_between(self.first, parse_day(self.tags[RANGE_END_TAG]))
-        spans = contiguous([day for day in asked if day not in days])
+        spans = contiguous([day for day in self.days if day not in days])
         return [
             replace(
                 self, tags={**self.tags, **range_tags(span[0].isoformat(), span[-1].isoformat())}, partitions=len(span)
@@ -321,8 +325,7 @@ class _Driver:
         """
         if not self._removals or step.job == jobs.INGEST:
             return [step]
-        days = days_between(step.first, parse_day(step.tags[RANGE_END_TAG]))
-        parts = daily_parts(days, self._chosen(step), self._removals, self._registered)
+        parts = daily_parts(step.days, self._chosen(step), self._removals, self._registered)
         return [
             replace(
                 step,

@@ -60,8 +60,8 @@ def simulate(
     for profile in profiles:
         world = World(seed, profile, catalog.tenants[profile.tenant_id], first_day, last_day)
         _live(world)
-        known = world.clock.at(begins, 0) if known_to else None
-        arrived = (each for each in _arrivals(world) if known is None or each[0] >= known)
+        known = world.clock.at(begins, 0)
+        arrived = (each for each in _arrivals(world) if each[0] >= known)
         written += _write(arrived, begins, folder / profile.tenant_id)
     for unfinished, path in written:  # all at once: a simulation that was broken off leaves nothing to import
         unfinished.replace(path)

@@ -106,7 +106,7 @@ def weighed(said: Mapping[str, Any] | Shared | None) -> Shared:
     if len(short) == len(said):
         return Shared(short)
     heavy = {name: value for name, value in said.items() if name not in short}
-    depth, properties = _measured(heavy)
+    depth, properties = measured(heavy)
     # What nests deeper cannot always be written; each level has its two brackets at least.
     size = len(orjson.dumps(heavy)) if depth <= MAX_DEPTH else 2 * depth
     is_whole = size <= MAX_EVENT_BYTES and depth <= MAX_DEPTH and properties <= MAX_PROPERTIES
@@ -156,7 +156,7 @@ def bounded(raw: bytes, message: dict[str, Any], shared: Shared) -> None:
     lists = raw.count(b"[") if b"[" in raw else 0  # most have none, and to look is ten times faster than to count
     if is_small and raw.count(b"{") + lists <= MAX_DEPTH and shared.is_whole:
         return
-    depth, properties = _measured(message)
+    depth, properties = measured(message)
     depth, properties = max(depth, shared.depth), max(properties, shared.properties)
     if depth > MAX_DEPTH:
         raise Refusal(Reason.TOO_COMPLEX, f"the message nests {depth} levels deep; {MAX_DEPTH} are allowed, flatten it")
@@ -335,8 +335,8 @@ def _unreadable(raw: bytes, error: orjson.JSONDecodeError) -> Refusal:
     return Refusal(Reason.INVALID_JSON, f"no JSON at column {error.colno}: {error.msg}; write one object per line")
 
 
-def _measured(message: dict[str, Any]) -> tuple[int, int]:
-    """Depth and number of properties, without recursion."""
+def measured(message: dict[str, Any] | list[Any]) -> tuple[int, int]:
+    """Levels of an object or list and its number of properties, without recursion."""
     deepest = properties = 0
     waiting: list[tuple[Any, int]] = [(message, 1)]
     while waiting:

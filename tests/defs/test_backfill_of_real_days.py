@@ -5,32 +5,20 @@ The tests go in order.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from defs_house import MRR_EXTRACT, House, new_house
+from defs_house import House, new_house
+from retention_boundary import KEPT, NOW, OF_EACH_TERM, OLD, TODAY
 
 from analytics_platform.catalog import load_catalog
-from analytics_platform.catalog.retention_clock import last_removable
-from analytics_platform.defs import keys
 from analytics_platform.defs.backfill import backfill
 from analytics_platform.defs.begun_backfills import Asked
 from analytics_platform.defs.resources import warehouse_from
-from analytics_platform.defs.retention import forgetful_desk, reporting_day
+from analytics_platform.defs.retention import forgetful_desk
 from analytics_platform.defs.run_report import RunReport
-from analytics_platform.settings import Settings
 
 pytestmark = pytest.mark.integration
-
-NOW = datetime.now(UTC)
-TODAY = reporting_day(Settings(), load_catalog(), NOW)
-_NEWEST = last_removable(TODAY, load_catalog().retention_classes["fiscal"], "12-31")
-assert _NEWEST is not None
-OLD = _NEWEST
-"""The last day of the newest financial year whose seven years are over."""
-KEPT = OLD + timedelta(days=1)
-ENDS = (MRR_EXTRACT, keys.extract("finance", "invoice_collection_rate"), keys.extract("customer_health", "nps"))
-"""Extracts of fiscal figures and of others, which are long past their term."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +64,7 @@ def test_a_backfill_brings_nothing_back_that_retention_removed(house: House) -> 
     desk.approvals.approve(plan, by="bob", now=NOW)
     assert desk.apply(plan, by="bob").ok
     before = objects_of_old_day(house)
-    report = build(house.up_to(*ENDS))
+    report = build(house.up_to(*OF_EACH_TERM))
     assert problems(report) == []
     assert report.removed > 0
     assert invoices(house) == {"inv-kept"}

@@ -8,36 +8,25 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from defs_house import MRR_EXTRACT, House, new_house
+from defs_house import House, new_house
+from retention_boundary import KEPT, NOW, OF_EACH_TERM, OLD, TODAY
 
-from analytics_platform.catalog import load_catalog
-from analytics_platform.catalog.retention_clock import last_removable
 from analytics_platform.defs import jobs, keys
 from analytics_platform.defs.instance import open_instance
 from analytics_platform.defs.partitions import Rectangle
 from analytics_platform.defs.removed_days import RemovedDayError
 from analytics_platform.defs.resources import warehouse_from
-from analytics_platform.defs.retention import forgetful_desk, reporting_day
+from analytics_platform.defs.retention import forgetful_desk
 from analytics_platform.defs.run_report import RunReport
 from analytics_platform.defs.runs import run_days
 from analytics_platform.governance.retention.desk import Outcome
 from analytics_platform.governance.retention.holds import Hold
 from analytics_platform.governance.retention.lock import RemovalUnderWayError, removing
 from analytics_platform.lake.layout import raw_key
-from analytics_platform.settings import Settings
 
 pytestmark = pytest.mark.integration
 
 MINE, HELD = "brabant-rental", "delta-events"
-NOW = datetime.now(UTC)
-TODAY = reporting_day(Settings(), load_catalog(), NOW)
-_NEWEST = last_removable(TODAY, load_catalog().retention_classes["fiscal"], "12-31")
-assert _NEWEST is not None
-OLD = _NEWEST
-"""The last day of the newest financial year whose seven years are over."""
-KEPT = OLD + timedelta(days=1)
-OF_EACH_TERM = (MRR_EXTRACT, keys.extract("finance", "invoice_collection_rate"), keys.extract("customer_health", "nps"))
-"""Of figures that are kept long and of such that are not; a day of all the others would be made the same way."""
 
 
 def run(house: House, first: date = OLD, last: date = KEPT) -> RunReport:

@@ -46,6 +46,13 @@ def scan(at: ScanSession, item: str, **more: Any) -> str:
     return event.scan_id
 
 
+def wait_for(taken: Sequence[Message], count: int, *, seconds: float) -> None:
+    """Until so many messages have been taken, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while len(taken) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def assert_sound(messages: Sequence[Message]) -> None:
     """Every message passes the gate's schema, and each item's scans come in the order of their `status_seq`."""
     sequences: dict[str, list[int]] = defaultdict(list)
@@ -141,9 +148,7 @@ def test_a_queue_that_cannot_be_written_does_not_end_the_thread(
     with session(server.address, tmp_path / "q") as at:
         scan(at, "e1")
         at.start(idle_seconds=0.05)
-        deadline = time.monotonic() + 5
-        while not server.taken and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(server.taken, 1, seconds=5)
 
     assert len(server.taken) == 1
 
@@ -192,9 +197,7 @@ def test_the_background_thread_waits_as_long_as_it_was_asked(server: RecordingSe
     with session(server.address, tmp_path / "q") as at:
         at.start(idle_seconds=0.05)
         ids = [scan(at, "e1") for _ in range(20)]
-        deadline = time.monotonic() + 10
-        while len(server.taken) < 20 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(server.taken, 20, seconds=10)
 
     assert server.taken_ids == ids
     assert len([batch for _, batch in server.requests if batch[0]["messageId"] == ids[0]]) == 2
@@ -345,9 +348,7 @@ def test_what_nobody_foresaw_is_logged_and_does_not_end_the_thread(
     with session("h", tmp_path / "q", deliver=failing_once) as at:
         scan(at, "e1")
         at.start(idle_seconds=0.05)
-        deadline = time.monotonic() + 5
-        while not collector.taken and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(collector.taken, 1, seconds=5)
 
     assert len(collector.taken) == 1
     (logged,) = [record for record in caplog.records if record.exc_info]

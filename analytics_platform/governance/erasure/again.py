@@ -11,7 +11,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import orjson
 
@@ -25,6 +25,7 @@ from analytics_platform.lake.dead_letters import lines_of
 from analytics_platform.lake.layout import (
     LANDING_PREFIX,
     RAW_PREFIX,
+    identities_placed,
     identities_prefix,
     placed,
 )
@@ -74,14 +75,18 @@ def _in_messages(store: ObjectStore, tenant: str) -> Iterator[_Said]:
 def _in_identifiers(store: ObjectStore, keys: IdentityKeys, tenant: str) -> Iterator[_Said]:
     """Ids beside identifiers, and everything that may be an identifier as it was spelled."""
     for info in store.list(identities_prefix(tenant)):
-        for row in read_parquet(store, info.key).to_pylist():
-            at = datetime.combine(row["day"], datetime.min.time(), UTC)
-            ids = {row[name] for name in ("reference", "user_id", "anonymous_id") if row[name]}
-            yield _Said(at, ids, spelled(keys.of(tenant), [row]))
+        rows = read_parquet(store, info.key).to_pylist()
+        ids = {row[name] for row in rows for name in ("reference", "user_id", "anonymous_id") if row[name]}
+        yield _Said(_begin(identities_placed(info.key)[1]), ids, spelled(keys.of(tenant), rows))
     for info, lines in letter_objects(store, tenant):
-        at = datetime.combine(placed(info.key).day, datetime.min.time(), UTC)
+        at = _begin(placed(info.key).day)
         for line in lines:
             yield _Said(at, set(), {text for said in readings_of_letter(keys, info, line) for text in _texts(said)})
+
+
+def _begin(day: date) -> datetime:
+    """What has a day alone has happened from then on."""
+    return datetime.combine(day, datetime.min.time(), UTC)
 
 
 def _texts(said: bytes) -> Iterator[str]:

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from analytics_platform.governance.erasure.person import Person
-from analytics_platform.governance.erasure.place import Findings, Found, Held
+from analytics_platform.governance.erasure.place import Findings, Found, Held, OneWalk
 
 _TEXTS = (
     "select c.table_name, c.column_name from information_schema.columns c "
@@ -32,7 +32,7 @@ _BYTES = (
 _WORD = "0-9A-Za-z_-"
 
 
-class DatabaseTexts:
+class DatabaseTexts(OneWalk):
     """Every text of every table of a database.
 
     Args:
@@ -45,14 +45,6 @@ class DatabaseTexts:
     def __init__(self, dataset: str, url: URL) -> None:
         self._dataset = dataset
         self._engine = create_engine(url, poolclass=NullPool)
-
-    def find(self, person: Person, held: Held) -> Iterator[Found]:
-        """See `Place`."""
-        yield from self._changed(person, held, carry_out=False)
-
-    def erase(self, person: Person, held: Held) -> Iterator[Found]:
-        """See `Place`."""
-        yield from self._changed(person, held, carry_out=True)
 
     def _changed(self, person: Person, held: Held, *, carry_out: bool) -> Iterator[Found]:
         findings, is_held = Findings(self.name), held(self._dataset, None)

@@ -27,7 +27,14 @@ from analytics_platform.identities.keys import IdentityKeys
 from analytics_platform.identities.sealing import opened
 from analytics_platform.lake.dead_letters import compressed, emptied, lines_of
 from analytics_platform.lake.extracts import Rewrite, newest_manifest, parquet_bytes, rewrite_rows, unnamed_keys
-from analytics_platform.lake.layout import DEAD_PREFIX, UNKNOWN_TENANT, identities_prefix, placed, raw_prefix
+from analytics_platform.lake.layout import (
+    DEAD_PREFIX,
+    UNKNOWN_TENANT,
+    identities_placed,
+    identities_prefix,
+    placed,
+    raw_prefix,
+)
 from analytics_platform.lake.partition import read_partition
 from analytics_platform.lake.raw import rewrite_partition
 from analytics_platform.lake.store import ObjectInfo, ObjectStore
@@ -160,8 +167,7 @@ class IdentityObjects:
             rows = read_parquet(self._store, info.key)
             mask = any_mentions(person, rows, searched(rows.schema))
             if pc.any(mask).as_py():
-                day = date.fromisoformat(info.key.rpartition("day=")[2].partition("/")[0])
-                yield info.key, day, rows, mask
+                yield info.key, identities_placed(info.key)[1], rows, mask
 
 
 class ExtractObjects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -55,6 +56,22 @@ class Place(Protocol):
 
     def erase(self, person: Person, held: Held) -> Iterator[Found]:
         """Take the person out, and say what was done; what was done before is done again without effect."""
+
+
+class OneWalk(ABC):
+    """A place in which one walk finds the person, and takes the person out where it is carried out."""
+
+    def find(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        yield from self._changed(person, held, carry_out=False)
+
+    def erase(self, person: Person, held: Held) -> Iterator[Found]:
+        """See `Place`."""
+        yield from self._changed(person, held, carry_out=True)
+
+    @abstractmethod
+    def _changed(self, person: Person, held: Held, *, carry_out: bool) -> Iterator[Found]:
+        """What changes or would; what a hold keeps is found and never changed."""
 
 
 class Findings:

@@ -17,7 +17,7 @@ import orjson
 
 from analytics_platform.governance.erasure.files import files_of, written_on
 from analytics_platform.governance.erasure.person import Person
-from analytics_platform.governance.erasure.place import Findings, Found, Held
+from analytics_platform.governance.erasure.place import Findings, Found, Held, OneWalk
 from analytics_platform.governance.retention.files import Place as FilePlace
 
 DATASET = "portal_audit"
@@ -40,7 +40,7 @@ class _Change:
     line: bytes
 
 
-class PortalRecord:
+class PortalRecord(OneWalk):
     """The files of the record; units are lines.
 
     Args:
@@ -51,14 +51,6 @@ class PortalRecord:
 
     def __init__(self, places: Sequence[FilePlace]) -> None:
         self._places = places
-
-    def find(self, person: Person, held: Held) -> Iterator[Found]:
-        """See `Place`."""
-        yield from self._changed(person, held, carry_out=False)
-
-    def erase(self, person: Person, held: Held) -> Iterator[Found]:
-        """See `Place`."""
-        yield from self._changed(person, held, carry_out=True)
 
     def _changed(self, person: Person, held: Held, *, carry_out: bool) -> Iterator[Found]:
         findings = Findings(self.name)

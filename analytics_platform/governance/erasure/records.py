@@ -12,13 +12,13 @@ from contextlib import closing
 from pathlib import Path
 
 from analytics_platform.governance.erasure.person import Person
-from analytics_platform.governance.erasure.place import Findings, Found, Held
+from analytics_platform.governance.erasure.place import Findings, Found, Held, OneWalk
 
 _BUSY_SECONDS = 30.0
 SUFFIXES = (".sqlite", ".db")
 
 
-class SqliteFiles:
+class SqliteFiles(OneWalk):
     """All SQLite files below a folder.
 
     Args:
@@ -31,14 +31,6 @@ class SqliteFiles:
     def __init__(self, home: Path, datasets: Sequence[tuple[str, str]]) -> None:
         self._home = home
         self._datasets = datasets
-
-    def find(self, person: Person, held: Held) -> Iterator[Found]:
-        """See `Place`."""
-        yield from self._changed(person, held, carry_out=False)
-
-    def erase(self, person: Person, held: Held) -> Iterator[Found]:
-        """See `Place`."""
-        yield from self._changed(person, held, carry_out=True)
 
     def _changed(self, person: Person, held: Held, *, carry_out: bool) -> Iterator[Found]:
         findings = Findings(self.name)
